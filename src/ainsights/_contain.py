@@ -1,0 +1,88 @@
+"""The one place where a failure of ours is kept from the user's program: counted, and logged now and then."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+logger = logging.getLogger("ainsights")
+
+LOG_EVERY = 60.0
+"""Seconds between two log lines of the same kind."""
+
+failures: Counter[str] = Counter()
+"""How often each step of ours has failed in this process, by its name."""
+
+raising = False
+"""Set by the tests: a contained failure is counted and then raised, so that none goes unnoticed there."""
+
+_last_said: dict[str, float] = {}
+_unsaid: Counter[str] = Counter()
+_lock = threading.Lock()
+
+
+class contained:  # noqa: N801  it reads as a word: with contained("noting a request")
+    """A block of ours whose exceptions must not reach the user's program.
+
+    It has no state of its own: make one for a step and enter it as often as needed, also within itself.
+    KeyboardInterrupt and its like are not ours and pass.
+    """
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        failures[self.step] += 1
+        say("error", f"failed: {self.step}", "%s failed, the user's call is not affected", self.step, error=error)
+        return not raising
+
+
+def say(
+    level: Literal["info", "warning", "error"],
+    kind: str,
+    message: str,
+    *args: object,
+    error: BaseException | None = None,
+) -> None:
+    """Log ``message`` unless a line of this ``kind`` was logged less than a minute ago.
+
+    May be called on any thread at any moment, a garbage-collector finaliser included, so it never waits for its lock.
+    """
+    if not _lock.acquire(blocking=False):
+        return
+    try:
+        now = time.monotonic()
+        if now - _last_said.get(kind, -LOG_EVERY) < LOG_EVERY:
+            _unsaid[kind] += 1
+            return
+        _last_said[kind] = now
+        more = _unsaid.pop(kind, 0)
+    finally:
+        _lock.release()
+    if more:
+        message, args = message + " (and %d more like it)", (*args, more)
+    logger.log(_LEVELS[level], message, *args, exc_info=error)
+
+
+def forget_said() -> None:
+    """Start the count of the minute anew, for the next line of every kind."""
+    _last_said.clear()
+    _unsaid.clear()
+
+
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}

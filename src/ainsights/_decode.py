@@ -1,0 +1,271 @@
+"""Exchange -> Insight: what was on the wire, in the terms of the contract. Pure; runs on the background thread."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic_core import from_json
+
+from ainsights._assemble import assemble
+from ainsights._insight import Insight
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ainsights._exchange import Exchange
+
+FIRST_ERROR_STATUS = 400
+EMPTY = {"id": "", "object": "chat.completion", "created": 0, "model": "", "choices": []}
+"""What every ChatCompletion has."""
+
+_STATUS = {"closed": "closed_early", "collected": "abandoned", "complete": "ok", "cancelled": "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds for every event of the process: who sends, and the settings' user and metadata."""
+
+    sdk: str
+    user_id: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came back: the completion or as much of one as there is, and what went wrong."""
+
+    completion: dict[str, Any]
+    status: str
+    error: dict[str, Any] | None = None
+
+
+def decode(exchange: Exchange, defaults: Defaults, event_id: str) -> Insight:
+    """Return the insight that tells ``exchange``."""
+    args = _request(exchange.request_body)
+    messages = as_messages(args.pop("messages", None))
+    outcome = _outcome(exchange)
+    context = exchange.context
+    meta = _said_meta(exchange, args, defaults)
+    for key, value in _measured(exchange, outcome, args).items():
+        if value is not None:
+            meta.setdefault(f"ainsights.{key}", value)
+    meta.setdefault("ainsights.event_id", event_id)
+    meta.setdefault("ainsights.sdk", defaults.sdk)
+    return Insight.model_construct(
+        response=_response(exchange, outcome, args),
+        messages=messages,
+        template=context.template if context else None,
+        inputs=dict((context and context.inputs) or {}),
+        args=args,
+        user_id=_said_user(exchange, args, defaults),
+        meta=meta,
+    )
+
+
+def parse(body: bytes | None) -> Any:
+    """Return the JSON value of ``body``, or None if it is none. Lone surrogates, NaN and infinities are read too."""
+    if not body:
+        return None
+    try:
+        return from_json(body)
+    except ValueError:
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            return None
+
+
+def as_messages(value: Any) -> Any:
+    """Return ``value`` as the contract has messages: a string, a list of strings, or a list of objects."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, list):
+        return [] if value is None else [str(value)]
+    if all(isinstance(item, dict) for item in value) or all(isinstance(item, str) for item in value):
+        return value
+    return [item if isinstance(item, dict) else {"role": "user", "content": item} for item in value]
+
+
+def _request(body: bytes | None) -> dict[str, Any]:
+    value = parse(body)
+    if isinstance(value, dict):
+        return value
+    return {"messages": body.decode(errors="replace")} if body else {}
+
+
+# What came back
+
+
+def _outcome(exchange: Exchange) -> Outcome:
+    body = _body(exchange)
+    if exchange.status_code is None or exchange.status_code >= FIRST_ERROR_STATUS:
+        return _failed(exchange, body, {})
+    if body.lstrip()[:1] == b"{":
+        return _whole(exchange, body)
+    return _streamed(exchange, body)
+
+
+def _whole(exchange: Exchange, body: bytes) -> Outcome:
+    value = parse(body)
+    if isinstance(value, dict):
+        unfit = value.get("error") is not None and not value.get("choices")  # some routers answer 200 with an error
+        return _failed(exchange, body, {}) if unfit else Outcome(value, "ok")
+    part = _partial(body)
+    if exchange.ending in {"complete", "error"}:
+        return _failed(exchange, body, part)
+    return Outcome(part, _STATUS[exchange.ending or "closed"])
+
+
+def _streamed(exchange: Exchange, body: bytes) -> Outcome:
+    assembled = assemble(body)
+    if assembled.error is not None:
+        return Outcome(assembled.completion, "error", _error_of(assembled.error))
+    if assembled.done:
+        return Outcome(assembled.completion, "ok")
+    if not body and exchange.ending in {"closed", "collected"}:
+        return Outcome({}, "unread")
+    if exchange.ending == "error" or (exchange.ending == "complete" and not assembled.chunks):
+        return _failed(exchange, b"" if assembled.chunks else body, assembled.completion)
+    return Outcome(assembled.completion, _STATUS[exchange.ending or "closed"])
+
+
+def _failed(exchange: Exchange, body: bytes, completion: dict[str, Any]) -> Outcome:
+    """Tell what is known of a call that gave no whole completion: by its exception, its status, its body."""
+    if exchange.ending == "cancelled":
+        return Outcome(completion, "cancelled")
+    value = parse(body)
+    error: dict[str, Any] = {}
+    if exchange.failure is not None:
+        error = {"type": exchange.failure.type, "message": exchange.failure.message}
+    elif exchange.status_code is not None and exchange.status_code < FIRST_ERROR_STATUS:
+        error = {"type": "InvalidResponse", "message": "the response is not a chat completion"}
+    if isinstance(value, dict):
+        error |= _error_of(value.get("error"))
+    if exchange.status_code is not None:
+        error["status"] = exchange.status_code
+    if body:
+        error["body"] = value if value is not None else body.decode(errors="replace")
+    return Outcome(completion, "error", error)
+
+
+def _error_of(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        known = {key: value[key] for key in ("type", "message", "code") if value.get(key) is not None}
+        return known or {"body": value}
+    return {} if value is None else {"message": str(value)}
+
+
+def _response(exchange: Exchange, outcome: Outcome, args: dict[str, Any]) -> dict[str, Any]:
+    if outcome.status == "ok":
+        return outcome.completion
+    asked = args.get("model")
+    known = {
+        "id": _header(exchange, "x-request-id") or "",
+        "created": int(exchange.began_at),
+        "model": asked if isinstance(asked, str) else "",
+    }
+    completion = EMPTY | known | {key: value for key, value in outcome.completion.items() if value not in ("", 0, None)}
+    return completion | {"error": outcome.error} if outcome.error is not None else completion
+
+
+def _partial(body: bytes) -> dict[str, Any]:
+    try:
+        value = from_json(body, allow_partial=True)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _body(exchange: Exchange) -> bytes:
+    if exchange.body is not None:
+        return exchange.body
+    body = b"".join(exchange.chunks or ())
+    encoding = _header(exchange, "content-encoding")
+    return body if not encoding or not body else _uncompressed(body, encoding)
+
+
+def _uncompressed(body: bytes, encoding: str) -> bytes:
+    """Undo a content encoding, as far as a body that may be cut can be; httpx knows the encodings."""
+    import httpx  # noqa: PLC0415  rarely needed, and openai 3.x does not load it
+
+    arrived: list[bytes] = []
+    response = httpx.Response(200, headers={"content-encoding": encoding}, stream=httpx.ByteStream(body))
+    try:
+        arrived.extend(response.iter_bytes())
+    except httpx.DecodingError:
+        return b"".join(arrived) or body
+    return b"".join(arrived)
+
+
+# What is said about it
+
+
+def _said_user(exchange: Exchange, args: dict[str, Any], defaults: Defaults) -> str | None:
+    context, router = exchange.context, _router(args)
+    for said in (
+        context.user_id if context else None,
+        args.get("safety_identifier"),
+        args.get("user"),
+        router.get("user_id"),
+        defaults.user_id,
+    ):
+        if said is not None:
+            return str(said)
+    return None
+
+
+def _said_meta(exchange: Exchange, args: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
+    router, metadata = _router(args), args.get("metadata")
+    extra = router.get("extra")
+    return {
+        **defaults.meta,
+        **{key: router[key] for key in ("tags", "trace_id") if router.get(key) is not None},
+        **(extra if isinstance(extra, dict) else {}),
+        **(metadata if isinstance(metadata, dict) else {}),
+        **(exchange.context.meta if exchange.context else {}),
+    }
+
+
+def _router(args: dict[str, Any]) -> dict[str, Any]:
+    router = args.get("requesty")
+    return router if isinstance(router, dict) else {}
+
+
+def _measured(exchange: Exchange, outcome: Outcome, args: dict[str, Any]) -> dict[str, Any]:
+    stream = args.get("stream") is True
+    finished = exchange.finished or exchange.started
+    error_type = exchange.failure.type if exchange.failure else (outcome.error or {}).get("type")
+    return {
+        "timestamp": datetime.fromtimestamp(exchange.began_at, timezone.utc).isoformat().replace("+00:00", "Z"),
+        "latency_ms": _milliseconds(finished - exchange.started),
+        "ttft_ms": _milliseconds(exchange.first_byte - exchange.started) if stream and exchange.first_byte else None,
+        "stream": stream,
+        "status": outcome.status,
+        "retries": exchange.attempts - 1,
+        "http_status": exchange.status_code,
+        "error_type": error_type if outcome.status in {"error", "cancelled"} else None,
+        "request_id": _header(exchange, "x-request-id"),
+        "base_url": base_url(str(exchange.url)),
+    }
+
+
+def base_url(url: str) -> str:
+    """Return the model API's base URL from that of a request: no credentials, no query, no route."""
+    parts = urlsplit(url)
+    path = parts.path.rpartition("/chat/completions")[0].partition("/deployments/")[0]
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _header(exchange: Exchange, name: str) -> str | None:
+    value = exchange.headers.get(name) if exchange.headers is not None else None
+    return str(value) if value is not None else None
