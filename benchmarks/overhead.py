@@ -1,0 +1,153 @@
+"""What capture costs the caller: a call and a stream chunk, instrumented over bare, sync and async.
+
+The model API is an in-memory transport, so that nothing but the client's own work is in the denominator: the worst
+case for the ratio. The bare client is a subclass that has openai's own functions where ours stand in its base, and
+single calls (or streams of 200 chunks) alternate between the two clients, so that whatever the machine does hits both
+alike. For each group of pairs the medians are compared; shown is the median over the groups and their quartiles: of
+the calling thread's own CPU, and of wall time, where the background's share of the interpreter lock shows as well.
+Events go to a real endpoint in another process.
+
+    python benchmarks/overhead.py [groups]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import openai
+from senders import endpoint
+
+import ainsights
+from ainsights import _patch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+MESSAGES: list[Any] = [{"role": "user", "content": "Say hello."}]
+CHUNKS = 200
+CALLS_IN_GROUP = 100
+STREAMS_IN_GROUP = 10
+COMPLETION = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1700000000,
+    "model": "gpt-4o-mini",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello!"}}],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11},
+}
+CHUNK = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion.chunk",
+    "created": 1700000000,
+    "model": "gpt-4o-mini",
+    "choices": [{"index": 0, "delta": {"content": " hello"}, "finish_reason": None}],
+}
+EVENTS = [f"data: {json.dumps(CHUNK)}\n\n".encode()] * CHUNKS + [b"data: [DONE]\n\n"]
+
+
+class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """A stream's bytes, an event a piece."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from EVENTS
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for event in EVENTS:
+            yield event
+
+
+def answer(request: httpx2.Request) -> httpx2.Response:
+    if b'"stream":true' in request.content:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
+    return httpx2.Response(200, json=COMPLETION)
+
+
+def bare(client: type[Any]) -> type[Any]:
+    """Return a subclass of ``client`` that calls openai's own functions, past our wrappers."""
+    seams = [seam for seam in _patch.SEAMS if hasattr(client, seam.name) and issubclass(client, _owner(seam))]
+    return type(client.__name__, (client,), {seam.name: seam.original for seam in seams})
+
+
+def _owner(seam: _patch.Seam) -> type[Any]:
+    return getattr(sys.modules[_patch.MODULE], seam.owner)
+
+
+def sync_units(client_class: type[Any]) -> dict[str, Callable[[], None]]:
+    client = client_class(api_key="k", http_client=httpx2.Client(transport=httpx2.MockTransport(answer)))
+    create = client.chat.completions.create
+
+    def stream() -> None:
+        for _chunk in create(model="m", messages=MESSAGES, stream=True):
+            pass
+
+    return {"sync call": lambda: create(model="m", messages=MESSAGES), "sync chunk": stream}
+
+
+def async_units(client_class: type[Any], loop: asyncio.AbstractEventLoop) -> dict[str, Callable[[], None]]:
+    client = client_class(api_key="k", http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(answer)))
+    create = client.chat.completions.create
+
+    async def stream() -> None:
+        async for _chunk in await create(model="m", messages=MESSAGES, stream=True):
+            pass
+
+    return {
+        "async call": lambda: loop.run_until_complete(create(model="m", messages=MESSAGES)),
+        "async chunk": lambda: loop.run_until_complete(stream()),
+    }
+
+
+def timed(unit: Callable[[], None]) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), time.thread_time()
+    unit()
+    return time.thread_time() - cpu, time.perf_counter() - wall
+
+
+def measure(bare: Callable[[], None], ours: Callable[[], None], pairs: int) -> list[list[float]]:
+    """Return the medians of one group: bare and instrumented, of own CPU and of wall time."""
+    times: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+    for pair in range(pairs):
+        for which in (0, 1) if pair % 2 else (1, 0):
+            times[which].append(timed((bare, ours)[which]))
+    ainsights.flush(10)
+    return [[statistics.median(each[kind] for each in side) for side in times] for kind in (0, 1)]
+
+
+def report(name: str, count: int, groups: list[list[list[float]]]) -> None:
+    for which, kind in ((0, "own CPU"), (1, "wall")):
+        low, middle, high = statistics.quantiles([ours / bare for bare, ours in (group[which] for group in groups)], n=4)
+        bare = statistics.median(group[which][0] for group in groups) / count * 1e6
+        added = statistics.median(group[which][1] - group[which][0] for group in groups) / count * 1e6
+        print(f"{name:<12}{kind:<9}{bare:>10.2f}{added:>+10.2f}{middle:>9.3f}{low:>9.3f}–{high:.3f}")
+
+
+def main() -> None:
+    groups = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    ours_end, theirs = multiprocessing.Pipe()
+    server = multiprocessing.get_context("spawn").Process(target=endpoint, args=(theirs,), daemon=True)
+    server.start()
+    ainsights.instrument(base_url=f"http://127.0.0.1:{ours_end.recv()}", api_key="k")
+    loop = asyncio.new_event_loop()
+    bare_units = sync_units(bare(openai.OpenAI)) | async_units(bare(openai.AsyncOpenAI), loop)
+    ours_units = sync_units(openai.OpenAI) | async_units(openai.AsyncOpenAI, loop)
+    print(f"{'':<12}{'':<9}{'bare us':>10}{'added us':>10}{'ratio':>9}{'quartiles':>14}")
+    for name, unit in bare_units.items():
+        in_chunks = name.endswith("chunk")
+        pairs = STREAMS_IN_GROUP if in_chunks else CALLS_IN_GROUP
+        results = [measure(unit, ours_units[name], pairs) for _ in range(groups + 1)][1:]  # the first one warms up
+        report(name, CHUNKS if in_chunks else 1, results)
+    print(ainsights.stats())
+    loop.close()
+    server.terminate()
+    server.join()
+
+
+if __name__ == "__main__":
+    main()

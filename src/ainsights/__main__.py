@@ -1,0 +1,7 @@
+"""``python -m ainsights``: the command line."""
+
+import sys
+
+from ainsights.cli import main
+
+sys.exit(main())

@@ -1,0 +1,150 @@
+"""The byte stream of a response that is yet to be read: notes each piece as the user pulls it, and how it stops.
+
+Nothing is pulled that the user does not pull, and everything else about the stream is the stream's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import time
+import weakref
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from ainsights._contain import contained
+from ainsights._exchange import Exchange, is_cancellation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import FrameType
+
+    Proxy = wrapt.ObjectProxy[Any]
+else:
+    Proxy = wrapt.ObjectProxy  # generic to type checkers only, before wrapt 2
+
+_ending = contained("noting the end of a stream")
+
+
+def watch(response: Any, exchange: Exchange) -> None:
+    """Note in ``exchange`` what is read of ``response``, and end it when the reading ends, or can't go on any more."""
+    chunks = exchange.opened()
+    response.stream = _Stream(response.stream, exchange, chunks)
+    exchange.collected = weakref.ref(response, functools.partial(_collected, exchange))
+
+
+def _collected(exchange: Exchange, _response: object) -> None:
+    with _ending:
+        exchange.end("collected")
+
+
+class _Stream(Proxy):
+    """The response's byte stream, noting each piece as the user pulls it; in everything else the stream itself."""
+
+    def __init__(self, stream: Any, exchange: Exchange, chunks: list[bytes]) -> None:
+        super().__init__(stream)
+        self._self_exchange = exchange
+        self._self_chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _noting(self.__wrapped__, self._self_exchange, self._self_chunks)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        iterator = self.__wrapped__.__aiter__()
+        noting = _AsyncGeneratorNoting if isinstance(iterator, AsyncGenerator) else _AsyncNoting
+        return noting(iterator, self._self_exchange, self._self_chunks)
+
+    def close(self) -> None:
+        _close(self._self_exchange)
+        self.__wrapped__.close()
+
+    async def aclose(self) -> None:
+        _close(self._self_exchange)
+        await self.__wrapped__.aclose()
+
+
+def _noting(stream: Any, exchange: Exchange, chunks: list[bytes]) -> Iterator[bytes]:
+    note = chunks.append
+    try:
+        for chunk in stream:
+            if not chunks:
+                _first(exchange)
+            note(chunk)
+            yield chunk
+    except BaseException as error:
+        _stop(exchange, error)
+        raise
+    _stop(exchange, StopIteration())
+
+
+class _AsyncNoting:
+    """The iterator of an async byte stream. No generator: an abandoned one would be the loop's to finalise."""
+
+    __slots__ = ("_chunks", "_exchange", "_iterator", "_next", "_note")
+
+    def __init__(self, iterator: Any, exchange: Exchange, chunks: list[bytes]) -> None:
+        self._iterator = iterator
+        self._next = iterator.__anext__
+        self._exchange = exchange
+        self._chunks = chunks
+        self._note = chunks.append
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk: bytes = await self._next()
+        except BaseException as error:
+            _stop(self._exchange, error)
+            raise
+        if not self._chunks:
+            _first(self._exchange)
+        self._note(chunk)
+        return chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._iterator, name)
+
+
+class _AsyncGeneratorNoting(_AsyncNoting):
+    """The same where the stream's iterator is a generator: httpx2 closes it only if it can tell that it is one."""
+
+    __slots__ = ()
+
+    def asend(self, value: Any) -> Any:
+        return self._iterator.asend(value)
+
+    def athrow(self, *args: Any) -> Any:
+        return self._iterator.athrow(*args)
+
+    def aclose(self) -> Any:
+        return self._iterator.aclose()
+
+
+def _first(exchange: Exchange) -> None:
+    exchange.first_byte = time.perf_counter()
+
+
+def _stop(exchange: Exchange, error: BaseException) -> None:
+    with _ending:
+        exchange.stopped(error)
+
+
+def _close(exchange: Exchange) -> None:
+    with _ending:
+        handled = sys.exc_info()[1]
+        if is_cancellation(handled):
+            exchange.end("cancelled")
+        elif isinstance(handled, GeneratorExit) and _is_generator(sys._getframe(3)):  # noqa: SLF001
+            exchange.end("collected")
+        else:
+            exchange.end("closed")
+
+
+def _is_generator(caller: FrameType) -> bool:
+    """Tell whether the response is closed by a generator that is being finalised, and not by the user's own call."""
+    return bool(caller.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))

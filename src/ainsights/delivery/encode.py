@@ -1,0 +1,28 @@
+"""Encoding: a captured exchange, or an insight made by hand, becomes the body to send. On the background thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ainsights._decode import Defaults, decode
+from ainsights._exchange import Exchange
+from ainsights._insight import new_event_id
+
+if TYPE_CHECKING:
+    from ainsights._insight import Insight
+    from ainsights._settings import Settings
+
+
+class Encoding:
+    """What turns an item of the queue into a body, by the settings."""
+
+    def __init__(self, settings: Settings, sdk: str) -> None:
+        self._defaults = Defaults(sdk, settings.user_id, settings.meta)
+        self._capture_errors = settings.capture_errors
+
+    def __call__(self, item: Exchange | Insight) -> bytes | None:
+        """Return the body of ``item``, or None if the settings keep it from being sent."""
+        insight = decode(item, self._defaults, new_event_id(item.began_at)) if isinstance(item, Exchange) else item
+        if not self._capture_errors and insight.meta.get("ainsights.status") == "error":
+            return None
+        return insight.encode()

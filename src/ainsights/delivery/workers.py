@@ -1,0 +1,163 @@
+"""Crew: the worker threads, and how many of them are of use."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ainsights._contain import contained, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+    from ainsights.delivery.sender import Sender
+
+IDLE = 5.0
+"""Seconds without work after which a worker ends; the last one stays."""
+
+_working = contained("delivering an event")
+
+
+class Next(Protocol):
+    """Waits for work, so many seconds at the most, and returns it; None if there is none."""
+
+    def __call__(self, wait: float) -> Any:
+        """Return a job."""
+
+
+class Crew:
+    """Threads that take work and do it, each with its own connection.
+
+    More of them help only while they wait for the network: under one interpreter lock, threads that compute
+    together get in each other's way. So their number is bounded by a request's latency over its own CPU time.
+    """
+
+    def __init__(self, take: Next, do: Callable[[Sender, Any], None], waiting: Callable[[], int]) -> None:
+        self._take = take
+        self._do = do
+        self._waiting = waiting
+        self._connect: Callable[[], Sender] | None = None
+        self._most = 1
+        self._threads: set[threading.Thread] = set()
+        self._lock = threading.Lock()
+        self._latency = 0.0
+        self._cpu = 0.0
+        self._first_sent_at = 0.0
+        self._stopped = False
+
+    def equip(self, connect: Callable[[], Sender], most: int) -> None:
+        """Set what makes a connection and how many there may be; workers change over with their next job."""
+        self._connect, self._most = connect, most
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a worker. Asked at each call of the user's, so it only looks: a worker signs off itself."""
+        return bool(self._threads)
+
+    def grow(self) -> None:
+        """Start one more worker. Where no thread can be started, whoever flushes does the work."""
+        thread = threading.Thread(target=self._run, name="ainsights", daemon=True)
+        with self._lock:
+            if self._stopped or len(self._threads) >= self._most:
+                return
+            self._threads.add(thread)
+            try:
+                thread.start()
+            except RuntimeError:
+                self._threads.discard(thread)
+
+    def work_until(self, done: Callable[[], bool]) -> None:
+        """Work on the calling thread until ``done()``."""
+        with _Desk(self) as desk:
+            while not done():
+                job = self._take(0.05)
+                if job is not None:
+                    self._work(desk.sender(), job)
+
+    def join(self, timeout: float) -> None:
+        """Wait for the workers to end; those that do not in time are left behind, they are daemons."""
+        self._stopped = True
+        deadline = time.monotonic() + timeout
+        for thread in tuple(self._threads):
+            if thread is not threading.current_thread():
+                thread.join(max(deadline - time.monotonic(), 0.0))
+
+    def _run(self) -> None:
+        me, left = threading.current_thread(), False
+        try:
+            with _Desk(self) as desk:
+                while not self._stopped and not left:
+                    job = self._take(IDLE)
+                    if job is not None:
+                        self._grow_with(self._waiting())
+                        self._work(desk.sender(), job)
+                    else:
+                        left = self._may_leave(me)
+        finally:
+            with self._lock:
+                self._threads.discard(me)
+            if not left and not self._stopped:
+                say("error", "dead worker", "a worker thread of ainsights died; the next call starts another one")
+
+    def _may_leave(self, me: threading.Thread) -> bool:
+        with self._lock:
+            if len(self._threads) > 1:
+                self._threads.discard(me)
+                return True
+        return False
+
+    def _work(self, sender: Sender, job: Any) -> None:
+        began, cpu = time.monotonic(), time.thread_time()
+        self._first_sent_at = self._first_sent_at or began
+        with _working:
+            self._do(sender, job)
+        self._learn(time.monotonic() - began, time.thread_time() - cpu)
+
+    def _grow_with(self, waiting: int) -> None:
+        """Start another worker if jobs wait, and it would spend its time waiting for the network."""
+        if waiting and len(self._threads) < self._useful():
+            self.grow()
+
+    def _useful(self) -> int:
+        latency = self._latency or (time.monotonic() - self._first_sent_at if self._first_sent_at else 0.0)
+        return max(2, min(self._most, int(latency / (self._cpu or 0.001))))
+
+    def _learn(self, latency: float, cpu: float) -> None:
+        """Follow the lowest latency, quickly down and slowly up: what exceeds it is waiting for one another."""
+        if not self._latency:
+            self._latency, self._cpu = latency, cpu
+            return
+        self._latency += (latency - self._latency) * (0.3 if latency < self._latency else 0.02)
+        self._cpu += (cpu - self._cpu) * 0.1
+
+
+class _Desk:
+    """A worker's own connection, made when it is needed and again when the settings change."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._made_by: Callable[[], Sender] | None = None
+        self._sender: Sender | None = None
+
+    def sender(self) -> Sender:
+        connect = self._crew._connect  # noqa: SLF001  a crew and its desks are one thing
+        if self._sender is None or self._made_by is not connect:
+            self._clear()
+            if connect is None:
+                raise RuntimeError("a worker was started before it was equipped")
+            self._sender, self._made_by = connect(), connect
+        return self._sender
+
+    def _clear(self) -> None:
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._clear()
