@@ -283,8 +283,8 @@ class Pipeline:
         if verdict.fate in (Fate.DELIVERED, Fate.REJECTED):
             was_closed = self._gate.verdict is not None
             self._gate.succeeded()
+            self._tally.add(events=-1, bytes=-len(job.body), **{verdict.fate.value: 1})
             self._dispose(job)
-            self._tally.add(**{verdict.fate.value: 1})
             if was_closed:
                 self._changed.notify_all()
                 say("info", "resumed", "the Insights endpoint takes events again")
@@ -309,7 +309,6 @@ class Pipeline:
         self._changed.notify()
 
     def _dispose(self, job: Job) -> None:
-        self._tally.add(events=-1, bytes=-len(job.body))
         self._jobs.discard(job)
         for flush in list(self._flushes):
             if flush.jobs is not None:

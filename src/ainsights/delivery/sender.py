@@ -128,6 +128,8 @@ class DirectSender:
         connection.request("PUT", self._path, body, self._headers)
         response = connection.getresponse()
         said = response.read(LONGEST_BODY)
+        if response.length and len(said) < LONGEST_BODY:
+            raise http.client.IncompleteRead(said, response.length)
         answer = Answer(response.status, said.decode(errors="replace"), response.getheader("Retry-After"))
         if not response.isclosed():
             connection.close()

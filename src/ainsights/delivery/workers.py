@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from ainsights.delivery.retry import Answer
     from ainsights.delivery.sender import Sender
 
 IDLE = 5.0
@@ -75,7 +76,7 @@ class Crew:
             while not done():
                 job = self._take(0.05)
                 if job is not None:
-                    self._work(desk.sender(), job)
+                    self._work(desk, job)
 
     def join(self, timeout: float) -> None:
         """Wait for the workers to end; those that do not in time are left behind, they are daemons."""
@@ -93,7 +94,7 @@ class Crew:
                     job = self._take(IDLE)
                     if job is not None:
                         self._grow_with(self._waiting())
-                        self._work(desk.sender(), job)
+                        self._work(desk, job)
                     else:
                         left = self._may_leave(me)
         finally:
@@ -142,16 +143,17 @@ class _Desk:
         self._made_by: Callable[[], Sender] | None = None
         self._sender: Sender | None = None
 
-    def sender(self) -> Sender:
+    def send(self, body: bytes) -> Answer:
+        """See :class:`Sender`. What keeps a connection from being made is the outcome of the event at hand."""
         connect = self._crew._connect  # noqa: SLF001  a crew and its desks are one thing
         if self._sender is None or self._made_by is not connect:
-            self._clear()
+            self.close()
             if connect is None:
                 raise RuntimeError("a worker was started before it was equipped")
             self._sender, self._made_by = connect(), connect
-        return self._sender
+        return self._sender.send(body)
 
-    def _clear(self) -> None:
+    def close(self) -> None:
         if self._sender is not None:
             self._sender.close()
             self._sender = None
@@ -160,4 +162,4 @@ class _Desk:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._clear()
+        self.close()
