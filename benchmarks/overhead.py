@@ -122,7 +122,9 @@ def measure(bare: Callable[[], None], ours: Callable[[], None], pairs: int) -> l
 
 def report(name: str, count: int, groups: list[list[list[float]]]) -> None:
     for which, kind in ((0, "own CPU"), (1, "wall")):
-        low, middle, high = statistics.quantiles([ours / bare for bare, ours in (group[which] for group in groups)], n=4)
+        low, middle, high = statistics.quantiles(
+            [ours / bare for bare, ours in (group[which] for group in groups)], n=4
+        )
         bare = statistics.median(group[which][0] for group in groups) / count * 1e6
         added = statistics.median(group[which][1] - group[which][0] for group in groups) / count * 1e6
         print(f"{name:<12}{kind:<9}{bare:>10.2f}{added:>+10.2f}{middle:>9.3f}{low:>9.3f}–{high:.3f}")

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from serving import KEY, Client, insight, rows
+
+from ainsights.cli import serve
+from ainsights.server import Endpoint
+from ainsights.server.run import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CODE = """
+import argparse
+from ainsights.cli import serve
+parser = argparse.ArgumentParser()
+serve.add_parser(parser.add_subparsers())
+args = parser.parse_args()
+raise SystemExit(args.run(args))
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "insights.db"
+
+
+@contextmanager
+def serving(database: Path, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command on a free port; yield the process, and what it printed when it was ready."""
+    command = [sys.executable, "-c", CODE, "serve", "--port", "0", "--db", str(database), *options]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | environment) as process:
+        try:
+            assert process.stdout
+            printed = ""
+            for line in process.stdout:
+                printed += line
+                if "Ctrl-C" in line:
+                    break
+            yield process, printed
+        finally:
+            process.kill()
+
+
+def endpoint_of(printed: str, database: Path) -> Endpoint:
+    exports = dict(re.findall(r"export (\w+)=(\S+)", printed))
+    return Endpoint(exports["AINSIGHTS_BASE_URL"], exports["AINSIGHTS_API_KEY"], database)
+
+
+def run(*options: str) -> int:
+    parser = argparse.ArgumentParser()
+    serve.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["serve", *options])
+    status: int = args.run(args)
+    return status
+
+
+def test_insight_answered_just_before_a_kill_is_on_disk(database: Path) -> None:
+    with serving(database) as (process, printed), Client(endpoint_of(printed, database)) as client:
+        assert client.put(insight("last words")).status == 200
+        process.kill()
+        process.wait()
+
+    assert rows(database, "event_id") == [("last words",)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_it_cleanly(database: Path, number: signal.Signals) -> None:
+    with serving(database) as (process, printed), Client(endpoint_of(printed, database)) as client:
+        client.put(insight("e"))
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=30)
+
+    assert (process.returncode, stderr) == (0, "")
+    assert "on disk" in stdout
+    assert rows(database, "event_id") == [("e",)]
+
+
+def test_key_is_printed_at_each_start(database: Path) -> None:
+    with serving(database) as (_, first):
+        pass
+    with serving(database) as (_, second):
+        pass
+
+    key = (database.parent / "insights.db.key").read_text().strip()
+    assert first.count(key) == second.count(key) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"), [(("--api-key", KEY), {}), ((), {"AINSIGHTS_SERVER_KEY": KEY})], ids=["option", "env"]
+)
+def test_given_key_is_used_and_not_printed(
+    database: Path, options: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    with serving(database, *options, **environment) as (_, printed):
+        url = re.findall(r"http://\S+:\d+", printed)[0]
+        with Client(Endpoint(url, KEY, database)) as client:
+            assert client.put(insight()).status == 200
+
+    assert KEY not in printed
+
+
+def test_port_in_use_is_said_in_one_line(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status = run("--port", str(port), "--db", str(database))
+
+    expected = f"ainsights serve: port {port}: in use on 127.0.0.1; give another, or 0 for a free one\n"
+    assert (status, capsys.readouterr().err) == (2, expected)
+    assert not database.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--db", "{tmp}/missing/insights.db"), "No such file or directory"),
+        (("--db", "{tmp}"), "database"),
+        (("--db", "{tmp}/text"), "not a database"),
+        (("--host", "host.invalid", "--db", "{tmp}/x.db"), "address host.invalid"),
+        (("--api-key", "two words", "--db", "{tmp}/x.db"), "API key"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], told: str
+) -> None:
+    (tmp_path / "text").write_text("no database\n" * 100)
+
+    status = run("--port", "0", *(option.format(tmp=tmp_path) for option in options))
+
+    printed = capsys.readouterr()
+    assert status == 2
+    assert told in printed.err
+    assert printed.err.count("\n") == 1
+    assert not printed.out
+
+
+@pytest.mark.parametrize("options", [("--port", "65536"), ("--port", "x"), ("--max-body-bytes", "0")])
+def test_wrong_number_is_a_usage_error(capsys: pytest.CaptureFixture[str], options: tuple[str, str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(*options)
+
+    assert caught.value.code == 2
+    assert f"argument {options[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["fastapi", "uvicorn"])
+def test_missing_extra_is_said_with_how_to_install_it(database: Path, missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None\n{CODE}"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", "--db", str(database)], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == "ainsights serve: needs the server extra: pip install 'ainsights[server]'\n"
+
+
+def test_importing_the_command_does_not_import_the_server() -> None:
+    code = "import ainsights.cli.serve, sys; raise SystemExit('fastapi' in sys.modules or 'uvicorn' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("x", False)],
+)
+def test_loopback_is_told_from_other_hosts(host: str, expected: Any) -> None:
+    assert is_loopback(host) is expected
+
+
+def test_listening_beyond_the_machine_warns(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    serve._announce(Endpoint("http://x:1", KEY, database), given=False, open_to_others=True)
+
+    assert "unencrypted" in capsys.readouterr().err
