@@ -146,6 +146,7 @@ def main() -> None:
         results = [measure(unit, ours_units[name], pairs) for _ in range(groups + 1)][1:]  # the first one warms up
         report(name, CHUNKS if in_chunks else 1, results)
     print(ainsights.stats())
+    loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
     server.terminate()
     server.join()

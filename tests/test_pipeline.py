@@ -323,7 +323,7 @@ def test_work_is_done_by_whoever_flushes_where_no_thread_can_start(
         pipeline = pipe(it.url)
         monkeypatch.setattr(threading.Thread, "start", only_others)
         put(pipeline, 10)
-        assert not pipeline.alive
+        assert not pipeline.workers
         assert pipeline.flush(PATIENCE)
         assert ids(it) == list(range(10))
 
@@ -355,7 +355,7 @@ def test_dead_worker_is_replaced_loses_nothing_and_is_said(
         made.append(pipeline)
         pipeline.equip(body, lambda: Deadly(it.url), load({}, base_url=it.url, concurrency=1))
         put(pipeline, 1)
-        while pipeline.alive:
+        while pipeline.workers:
             time.sleep(0.01)
         put(pipeline, 1)
         assert pipeline.flush(PATIENCE)

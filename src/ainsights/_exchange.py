@@ -56,44 +56,26 @@ class Failure:
 class Exchange:
     """One HTTP exchange, from before its request is built until its last byte was handed to the user."""
 
-    __slots__ = (
-        "_ended",
-        "_sink",
-        "attempts",
-        "began_at",
-        "body",
-        "chunks",
-        "collected",
-        "context",
-        "ending",
-        "failure",
-        "finished",
-        "first_byte",
-        "generation",
-        "headers",
-        "request_body",
-        "started",
-        "status_code",
-        "url",
-    )
+    # Defaults of the class, so that making one costs the user's thread little
+
+    attempts = 0
+    url: Any = None
+    request_body: bytes | None = None
+    status_code: int | None = None
+    headers: Any = None
+    body: bytes | None = None
+    chunks: list[bytes] | None = None
+    first_byte: float | None = None
+    finished: float | None = None
+    ending: Ending | None = None
+    failure: Failure | None = None
+    collected: weakref.ref[Any] | None = None
 
     def __init__(self, sink: Callable[[Exchange], object], context: Context | None, generation: int) -> None:
         self.began_at = time.time()
         self.started = time.perf_counter()
         self.context = context
         self.generation = generation
-        self.attempts = 0
-        self.url: Any = None
-        self.request_body: bytes | None = None
-        self.status_code: int | None = None
-        self.headers: Any = None
-        self.body: bytes | None = None
-        self.chunks: list[bytes] | None = None
-        self.first_byte: float | None = None
-        self.finished: float | None = None
-        self.ending: Ending | None = None
-        self.failure: Failure | None = None
-        self.collected: weakref.ref[Any] | None = None
         self._sink = sink
         self._ended: list[None] = [None]
 

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from ainsights.delivery.pipeline import Pipeline
 
-_submitting = contained("queueing an event")
-_starting = contained("starting the pipeline")
-
 _started: set[Insights] = set()
 """Those that have a pipeline, to be closed at exit and started anew after a fork."""
 
@@ -111,11 +108,11 @@ class Insights:
             failures=dict(failures),
             last_error=pipeline.last_error if pipeline else None,
             last_delivery=datetime.fromtimestamp(delivered_at, timezone.utc).isoformat() if delivered_at else None,
-            worker_alive=pipeline.alive if pipeline else False,
+            worker_alive=bool(pipeline.workers) if pipeline else False,
             state=f"off: {self._off}" if self._off else pipeline.state if pipeline else "idle",
         )
 
-    # What the patches call, on the user's thread
+    # What the patches call, on the user's thread, and contain
 
     def begin(self, _client: Any) -> Exchange | None:
         """Return the exchange to note a call in, or None if it is not to be captured."""
@@ -125,17 +122,17 @@ class Insights:
         rate = self.settings.sample_rate
         if rate < 1 and random.random() >= rate:  # noqa: S311  sampling, not a secret
             return None
-        with _starting:
-            (self._pipeline or self._start()).start()
+        pipeline = self._pipeline
+        if pipeline is None or not pipeline.workers:
+            self._start().start()
         return Exchange(self._submit, context, _generation)
 
     def _submit(self, exchange: Exchange) -> None:
         if exchange.generation != _generation:
             return
-        with _submitting:
-            pipeline = self._pipeline
-            if pipeline is not None:
-                pipeline.put(exchange, exchange.size)
+        pipeline = self._pipeline
+        if pipeline is not None:
+            pipeline.put(exchange, exchange.size)
 
     # Putting the parts together
 
@@ -260,7 +257,8 @@ def stats() -> Stats:
 
 def _close_all() -> None:
     for exchange in tuple(open_exchanges):
-        exchange.end("collected")
+        with contained("ending a stream at exit"):
+            exchange.end("collected")
     for insights in tuple(_started):
         with contained("closing at exit"):
             insights.close()

@@ -80,6 +80,8 @@ class Pipeline:
         self._closed = False
         self._stopping = False
         self._crew = Crew(self._next, self._deliver, self._waiting)
+        self.workers = self._crew.threads
+        """The threads that run now. Each call of the user's looks whether there is one."""
         self.in_flight = 0
         self.last_error: str | None = None
         self.last_delivery: float | None = None
@@ -112,13 +114,8 @@ class Pipeline:
 
     def start(self) -> None:
         """See to it that there is a worker. Cheap if there is; not to be called from a finaliser."""
-        if not self._crew.alive and not self._closed:
+        if not self.workers and not self._closed:
             self._crew.grow()
-
-    @property
-    def alive(self) -> bool:
-        """Whether a worker thread is running."""
-        return self._crew.alive
 
     @property
     def state(self) -> str:
@@ -128,7 +125,7 @@ class Pipeline:
         verdict = self._gate.verdict
         if verdict is not None:
             return f"{'held' if verdict.fate is Fate.HELD else 'retrying'}: {verdict.reason}"
-        return "running" if self._crew.alive else "idle"
+        return "running" if self.workers else "idle"
 
     @property
     def held(self) -> int:
@@ -143,7 +140,7 @@ class Pipeline:
         deadline = time.monotonic() + timeout
         self._make_haste()
         self.start()
-        if self._crew.alive:
+        if self.workers:
             done = flush.done.wait(timeout)
         else:  # no thread can be started, as at the end of the interpreter: do the work here
             self._crew.work_until(lambda: flush.done.is_set() or time.monotonic() >= deadline)

@@ -42,7 +42,8 @@ class Crew:
         self._waiting = waiting
         self._connect: Callable[[], Sender] | None = None
         self._most = 1
-        self._threads: set[threading.Thread] = set()
+        self.threads: set[threading.Thread] = set()
+        """Those that run. A worker signs off itself, however it ends."""
         self._lock = threading.Lock()
         self._latency = 0.0
         self._cpu = 0.0
@@ -53,22 +54,17 @@ class Crew:
         """Set what makes a connection and how many there may be; workers change over with their next job."""
         self._connect, self._most = connect, most
 
-    @property
-    def alive(self) -> bool:
-        """Whether there is a worker. Asked at each call of the user's, so it only looks: a worker signs off itself."""
-        return bool(self._threads)
-
     def grow(self) -> None:
         """Start one more worker. Where no thread can be started, whoever flushes does the work."""
         thread = threading.Thread(target=self._run, name="ainsights", daemon=True)
         with self._lock:
-            if self._stopped or len(self._threads) >= self._most:
+            if self._stopped or len(self.threads) >= self._most:
                 return
-            self._threads.add(thread)
+            self.threads.add(thread)
             try:
                 thread.start()
             except RuntimeError:
-                self._threads.discard(thread)
+                self.threads.discard(thread)
 
     def work_until(self, done: Callable[[], bool]) -> None:
         """Work on the calling thread until ``done()``."""
@@ -82,7 +78,7 @@ class Crew:
         """Wait for the workers to end; those that do not in time are left behind, they are daemons."""
         self._stopped = True
         deadline = time.monotonic() + timeout
-        for thread in tuple(self._threads):
+        for thread in tuple(self.threads):
             if thread is not threading.current_thread():
                 thread.join(max(deadline - time.monotonic(), 0.0))
 
@@ -99,14 +95,14 @@ class Crew:
                         left = self._may_leave(me)
         finally:
             with self._lock:
-                self._threads.discard(me)
+                self.threads.discard(me)
             if not left and not self._stopped:
                 say("error", "dead worker", "a worker thread of ainsights died; the next call starts another one")
 
     def _may_leave(self, me: threading.Thread) -> bool:
         with self._lock:
-            if len(self._threads) > 1:
-                self._threads.discard(me)
+            if len(self.threads) > 1:
+                self.threads.discard(me)
                 return True
         return False
 
@@ -119,7 +115,7 @@ class Crew:
 
     def _grow_with(self, waiting: int) -> None:
         """Start another worker if jobs wait, and it would spend its time waiting for the network."""
-        if waiting and len(self._threads) < self._useful():
+        if waiting and len(self.threads) < self._useful():
             self.grow()
 
     def _useful(self) -> int:
