@@ -6,6 +6,7 @@ Each of them either takes new items and encodes them, one thread at a time, or s
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import queue
@@ -223,17 +224,16 @@ class Pipeline:
             return
         if first is not None:
             self._hurry.wait(LINGER)
-        entry: tuple[Any, int] | Flush | None = first
-        for _ in range(BATCH):
-            if isinstance(entry, Flush):
-                self._settle_later(entry)
-            elif entry is not None:
-                self._encode_one(*entry)
-            try:
-                entry = self._intake.get_nowait()
-            except queue.Empty:
-                return
-        self._intake.put(entry)
+        self._accept(first)
+        with contextlib.suppress(queue.Empty):
+            for _ in range(BATCH - 1):
+                self._accept(self._intake.get_nowait())
+
+    def _accept(self, entry: tuple[Any, int] | Flush | None) -> None:
+        if isinstance(entry, Flush):
+            self._settle_later(entry)
+        elif entry is not None:
+            self._encode_one(*entry)
 
     def _encode_one(self, item: Any, size: int) -> None:
         body, failed = None, True
