@@ -45,9 +45,7 @@ class Crew:
         self.threads: set[threading.Thread] = set()
         """Those that run. A worker signs off itself, however it ends."""
         self._lock = threading.Lock()
-        self._latency = 0.0
-        self._cpu = 0.0
-        self._first_sent_at = 0.0
+        self._pace = Pace()
         self._stopped = False
 
     def equip(self, connect: Callable[[], Sender], most: int) -> None:
@@ -56,10 +54,10 @@ class Crew:
 
     def grow(self) -> None:
         """Start one more worker. Where no thread can be started, whoever flushes does the work."""
-        thread = threading.Thread(target=self._run, name="ainsights", daemon=True)
         with self._lock:
             if self._stopped or len(self.threads) >= self._most:
                 return
+            thread = threading.Thread(target=self._run, name="ainsights", daemon=True)
             self.threads.add(thread)
             try:
                 thread.start()
@@ -108,27 +106,58 @@ class Crew:
 
     def _work(self, sender: Sender, job: Any) -> None:
         began, cpu = time.monotonic(), time.thread_time()
-        self._first_sent_at = self._first_sent_at or began
+        self._pace.begins(began)
         with _working:
             self._do(sender, job)
-        self._learn(time.monotonic() - began, time.thread_time() - cpu)
+        now = time.monotonic()
+        self._pace.learn(now - began, time.thread_time() - cpu, now, time.process_time())
 
     def _grow_with(self, waiting: int) -> None:
         """Start another worker if jobs wait, and it would spend its time waiting for the network."""
-        if waiting and len(self.threads) < self._useful():
+        if waiting and len(self.threads) < min(self._most, self._pace.useful(time.monotonic())):
             self.grow()
 
-    def _useful(self) -> int:
-        latency = self._latency or (time.monotonic() - self._first_sent_at if self._first_sent_at else 0.0)
-        return max(2, min(self._most, int(latency / (self._cpu or 0.001))))
 
-    def _learn(self, latency: float, cpu: float) -> None:
-        """Follow the lowest latency, quickly down and slowly up: what exceeds it is waiting for one another."""
-        if not self._latency:
-            self._latency, self._cpu = latency, cpu
-            return
-        self._latency += (latency - self._latency) * (0.3 if latency < self._latency else 0.02)
-        self._cpu += (cpu - self._cpu) * 0.1
+class Pace:
+    """How many workers are of use: a request's latency over its own CPU time, and few where the process is busy.
+
+    The latency is the lowest of the last seconds, since what exceeds it is waiting for one another. It would still
+    rise with the workers that it calls for where the interpreter lock is short; so a busy process gets few of them.
+    """
+
+    WINDOW = 5.0
+    BUSY = 0.8
+    """The share of a core from which on the process counts as busy."""
+    FEW = 4
+
+    def __init__(self) -> None:
+        self._lowest = [float("inf"), float("inf")]
+        self._cpu = 0.0
+        self._busy = 0.0
+        self._since = (0.0, 0.0)
+        self._turned_at = 0.0
+        self._first_at = 0.0
+
+    def begins(self, now: float) -> None:
+        """Note that a request begins; of the first one nothing else may be known for long."""
+        self._first_at = self._first_at or now
+
+    def learn(self, latency: float, cpu: float, now: float, process_cpu: float) -> None:
+        """Note what a request took. Called by all workers without a lock: a lost update does no harm."""
+        self._lowest[0] = min(self._lowest[0], latency)
+        self._cpu = self._cpu + (cpu - self._cpu) * 0.1 if self._cpu else cpu
+        if now - self._turned_at > self.WINDOW:
+            self._lowest, self._turned_at = [latency, self._lowest[0]], now
+        wall = now - self._since[0]
+        if wall > 0.01:  # noqa: PLR2004  seconds: shorter spans tell nothing
+            self._busy, self._since = (process_cpu - self._since[1]) / wall, (now, process_cpu)
+
+    def useful(self, now: float) -> int:
+        """Return how many workers are of use."""
+        if not self._cpu:
+            return self.FEW if self._first_at and now - self._first_at > 0.01 else 2  # noqa: PLR2004  seconds
+        several = int(min(self._lowest) / self._cpu)
+        return max(2, min(several, self.FEW) if self._busy > self.BUSY else several)
 
 
 class _Desk:
