@@ -154,8 +154,6 @@ class Insights:
             if self._pipeline is None:
                 pipeline = Pipeline(self._tally)
                 self._equip(pipeline)
-                if not _started:
-                    atexit.register(_close_all)
                 _started.add(self)
                 self._pipeline = pipeline
         return self._pipeline
@@ -276,5 +274,6 @@ def _begin_anew() -> None:
     _started.clear()
 
 
+atexit.register(_close_all)  # now, so that it runs after the handlers that the program registers from here on
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
