@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from models import Captured
 
+BASE_CLIENT_CLOSES = "finally" in inspect.getsource(openai.Stream.__stream__)
 PARTS = [*EVENTS[:3], event(content="d"), DONE]
 
 
@@ -130,6 +132,30 @@ def test_error_event_is_an_error(captured: Captured) -> None:
     gc.collect()  # openai 1.x does not close the response when it raises
     assert (captured.statuses, captured.contents) == (["error"], ["a"])
     assert captured[0]["response"]["error"] == {"message": "overloaded", "code": 7}
+
+
+def test_stream_that_openai_cannot_read_is_an_error(captured: Captured) -> None:
+    def use() -> None:
+        with pytest.raises(ValueError, match="Expecting"):
+            list(create(streaming(PARTS[0], b"data: {broken\n\n", PARTS[1])))
+
+    use()
+    gc.collect()
+    assert captured.contents == ["a"]
+    # openai 1.x does not close the response when it raises
+    assert captured.statuses == ["error" if BASE_CLIENT_CLOSES else "abandoned"]
+
+
+@pytest.mark.parametrize("error", [KeyError("mine"), GeneratorExit(), asyncio.CancelledError()])
+def test_exception_that_the_user_handles_around_it_does_not_matter(captured: Captured, error: BaseException) -> None:
+    try:
+        raise error  # noqa: TRY301  so short a try is the point
+    except BaseException:  # noqa: BLE001  that is the point
+        list(create(streaming(*EVENTS)))
+        stream = create(streaming(*PARTS))
+        next(stream)
+        stream.close()
+    assert captured.statuses == ["ok", "closed_early"]
 
 
 def test_stream_may_be_read_on_another_thread(captured: Captured) -> None:

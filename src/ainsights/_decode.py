@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -187,18 +188,21 @@ def _body(exchange: Exchange) -> bytes:
         return exchange.body
     body = b"".join(exchange.chunks or ())
     encoding = _header(exchange, "content-encoding")
-    return body if not encoding or not body else _uncompressed(body, encoding)
+    return body if not encoding or not body else _uncompressed(body, encoding, exchange.headers)
 
 
-def _uncompressed(body: bytes, encoding: str) -> bytes:
-    """Undo a content encoding, as far as a body that may be cut can be; httpx knows the encodings."""
-    import httpx  # noqa: PLC0415  rarely needed, and openai 3.x does not load it
+def _uncompressed(body: bytes, encoding: str, headers: Any) -> bytes:
+    """Undo a content encoding, as far as a body that may be cut can be.
 
+    By the library that the response came through, httpx or httpx2, which is loaded: to import one here would race
+    with openai 3.x, which looks on each call whether httpx is there, and takes it half initialised.
+    """
+    library = sys.modules[type(headers).__module__.partition(".")[0]]
+    response = library.Response(200, headers={"content-encoding": encoding}, stream=library.ByteStream(body))
     arrived: list[bytes] = []
-    response = httpx.Response(200, headers={"content-encoding": encoding}, stream=httpx.ByteStream(body))
     try:
         arrived.extend(response.iter_bytes())
-    except httpx.DecodingError:
+    except library.DecodingError:
         return b"".join(arrived) or body
     return b"".join(arrived)
 

@@ -162,10 +162,5 @@ def content_of(message: Request | Response) -> bytes | None:
         return None
 
 
-def is_cancellation(error: BaseException | None) -> bool:
-    """Tell whether ``error`` is the cancellation of a task, in asyncio or in trio."""
-    return type(error).__name__ in _CANCELLATIONS
-
-
 def _ending_of(error: BaseException) -> Ending:
-    return "cancelled" if is_cancellation(error) else "error"
+    return "cancelled" if type(error).__name__ in _CANCELLATIONS else "error"

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from ainsights._contain import contained
-from ainsights._exchange import Exchange, is_cancellation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import FrameType
+
+    from ainsights._exchange import Exchange
 
     Proxy = wrapt.ObjectProxy[Any]
 else:
@@ -136,15 +137,23 @@ def _stop(exchange: Exchange, error: BaseException) -> None:
 
 def _close(exchange: Exchange) -> None:
     with _ending:
-        handled = sys.exc_info()[1]
-        if is_cancellation(handled):
-            exchange.end("cancelled")
-        elif isinstance(handled, GeneratorExit) and _is_generator(sys._getframe(3)):  # noqa: SLF001
+        error, closer = sys.exc_info()[1], sys._getframe(3)  # noqa: SLF001  who called the response's close()
+        if error is None or not _comes_through(error, closer):
+            exchange.end("closed")
+        elif isinstance(error, GeneratorExit):
             exchange.end("collected")
         else:
-            exchange.end("closed")
+            exchange.stopped(error)
 
 
-def _is_generator(caller: FrameType) -> bool:
-    """Tell whether the response is closed by a generator that is being finalised, and not by the user's own call."""
-    return bool(caller.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
+def _comes_through(error: BaseException, closer: FrameType) -> bool:
+    """Tell whether the response is closed by a generator that ``error`` ends, and not by the user's own call.
+
+    The traceback must show it: the exception at hand may as well be one that the user handles around all this.
+    """
+    if not closer.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame is not closer:
+        trace = trace.tb_next
+    return trace is not None

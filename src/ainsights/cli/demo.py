@@ -21,6 +21,9 @@ EXTRA = {"fastapi", "rich", "starlette", "uvicorn"}
 LONGEST_RUN = 120
 """Seconds that the quickstart may take."""
 
+WIDE = 140
+"""Characters of a line where there is no terminal to say."""
+
 SCRIPTED = {
     "OPENAI_API_KEY": "sk-demo",
     "QUICKSTART_MODEL": "gpt-4o-mini",
@@ -116,18 +119,18 @@ def _show(stored: list[dict[str, Any]]) -> None:
     from rich.console import Console  # noqa: PLC0415  the same
     from rich.table import Table  # noqa: PLC0415  the same
 
-    table = Table(title="\nWhat the endpoint stored", box=box.SIMPLE_HEAD, title_justify="left")
-    for heading in ("time", "model", "status", "user"):
-        table.add_column(heading, no_wrap=True)
+    table = Table(title="\nWhat the endpoint stored", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for heading, width in {"time": 8, "model": 20, "status": 6, "user": 4}.items():
+        table.add_column(heading, no_wrap=True, min_width=width)
     for heading in ("ms", "tokens"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("asked", overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column("answered", overflow="ellipsis", no_wrap=True, ratio=1)
+        table.add_column(heading, justify="right", no_wrap=True, min_width=6)
+    for heading in ("asked", "answered"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", max_width=40)
     for item in stored:
         body = item["body"]
         status = item["status"]
         table.add_row(
-            str(item["time"])[11:23],
+            str(item["time"])[11:19],
             str(item["model"]),
             f"[{'green' if status == 'ok' else 'red'}]{status}[/]",
             item["user_id"] or "",
@@ -136,7 +139,10 @@ def _show(stored: list[dict[str, Any]]) -> None:
             _plain(_asked(body)),
             _plain(_answered(body["response"])),
         )
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table)
 
 
 def _asked(body: dict[str, Any]) -> str:

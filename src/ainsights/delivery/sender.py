@@ -1,18 +1,21 @@
 """One ``PUT /insight`` over a kept-alive connection.
 
-The standard library's client costs the host process the least (see CONTRIBUTING, "Measured"). Where a proxy stands
-between, httpx takes over: it knows every kind of proxy.
+On the standard library alone: it costs the host process the least (see CONTRIBUTING, "Measured"), and an import of
+httpx behind the user's back would race with openai 3.x, which looks on each call whether httpx is loaded.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import functools
 import http.client
 import io
 import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ainsights._settings import is_loopback
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     import socket
     import ssl
     from collections.abc import Callable
-    from urllib.parse import SplitResult
 
 ONE_PACKET = 65536
 """Bytes of a body up to which copying it behind its headers costs less than a second call."""
@@ -55,42 +57,94 @@ def senders(base_url: str, api_key: str | None, timeout: float) -> Callable[[], 
         api_key: the bearer token; None sends no Authorization header.
         timeout: the seconds that a whole request may take.
     """
-    parts = urlsplit(base_url)
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": f"ainsights/{__version__}",
-    } | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
-    if _is_proxied(parts.scheme, parts.hostname or ""):
-        return lambda: ProxiedSender(f"{base_url}/insight", headers, timeout)
-    tls = _tls() if parts.scheme == "https" else None
-    return lambda: DirectSender(parts, headers, timeout, tls)
+
+    @functools.cache
+    def route() -> Route:  # on the thread that sends: reading certificates takes its time
+        url = urlsplit(base_url)
+        return Route(url, _proxy(url), _tls() if url.scheme == "https" else None)
+
+    headers = {"Content-Type": "application/json", "User-Agent": f"ainsights/{__version__}"}
+    if api_key:
+        headers["Authorization"] = f"Bearer {api_key}"
+    return lambda: HttpSender(route(), headers, timeout)
 
 
-def _is_proxied(scheme: str, host: str) -> bool:
-    proxies = getproxies()
-    return bool(proxies.get(scheme) or proxies.get("all")) and not is_loopback(host) and not proxy_bypass(host)
+@dataclass(frozen=True)
+class Route:
+    """Where a connection leads, and what stands between."""
+
+    url: SplitResult
+    proxy: SplitResult | None
+    tls: ssl.SSLContext | None
+
+    @property
+    def target(self) -> str:
+        """What the request line names: the path, or the whole URL where a proxy has to know."""
+        path = f"{self.url.path}/insight"
+        return f"http://{self.url.netloc}{path}" if self.proxy and not self.tls else path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the first one to read the request needs beyond its fields."""
+        return {"Host": self.url.netloc} | (self._authorization if not self.tls else {})
+
+    def connection(self, timeout: float) -> http.client.HTTPConnection:
+        """Return a connection that is yet to be opened."""
+        host, port = self.url.hostname or "", self.url.port
+        if self.proxy is None:
+            if self.tls is None:
+                return http.client.HTTPConnection(host, port, timeout)
+            return http.client.HTTPSConnection(host, port, timeout=timeout, context=self.tls)
+        if self.proxy.scheme != "http":
+            raise OSError(
+                f"a proxy by {self.proxy.scheme}:// is not supported, only by http://; or set NO_PROXY={host}"
+            )
+        if self.tls is None:
+            return http.client.HTTPConnection(self.proxy.hostname or "", self.proxy.port, timeout)
+        tunnel = http.client.HTTPSConnection(
+            self.proxy.hostname or "", self.proxy.port, timeout=timeout, context=self.tls
+        )
+        tunnel.set_tunnel(host, port or http.client.HTTPS_PORT, self._authorization)
+        return tunnel
+
+    @property
+    def _authorization(self) -> dict[str, str]:
+        if self.proxy is None or self.proxy.username is None:
+            return {}
+        account = f"{unquote(self.proxy.username)}:{unquote(self.proxy.password or '')}"
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(account.encode()).decode()}"}
+
+
+def _proxy(url: SplitResult) -> SplitResult | None:
+    host, proxies = url.hostname or "", getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or is_loopback(host) or proxy_bypass(host):
+        return None
+    return urlsplit(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def _tls() -> ssl.SSLContext:
-    import httpx  # noqa: PLC0415  for its certificates: only https needs it
+    """Trust the system's certificates, or those that SSL_CERT_FILE names, and Mozilla's where they are installed."""
+    import ssl  # noqa: PLC0415  only https needs it
 
-    return httpx.create_ssl_context()
+    context = ssl.create_default_context()
+    with contextlib.suppress(ImportError):
+        import certifi  # noqa: PLC0415  httpx brings it
+
+        context.load_verify_locations(certifi.where())
+    return context
 
 
-class DirectSender:
+class HttpSender:
     """A connection of one's own, opened at the first event and again whenever it was lost."""
 
-    def __init__(self, url: SplitResult, headers: dict[str, str], timeout: float, tls: ssl.SSLContext | None) -> None:
-        host, port = url.hostname or "", url.port
-        lines = [f"PUT {url.path}/insight HTTP/1.1", f"Host: {url.netloc}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+    def __init__(self, route: Route, headers: dict[str, str], timeout: float) -> None:
+        lines = [f"PUT {route.target} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in (route.headers | headers).items()]
         self._head = "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
         self._timeout = timeout
         self._deadline = 0.0
-        if tls is None:
-            self._connection = http.client.HTTPConnection(host, port, timeout)
-        else:
-            self._connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=tls)
+        self._connection = route.connection(timeout)
 
     def send(self, body: bytes) -> Answer:
         """See :class:`Sender`. A kept connection that the endpoint has closed meanwhile is replaced once."""
@@ -195,26 +249,3 @@ class _Until(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
-
-
-class ProxiedSender:
-    """The same through a proxy that the environment names."""
-
-    def __init__(self, url: str, headers: dict[str, str], timeout: float) -> None:
-        import httpx  # noqa: PLC0415  only where there is a proxy
-
-        self._errors = httpx.HTTPError
-        self._url = url
-        self._client = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False)
-
-    def send(self, body: bytes) -> Answer:
-        """See :class:`Sender`."""
-        try:
-            response = self._client.put(self._url, content=body)
-        except self._errors as error:
-            raise ConnectionError(f"{type(error).__name__}: {error}") from error
-        return Answer(response.status_code, response.text[:LONGEST_BODY], response.headers.get("Retry-After"))
-
-    def close(self) -> None:
-        """See :class:`Sender`."""
-        self._client.close()
