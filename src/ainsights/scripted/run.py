@@ -68,9 +68,9 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
     requests = Requests()
     with closing(_listener(host, port)) as listener:
         core = _server(requests)
-        run = {"target": core.run, "kwargs": {"sockets": [listener]}}
-        server = Server(_url(listener), requests, core, threading.Thread(**run, name="ainsights-scripted", daemon=True))
-        server._thread.start()  # noqa: SLF001  of this module
+        thread = threading.Thread(target=lambda: core.run([listener]), name="ainsights-scripted", daemon=True)
+        server = Server(_url(listener), requests, core, thread)
+        thread.start()
         try:
             yield server
         finally:

@@ -46,7 +46,7 @@ def _instance(schema: Any, root: Mapping[str, Any], text: str, depth: int) -> An
 
 def _resolved(schema: Any, root: Mapping[str, Any], depth: int) -> dict[str, Any]:
     """Return the schema with its references followed, one alternative chosen and all parts joined."""
-    resolved: dict[str, Any] = {}
+    resolved: dict[str, Any] = {"properties": {}, "required": []}
     pending = [schema]
     for _ in range(100):
         if not pending:
@@ -57,8 +57,8 @@ def _resolved(schema: Any, root: Mapping[str, Any], depth: int) -> dict[str, Any
         pending += [_referred(part["$ref"], root)] if "$ref" in part else []
         pending += part.get("allOf", [])
         pending += [_chosen(part[key], depth) for key in ("anyOf", "oneOf") if part.get(key)]
-        properties = resolved.get("properties", {}) | part.get("properties", {})
-        required = [*resolved.get("required", []), *part.get("required", [])]
+        properties = part.get("properties", {}) | resolved["properties"]
+        required = [*resolved["required"], *part.get("required", [])]
         resolved = part | resolved | {"properties": properties, "required": required}
     return resolved
 
