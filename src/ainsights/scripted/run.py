@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import threading
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from ainsights._listen import listen, url_of
 from ainsights.scripted.app import create_app
 from ainsights.scripted.connection import Connection
 from ainsights.scripted.requests import Requests
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
 GRACE_SECONDS = 0.3
@@ -66,10 +67,10 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
         OSError: the address cannot be used.
     """
     requests = Requests()
-    with closing(_listener(host, port)) as listener:
+    with closing(listen(host, port)) as listener:
         core = _server(requests)
         thread = threading.Thread(target=lambda: core.run([listener]), name="ainsights-scripted", daemon=True)
-        server = Server(_url(listener), requests, core, thread)
+        server = Server(url_of(listener), requests, core, thread)
         thread.start()
         try:
             yield server
@@ -85,8 +86,8 @@ def serve(host: str, port: int, announce: Callable[[str], None]) -> None:
     """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with suppress(KeyboardInterrupt), closing(_listener(host, port)) as listener:
-            announce(f"{_url(listener)}/v1")
+        with suppress(KeyboardInterrupt), closing(listen(host, port)) as listener:
+            announce(f"{url_of(listener)}/v1")
             _server(Requests()).run(sockets=[listener])
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -119,17 +120,3 @@ def _server(requests: Requests) -> _Server:
         "timeout_keep_alive": IDLE_SECONDS,
     }
     return _Server(uvicorn.Config(create_app(requests), **options))
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=2048)
-    # asyncio turns Nagle's algorithm off only where the protocol is explicit; with it, each answer takes 40 ms
-    return socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
-
-
-def _url(listener: socket.socket) -> str:
-    """Return how a client on this machine reaches ``listener``."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
+from ainsights._listen import listen, url_of
 from ainsights.errors import ConfigurationError
 from ainsights.server import keys
 from ainsights.server.app import MAX_BODY_BYTES, create_app
 from ainsights.server.store import Store
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -123,24 +124,14 @@ def _prepared(options: Options) -> Iterator[_Parts]:
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        yield _Parts(Endpoint(_url(listener), key, options.database), uvicorn.Server(config), listener)
+        yield _Parts(Endpoint(url_of(listener), key, options.database), uvicorn.Server(config), listener)
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=2048)
+        return listen(host, port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             message = f"port {port}: in use on {host}; give another, or 0 for a free one"
             raise ConfigurationError(message) from error
         raise ConfigurationError(f"address {host}, port {port}: {error.strerror or error}") from error
-    # asyncio turns Nagle's algorithm off only where the protocol is explicit; with it, each answer takes 40 ms
-    return socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
-
-
-def _url(listener: socket.socket) -> str:
-    """Return how a client on this machine reaches ``listener``."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
