@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ainsights import __version__
+from ainsights.cli import COMMANDS, demo, main
+
+
+def run(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ainsights", *args]
+    return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_demo_shows_an_insight_of_each_kind_of_call() -> None:
+    ran = run("demo")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    table = ran.stdout.partition("What the endpoint stored")[2]
+    rows = [line for line in table.splitlines() if " ok " in line or " error " in line]
+    assert [line.split()[2] for line in rows] == ["ok", "ok", "ok", "ok", "error"]
+    for asked in ("Say hello", "Count to ten", "weather in Paris", "without waiting", "Anybody there"):
+        assert sum(asked in line for line in rows) == 1
+    assert "get_weather(" in table
+    assert "What next" in table
+
+
+def test_demo_needs_a_key_to_be_live() -> None:
+    ran = run("demo", "--live", OPENAI_API_KEY="")
+    assert ran.returncode == 1
+    assert ran.stderr == "ainsights: --live needs OPENAI_API_KEY: the key of your model API\n"
+
+
+def test_version_is_told() -> None:
+    assert run("--version").stdout == f"ainsights {__version__}\n"
+
+
+@pytest.mark.parametrize("args", [(), ("nonsense",), ("serve", "--port", "x")])
+def test_wrong_usage_is_told_with_status_2(args: tuple[str, ...]) -> None:
+    ran = run(*args)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("usage: ainsights")
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("command", [command.__name__.rpartition(".")[2] for command in COMMANDS])
+def test_each_command_has_help(command: str) -> None:
+    ran = run(command, "--help")
+    assert ran.returncode == 0
+    assert ran.stdout.startswith(f"usage: ainsights {command}")
+
+
+def test_reader_that_has_seen_enough_gets_no_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ainsights", "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as ran:
+        assert ran.stdout is not None
+        assert ran.stderr is not None
+        ran.stdout.readline()
+        ran.stdout.close()
+        assert ran.stderr.read() == ""
+
+
+def test_command_line_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, ainsights.cli; print([m for m in ('fastapi', 'openai', 'httpx', 'rich') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
+def test_quickstart_is_found_in_a_checkout() -> None:
+    assert demo.quickstart() == Path(__file__).parents[1] / "examples" / "quickstart.py"
+
+
+def test_unknown_command_does_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+    assert "invalid choice" in capsys.readouterr().err
