@@ -1,4 +1,8 @@
-"""The matrix: ``nox -s lint``, ``nox -s types``, ``nox -s tests`` (every Python with every openai)."""
+"""The matrix: ``nox -s lint``, ``nox -s types``, ``nox -s tests`` (every Python with every openai).
+
+``nox -s frameworks`` runs what stands beside or above openai, each in an environment of its own;
+``nox -s "frameworks(litellm)"`` one of them.
+"""
 
 import nox
 
@@ -7,6 +11,23 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 OPENAIS = {"1.55": "openai==1.55.3", "1": "openai>=1.55.3,<2", "2": "openai>=2,<3", "3": "openai>=3,<4"}
+
+BESIDE = {
+    "opentelemetry": ["opentelemetry-instrumentation-openai-v2>=2.4b0,<3", "opentelemetry-sdk>=1.40,<2"],
+    "openllmetry": ["opentelemetry-instrumentation-openai>=0.60,<1", "opentelemetry-sdk>=1.40,<2"],
+    "openinference": ["openinference-instrumentation-openai>=0.1.60,<0.2", "opentelemetry-sdk>=1.40,<2"],
+    "logfire": ["logfire>=5,<6"],
+    "langfuse": ["langfuse>=5,<6"],
+    "sentry": ["sentry-sdk>=2.70,<3"],
+}
+ABOVE = {
+    "litellm": ["litellm>=1.100,<2"],
+    "langchain": ["langchain-openai>=1.7,<2"],
+    "instructor": ["instructor>=1.17,<2"],
+    "pydantic_ai": ["pydantic-ai-slim[openai]>=2.60,<3"],
+    "llama_index": ["llama-index-llms-openai>=0.8,<0.9"],
+    "openai_agents": ["openai-agents>=0.24,<0.25"],
+}
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -35,3 +56,15 @@ def tests(session: nox.Session, openai: str) -> None:
     session.install("--quiet", OPENAIS[openai])
     session.run("python", "-c", "import openai; print('openai', openai.__version__)")
     session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+@nox.parametrize("framework", [nox.param(name, id=name) for name in (*BESIDE, *ABOVE)])
+def frameworks(session: nox.Session, framework: str) -> None:
+    session.install("--quiet", "--upgrade", "pip>=25.1")
+    packages = BESIDE.get(framework) or ABOVE[framework]
+    session.install("--quiet", "--editable", ".[server]", "--group", "test", *packages)  # as one: all must fit together
+    session.run("python", "-m", "pip", "check")
+    session.run("python", "tests/frameworks/versions.py", *packages)
+    place = "beside" if framework in BESIDE else "above"
+    session.run("pytest", f"tests/frameworks/test_{place}.py", f"--framework={framework}", *session.posargs)

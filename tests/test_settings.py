@@ -76,6 +76,7 @@ WRONG = {
     "SPOOL_MAX_BYTES": "0",
     "ALLOW_INSECURE": "perhaps",
     "STRICT": "x",
+    "HANDLE_SIGTERM": "y?",
     "LOG_LEVEL": "loud",
 }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 import platform
 import random
 import sys
@@ -12,6 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ainsights import _context, _patch
+from ainsights import _process as _process_life
 from ainsights._contain import contained, failures, forget_said, logger, say
 from ainsights._exchange import Exchange, open_exchanges
 from ainsights._settings import HOSTED, PREFIX, Settings, load
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ainsights.delivery.pipeline import Pipeline
+
+FORK_PATIENCE = 0.02
+"""Seconds that a fork waits for the workers to leave. Idle ones do at once."""
 
 _started: set[Insights] = set()
 """Those that have a pipeline, to be closed at exit and started anew after a fork."""
@@ -155,6 +157,7 @@ class Insights:
                 pipeline = Pipeline(self._tally)
                 self._equip(pipeline)
                 _started.add(self)
+                _process_life.at_end_of_child(_close_all)
                 self._pipeline = pipeline
         return self._pipeline
 
@@ -165,6 +168,14 @@ class Insights:
         settings = self.settings
         key = settings.api_key.get_secret_value() if settings.api_key else None
         pipeline.equip(Encoding(settings, sdk()), senders(settings.base_url, key, settings.timeout), settings)
+
+    def _pause(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.pause(FORK_PATIENCE)
+
+    def _resume(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.resume()
 
     def _forget(self) -> None:
         """Start afresh in the child of a fork: its parent has the events, the threads and the connections."""
@@ -222,7 +233,13 @@ def instrument(**settings: Any) -> Insights:
         elif (wanted := load(**settings)) != _process.settings:
             _process._adopt(wanted)  # noqa: SLF001  the two are one module's business
         _patch.install(_process)
+        if _process.settings.handle_sigterm:
+            _process_life.on_sigterm(flush, _exit_timeout)
         return _process
+
+
+def _exit_timeout() -> float:
+    return _process.settings.exit_timeout if _process is not None else 0.0
 
 
 def uninstrument() -> None:
@@ -262,6 +279,16 @@ def _close_all() -> None:
             insights.close()
 
 
+def _stand_still() -> None:
+    for insights in tuple(_started):
+        insights._pause()  # noqa: SLF001  the same module
+
+
+def _go_on() -> None:
+    for insights in tuple(_started):
+        insights._resume()  # noqa: SLF001  the same module
+
+
 def _begin_anew() -> None:
     global _generation, _process_lock  # noqa: PLW0603
     _generation += 1
@@ -274,6 +301,5 @@ def _begin_anew() -> None:
     _started.clear()
 
 
-atexit.register(_close_all)  # now, so that it runs after the handlers that the program registers from here on
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+_process_life.at_end(_close_all)
+_process_life.at_fork(before=_stand_still, in_parent=_go_on, in_child=_begin_anew)

@@ -99,6 +99,9 @@ class Settings(BaseModel):
     spool_max_bytes: Size = _setting(2**30, _SIZE, "The size of the spool at the most.")
     allow_insecure: bool = _setting(False, _FLAG, "True: http:// to a host that is not loopback is allowed.")
     strict: bool = _setting(False, _FLAG, "True: a missing API key is an error instead of a warning.")
+    handle_sigterm: bool = _setting(
+        False, _FLAG, "True: SIGTERM delivers what is queued, within exit_timeout, before it does what it did."
+    )
     log_level: Literal["debug", "info", "warning", "error", "critical"] | None = _setting(
         None, "debug, info, warning, error or critical", "The level of the logger 'ainsights'."
     )

@@ -20,7 +20,7 @@ def test_one_call_and_the_end_is_delivered() -> None:
 
 def test_first_call_made_at_exit_is_delivered() -> None:
     with endpoint() as it:
-        program = INSTRUMENT + "import atexit; atexit.register(call)"
+        program = INSTRUMENT + "client().chat.completions\nimport atexit; atexit.register(call)"
         ran = run(program, **settings(f"http://localhost:{it.port}"))
         assert (ran.status, ran.err) == (0, "")
         assert len(it.stored) == 1

@@ -79,7 +79,6 @@ class Pipeline:
         self._taking = False
         self._hurry = threading.Event()
         self._closed = False
-        self._stopping = False
         self._crew = Crew(self._next, self._deliver, self._waiting)
         self.workers = self._crew.threads
         """The threads that run now. Each call of the user's looks whether there is one."""
@@ -134,6 +133,23 @@ class Pipeline:
         verdict = self._gate.verdict
         return len(self._jobs) if verdict is not None and verdict.fate is Fate.HELD else 0
 
+    def pause(self, patience: float) -> None:
+        """Let the workers leave: idle ones do at once, a busy one stays if ``patience`` seconds do not suffice.
+
+        A process that forks without other threads is not warned of them, by Python 3.12 and later.
+        """
+        with self._changed:
+            self._crew.paused = True
+            self._changed.notify_all()
+        self._intake.put(None)
+        self._crew.join(patience)
+
+    def resume(self) -> None:
+        """Undo :meth:`pause`; workers come back at once if there is work left, else with the next item."""
+        self._crew.paused = False
+        if self._tally["events"]:
+            self.start()
+
     def flush(self, timeout: float) -> bool:
         """Wait until all that was put before is delivered, or refused for good. False if that took too long."""
         flush = Flush()
@@ -156,7 +172,7 @@ class Pipeline:
         if not already and self._tally["events"] and not self.held:
             self.flush(timeout)
         with self._changed:
-            self._stopping = True
+            self._crew.stopped = True
             self._changed.notify_all()
         self._intake.put(None)
         self._crew.join(max(deadline - time.monotonic(), 0.0))
@@ -181,7 +197,7 @@ class Pipeline:
         while True:
             with self._changed:
                 job = self._admitted(time.monotonic())
-                if job is not None or self._stopping:
+                if job is not None or self._crew.leaving:
                     return job
                 remaining = min(until, self._due()) - time.monotonic()
                 if remaining <= 0 and time.monotonic() >= until:
@@ -200,7 +216,7 @@ class Pipeline:
     def _admitted(self, now: float) -> Job | None:
         while self._delayed and self._delayed[0][0] <= now:
             self._ready.append(heapq.heappop(self._delayed)[2])
-        if self._stopping or not self._ready or not self._gate.admits(now):
+        if self._crew.leaving or not self._ready or not self._gate.admits(now):
             return None
         self._gate.probing(now, self._timeout)
         self.in_flight += 1

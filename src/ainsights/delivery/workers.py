@@ -46,16 +46,22 @@ class Crew:
         """Those that run. A worker signs off itself, however it ends."""
         self._lock = threading.Lock()
         self._pace = Pace()
-        self._stopped = False
+        self.stopped = False
+        self.paused = False
 
     def equip(self, connect: Callable[[], Sender], most: int) -> None:
         """Set what makes a connection and how many there may be; workers change over with their next job."""
         self._connect, self._most = connect, most
 
+    @property
+    def leaving(self) -> bool:
+        """Whether workers are to end, for good or for the moment."""
+        return self.stopped or self.paused
+
     def grow(self) -> None:
         """Start one more worker. Where no thread can be started, whoever flushes does the work."""
         with self._lock:
-            if self._stopped or len(self.threads) >= self._most:
+            if self.leaving or len(self.threads) >= self._most:
                 return
             thread = threading.Thread(target=self._run, name="ainsights", daemon=True)
             self.threads.add(thread)
@@ -74,7 +80,6 @@ class Crew:
 
     def join(self, timeout: float) -> None:
         """Wait for the workers to end; those that do not in time are left behind, they are daemons."""
-        self._stopped = True
         deadline = time.monotonic() + timeout
         for thread in tuple(self.threads):
             if thread is not threading.current_thread():
@@ -84,7 +89,7 @@ class Crew:
         me, left = threading.current_thread(), False
         try:
             with _Desk(self) as desk:
-                while not self._stopped and not left:
+                while not self.leaving and not left:
                     job = self._take(IDLE)
                     if job is not None:
                         self._grow_with(self._waiting())
@@ -94,7 +99,7 @@ class Crew:
         finally:
             with self._lock:
                 self.threads.discard(me)
-            if not left and not self._stopped:
+            if not left and not self.leaving:
                 say("error", "dead worker", "a worker thread of ainsights died; the next call starts another one")
 
     def _may_leave(self, me: threading.Thread) -> bool:

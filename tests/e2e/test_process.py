@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from endpoints import endpoint
+from programs import MODEL, run, settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INSTRUMENT = "import ainsights; ainsights.instrument()\n"
+BUSY_ENDPOINT_SECONDS = 0.3
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_children_of_multiprocessing_deliver(method: str, tmp_path: Path) -> None:
+    program = f"""
+    import multiprocessing, sys
+    sys.path.insert(0, {str(tmp_path)!r})
+    import child
+    if __name__ == "__main__":
+        import ainsights
+        ainsights.instrument()
+        call(user="parent")
+        context = multiprocessing.get_context({method!r})
+        children = [context.Process(target=child.work, args=(number,)) for number in range(3)]
+        for each in children: each.start()
+        for each in children: each.join()
+        print([each.exitcode for each in children])
+    """
+    lines = (
+        MODEL
+        + "def work(number):\n    import ainsights\n    ainsights.instrument()\n    call(user=f'child {number}')\n"
+    )
+    (tmp_path / "child.py").write_text(lines)
+    with endpoint() as it:
+        ran = run(program, **settings(it.url))
+        assert (ran.status, ran.out, ran.err) == (0, "[0, 0, 0]\n", "")
+        assert sorted(body["user_id"] for body in it.stored) == ["child 0", "child 1", "child 2", "parent"]
+
+
+def test_process_pool_delivers() -> None:
+    program = """
+    def call_user(number):
+        call(user=str(number))
+    import ainsights
+    ainsights.instrument()
+    from concurrent.futures import ProcessPoolExecutor
+    import multiprocessing
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+        print(sum(1 for _ in pool.map(call_user, range(10))))
+    """
+    with endpoint() as it:
+        ran = run(program, **settings(it.url))
+        assert (ran.status, ran.out) == (0, "10\n")
+        assert sorted(body["user_id"] for body in it.stored) == [str(number) for number in range(10)]
+
+
+def test_fork_from_a_thread_delivers() -> None:
+    program = """
+    import os, threading, ainsights
+    ainsights.instrument()
+    def fork():
+        if os.fork():
+            os.wait()
+        else:
+            call(user="child")
+            ainsights.shutdown()
+            os._exit(0)
+    call(user="parent")
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+    """
+    with endpoint() as it:
+        ran = run(program, **settings(it.url))
+        assert ran.status == 0
+        assert sorted(body["user_id"] for body in it.stored) == ["child", "parent"]
+
+
+def test_fork_while_a_request_is_under_way_delivers_once() -> None:
+    program = """
+    import os, ainsights
+    ainsights.instrument()
+    call(user="parent")
+    while not ainsights.stats().in_flight:
+        pass
+    if os.fork():
+        os.wait()
+    else:
+        call(user="child")
+    """
+
+    def slow(handler: object) -> bool:
+        it.released.wait(BUSY_ENDPOINT_SECONDS)
+        return bool(handler.answer(200))  # type: ignore[attr-defined]
+
+    with endpoint(slow) as it:
+        ran = run(program, **settings(it.url))
+        assert ran.status == 0
+        assert sorted(body["user_id"] for body in it.stored) == ["child", "parent"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="older Pythons do not warn")
+def test_fork_is_not_warned_of_our_thread() -> None:
+    program = """
+    import os, warnings
+    warnings.simplefilter("error")
+    import ainsights
+    ainsights.instrument()
+    call()
+    assert ainsights.flush(10)
+    if os.fork():
+        os.wait()
+    """
+    with endpoint() as it:
+        assert run(program, **settings(it.url)).err == ""
+
+
+def test_sigterm_delivers_if_asked_to_and_ends_as_before() -> None:
+    program = (
+        INSTRUMENT + "import os, signal; call(); os.kill(os.getpid(), signal.SIGTERM); import time; time.sleep(30)"
+    )
+    with endpoint() as it:
+        ran = run(program, **settings(it.url, handle_sigterm="1"))
+        assert ran.status == -signal.SIGTERM
+        assert len(it.stored) == 1
+
+
+def test_sigterm_goes_on_to_the_handler_that_was_there() -> None:
+    program = """
+    import os, signal, sys
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(3))
+    import ainsights
+    ainsights.instrument()
+    ainsights.instrument()
+    call()
+    os.kill(os.getpid(), signal.SIGTERM)
+    """
+    with endpoint() as it:
+        ran = run(program, **settings(it.url, handle_sigterm="1"))
+        assert ran.status == 3
+        assert len(it.stored) == 1
+
+
+def test_sigterm_of_a_hanging_endpoint_ends_within_its_time() -> None:
+    program = (
+        INSTRUMENT + "import os, signal; call(); os.kill(os.getpid(), signal.SIGTERM); import time; time.sleep(60)"
+    )
+    with endpoint(lambda handler: handler.hang()) as it:
+        ran = run(program, **settings(it.url, handle_sigterm="1", exit_timeout="1"), timeout=30)
+        assert ran.status == -signal.SIGTERM
+
+
+def test_keyboard_interrupt_delivers() -> None:
+    program = INSTRUMENT + "import os, signal; call(); os.kill(os.getpid(), signal.SIGINT)"
+    with endpoint() as it:
+        ran = run(program, **settings(it.url))
+        assert ran.err.endswith("KeyboardInterrupt\n")
+        assert len(it.stored) == 1
+
+
+def test_exit_while_retrying_tries_once_more_and_tells_what_is_lost() -> None:
+    with endpoint(lambda handler: handler.answer(503)) as it:
+        program = INSTRUMENT + "call()\nwhile not ainsights.stats().retried: pass"
+        ran = run(program, **settings(it.url, exit_timeout="2"))
+        assert ran.status == 0
+        assert it.requests >= 2
+        assert "1 events were not delivered before the end" in ran.err
+
+
+def test_calls_of_many_threads_are_all_delivered() -> None:
+    program = """
+    import threading, ainsights
+    ainsights.instrument()
+    it = client()
+    def work(number):
+        for step in range(20):
+            it.chat.completions.create(model="m", messages=MESSAGES, user=f"{number}-{step}")
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(10)]
+    for each in threads: each.start()
+    for each in threads: each.join()
+    """
+    with endpoint() as it:
+        ran = run(program, **settings(it.url))
+        assert (ran.status, ran.err) == (0, "")
+        assert len({body["user_id"] for body in it.stored}) == len(it.stored) == 200

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import Any
+
+from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, run
+
+import litellm
+
+litellm.suppress_debug_info = True
+
+
+def options(text: str, model: str = MODEL, **more: Any) -> dict[str, Any]:
+    messages = [{"role": "user", "content": text}]
+    return {"model": f"openai/{model}", "messages": messages, "api_base": BASE_URL, "api_key": KEY, **more}
+
+
+def complete(text: str, **more: Any) -> tuple[Any, ...]:
+    return shown(litellm.completion(**options(text, **more)))
+
+
+async def complete_async(text: str, **more: Any) -> tuple[Any, ...]:
+    return shown(await litellm.acompletion(**options(text, **more)))
+
+
+def shown(answer: Any) -> tuple[Any, ...]:
+    message = answer.choices[0].message
+    return type(answer), answer.id, message.content, message.tool_calls, answer.usage
+
+
+def streamed(text: str, **more: Any) -> list[Any]:
+    return [chunk.choices[0].delta.content for chunk in litellm.completion(**options(text, stream=True, **more))]
+
+
+async def async_streamed(text: str) -> list[Any]:
+    stream = await litellm.acompletion(**options(text, stream=True))
+    return [chunk.choices[0].delta.content async for chunk in stream]
+
+
+TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
+
+run(
+    plain=complete,
+    streamed=streamed,
+    streamed_with_usage=lambda text: streamed(text, stream_options={"include_usage": True}),
+    asynchronous=complete_async,
+    async_streamed=async_streamed,
+    structured=lambda text: complete(text, response_format=City),
+    async_structured=lambda text: complete_async(text, response_format=City),
+    tools=lambda text: complete(text, tools=[TOOL], tool_choice="required"),
+    retried=lambda text: complete(text, model=SHAKY, num_retries=2),
+    failed=lambda text: complete(text, model=FAILING),
+    async_failed=lambda text: complete_async(text, model=FAILING),
+)

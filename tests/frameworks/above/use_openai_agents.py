@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import Any
+
+from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, get_weather, run
+
+import openai
+from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool
+
+
+def agent(model: str = MODEL, **more: Any) -> Agent[None]:
+    client = openai.AsyncOpenAI(base_url=BASE_URL, api_key=KEY)
+    return Agent(name="one", model=OpenAIChatCompletionsModel(model, client), **more)
+
+
+async def asynchronous(text: str, model: str = MODEL, **more: Any) -> Any:
+    return (await Runner.run(agent(model, **more), text)).final_output
+
+
+async def streamed(text: str, **more: Any) -> list[Any]:
+    result = Runner.run_streamed(agent(**more), text)
+    events = [event.type async for event in result.stream_events()]
+    return [*events, result.final_output]
+
+
+run(
+    plain=lambda text: Runner.run_sync(agent(), text).final_output,
+    asynchronous=asynchronous,
+    streamed=streamed,
+    structured=lambda text: asynchronous(text, output_type=City),
+    structured_streamed=lambda text: streamed(text, output_type=City),
+    tools=lambda text: asynchronous(text, "scripted:tools", tools=[function_tool(get_weather)]),
+    tools_streamed=lambda text: streamed(text, model="scripted:tools", tools=[function_tool(get_weather)]),
+    retried=lambda text: asynchronous(text, SHAKY),
+    failed=lambda text: asynchronous(text, FAILING),
+)

@@ -1,0 +1,71 @@
+"""What the scripted model API saw, and the events that must come of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ainsights.scripted import completion, parse
+from ainsights.scripted.script import directives_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ainsights.scripted import Received
+
+FORM = re.compile(r"form ([a-z_]+):")
+
+
+class Exchange(NamedTuple):
+    """One HTTP exchange that went well, as an event must tell it."""
+
+    form: str
+    messages: list[Any]
+    args: dict[str, Any]
+    response: dict[str, Any]
+
+
+def successful(requests: Iterable[Received]) -> list[Exchange]:
+    """Return the exchanges of the chat completions among ``requests`` that were answered with a completion."""
+    seen: Counter[bytes] = Counter()
+    exchanges = []
+    for received in requests:
+        if not received.path.endswith("/chat/completions"):
+            continue
+        seen[received.body] += 1
+        request = json.loads(received.body)
+        script = parse(directives_of(request["model"])).for_attempt(seen[received.body])
+        if script.status is None:
+            key = hashlib.blake2b(received.body, digest_size=12).hexdigest()
+            exchanges.append(_exchange(request, completion(script, request, key)))
+    return exchanges
+
+
+def _exchange(request: dict[str, Any], answer: dict[str, Any]) -> Exchange:
+    args = {name: value for name, value in request.items() if name != "messages"}
+    if args.get("stream") and not (args.get("stream_options") or {}).get("include_usage"):
+        del answer["usage"]
+    return Exchange(form_of(request["messages"]), request["messages"], args, answer)
+
+
+def told(events: Iterable[dict[str, Any]]) -> list[Exchange]:
+    """Return what ``events`` tell of calls that went well."""
+    return [
+        Exchange(form_of(event["messages"]), event["messages"], event["args"], event["response"])
+        for event in events
+        if event["meta"]["ainsights.status"] == "ok"
+    ]
+
+
+def form_of(messages: list[Any]) -> str:
+    """Return the form of call that ``messages`` were sent by; its name stands in them."""
+    found = FORM.search(json.dumps(messages))
+    return found[1] if found else "unknown"
+
+
+def of(form: str, exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """Return those of one form of call, in an order that does not depend on when they ended."""
+    return sorted((each for each in exchanges if each.form == form), key=lambda each: json.dumps(each, sort_keys=True))
