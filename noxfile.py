@@ -21,7 +21,7 @@ BESIDE = {
     "sentry": ["sentry-sdk>=2.70,<3"],
 }
 ABOVE = {
-    "litellm": ["litellm>=1.100,<2"],
+    "litellm": ["litellm>=1.100,<2", "mcp>=1.20"],
     "langchain": ["langchain-openai>=1.7,<2"],
     "instructor": ["instructor>=1.17,<2"],
     "pydantic_ai": ["pydantic-ai-slim[openai]>=2.60,<3"],

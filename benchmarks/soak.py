@@ -16,7 +16,6 @@ import gc
 import itertools
 import json
 import multiprocessing
-import os
 import re
 import resource
 import socketserver
@@ -159,6 +158,8 @@ class Endpoint(socketserver.StreamRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
+    """Takes as many connections at once as there are workers."""
+
     daemon_threads = True
     request_queue_size = 128
 
@@ -205,23 +206,36 @@ async def soak(calls: int, every: int) -> tuple[Caller, list[tuple[int, int]]]:
     return caller, samples
 
 
-def report(calls: int, stored: tuple[int, int], before: Any, after: Any) -> list[str]:
+def run(calls: int, every: int, url: str | None) -> tuple[ainsights.Stats, list[str]]:
+    """Soak; return what ainsights tells at the end, and what is left over."""
+    before = left_over()
+    if url:
+        ainsights.instrument(base_url=url, api_key="key")
+    caller, samples = asyncio.run(soak(calls, every))
+    print(f"{caller.streams} streams, {caller.abandoned} of them abandoned")
+    del caller
+    gc.collect()
+    ainsights.flush(PATIENCE)
+    stats = ainsights.stats()
+    ainsights.shutdown()
+    gc.collect()
+    after = left_over()
+    half = samples[len(samples) // 2 :]
+    if len(half) > 1:
+        slope = statistics.linear_regression([n for n, _ in half], [rss for _, rss in half]).slope
+        print(f"slope of memory over the second half: {slope:+.2f} bytes per call")
+    print(f"threads {before[0]} -> {after[0]}, files {len(before[1])} -> {len(after[1])}")
+    return stats, [] if after == before else [f"left over: {before} -> {after}"]
+
+
+def inexact(calls: int, stats: ainsights.Stats, stored: tuple[int, int]) -> list[str]:
     """Print the counts, and return what is wrong with them."""
-    stats = FINAL[0]
     print(stats)
     print(
         f"{calls} calls: {stats.captured} captured, {stats.delivered} delivered, {stored[0]} arrived, {stored[1]} ids"
     )
-    print(f"threads {before[0]} -> {after[0]}, files {len(before[1])} -> {len(after[1])}")
-    wrong = []
-    if not calls == stats.captured == stats.delivered == stored[0] == stored[1] or stats.dropped or stats.failures:
-        wrong.append("the count is not exact")
-    if after != before:
-        wrong.append(f"left over: {before} -> {after}")
-    return wrong
-
-
-FINAL: list[ainsights.Stats] = []
+    exact = calls == stats.captured == stats.delivered == stored[0] == stored[1]
+    return [] if exact and not stats.dropped and not stats.failures else ["the count is not exact"]
 
 
 def main() -> int:
@@ -234,29 +248,14 @@ def main() -> int:
     server = multiprocessing.get_context("spawn").Process(target=endpoint, args=(theirs,), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{ours.recv()}"
-    print(f"process {os.getpid()}, openai {openai.__version__}")
-    before = left_over()
-    if not args.bare:
-        ainsights.instrument(base_url=url, api_key="key")
-    caller, samples = asyncio.run(soak(args.calls, args.every))
-    kept = caller.streams, caller.abandoned
-    del caller
-    gc.collect()
-    ainsights.flush(PATIENCE)
-    FINAL.append(ainsights.stats())
-    ainsights.shutdown()
-    gc.collect()
-    after = left_over()
+    print(f"openai {openai.__version__}, {args.calls} calls")
+    stats, wrong = run(args.calls, args.every, None if args.bare else url)
     ours.send("end")
     stored = ours.recv()
     server.join()
-    half = samples[len(samples) // 2 :]
-    if len(half) > 1:
-        slope = statistics.linear_regression([n for n, _ in half], [rss for _, rss in half]).slope
-        print(f"slope of memory over the second half: {slope:+.2f} bytes per call")
-    print(f"{kept[0]} streams, {kept[1]} of them abandoned")
-    wrong = [] if args.bare else report(args.calls, stored, before, after)
-    print(*wrong or ["exact"], sep="\n")
+    if not args.bare:
+        wrong += inexact(args.calls, stats, stored)
+    print(*wrong or ["exact, and nothing left over"], sep="\n")
     return 1 if wrong else 0
 
 

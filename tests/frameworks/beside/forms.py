@@ -1,0 +1,103 @@
+"""The calls that the program makes while another instrumentation is active."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from inspect import iscoroutine
+from typing import TYPE_CHECKING, Any
+
+import openai
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAILING = "scripted:status=400"
+OPTIONS: dict[str, Any] = {"base_url": sys.argv[1], "api_key": "sk-model", "max_retries": 0}
+
+
+class City(BaseModel):
+    """A city of the world."""
+
+    name: str
+    people: int
+
+
+def client() -> openai.OpenAI:
+    return openai.OpenAI(**OPTIONS)
+
+
+def async_client() -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(**OPTIONS)
+
+
+def asked(text: str, **more: Any) -> dict[str, Any]:
+    return {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}], **more}
+
+
+def plain(text: str, **more: Any) -> Any:
+    return client().chat.completions.create(**asked(text, **more))
+
+
+async def asynchronous(text: str, **more: Any) -> Any:
+    return await async_client().chat.completions.create(**asked(text, **more))
+
+
+def streamed(text: str, **more: Any) -> list[Any]:
+    return list(plain(text, stream=True, **more))
+
+
+async def async_streamed(text: str, **more: Any) -> list[Any]:
+    return [chunk async for chunk in await asynchronous(text, stream=True, **more)]
+
+
+def parsed(text: str) -> Any:
+    return client().chat.completions.parse(**asked(text), response_format=City).choices[0].message.parsed
+
+
+async def async_parsed(text: str) -> Any:
+    answer = await async_client().chat.completions.parse(**asked(text), response_format=City)
+    return answer.choices[0].message.parsed
+
+
+def managed(text: str) -> Any:
+    with client().chat.completions.stream(**asked(text)) as stream:
+        return stream.get_final_completion().choices[0].message.content
+
+
+def raw(text: str) -> Any:
+    return client().chat.completions.with_raw_response.create(**asked(text)).parse()
+
+
+def streaming_response(text: str) -> Any:
+    with client().chat.completions.with_streaming_response.create(**asked(text)) as response:
+        return json.loads(b"".join(response.iter_bytes()))["id"]
+
+
+def left_early(text: str) -> Any:
+    with plain(text, stream=True) as stream:
+        return next(iter(stream))
+
+
+async def async_left_early(text: str) -> Any:
+    async with await asynchronous(text, stream=True) as stream:
+        return await anext(aiter(stream))
+
+
+_runner = asyncio.Runner()
+
+
+def run(**forms: Callable[[str], Any]) -> None:
+    """Call each of ``forms`` with what to say to the model; print what it returned or raised."""
+    for name, form in forms.items():
+        print(json.dumps({name: _result(form, f"form {name}: Grüezi")}), flush=True)
+
+
+def _result(form: Callable[[str], Any], text: str) -> str:
+    try:
+        result = form(text)
+        return repr(_runner.run(result) if iscoroutine(result) else result)
+    except Exception as error:  # noqa: BLE001  whatever the user would see
+        return f"raised {type(error).__module__}.{type(error).__qualname__}: {error}"
