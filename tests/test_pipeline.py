@@ -158,7 +158,7 @@ def test_what_fails_for_now_is_delivered_later(pipe: Callable[..., Pipeline], fa
         pipeline = pipe(it.url, timeout=0.5)
         put(pipeline, 10)
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == list(range(10))
+        assert set(ids(it)) == set(range(10))  # twice where an answer was late: at least once is the promise
         assert counts(pipeline)["retried"] >= 1
         assert pipeline.last_error
 

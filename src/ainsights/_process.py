@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+OURS = "is_ainsights"
+"""The attribute that marks a signal handler as ours, so that it is not put over itself."""
+
 _ending = contained("delivering at the end of the process")
 _forking = contained("standing still for a fork")
 
@@ -54,7 +57,7 @@ def on_sigterm(flush: Callable[[], object], patience: Callable[[], float]) -> No
         say("warning", "sigterm", "AINSIGHTS_HANDLE_SIGTERM needs instrument() to be called on the main thread")
         return
     before = signal.getsignal(signal.SIGTERM)
-    if before is signal.SIG_IGN or before is None or hasattr(before, "is_ainsights"):
+    if before is signal.SIG_IGN or before is None or hasattr(before, OURS):
         return
 
     def handle(number: int, frame: FrameType | None) -> Any:
@@ -68,7 +71,7 @@ def on_sigterm(flush: Callable[[], object], patience: Callable[[], float]) -> No
         os.kill(os.getpid(), number)
         return None
 
-    handle.is_ainsights = True  # type: ignore[attr-defined]  so that ours is not put over ours
+    setattr(handle, OURS, True)
     signal.signal(signal.SIGTERM, handle)
 
 

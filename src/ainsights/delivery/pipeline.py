@@ -7,25 +7,23 @@ Each of them either takes new items and encodes them, one thread at a time, or s
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
 import queue
 import random
 import threading
 import time
-from collections import deque
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ainsights._contain import contained, say
-from ainsights.delivery.retry import Fate, Gate, Verdict, back_off, judge
+from ainsights.delivery.backlog import Backlog, Flush, Job
+from ainsights.delivery.retry import Fate, judge
 from ainsights.delivery.workers import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ainsights._settings import Settings
-    from ainsights.delivery.retry import Answer
+    from ainsights.delivery.retry import Answer, Verdict
     from ainsights.delivery.sender import Sender
     from ainsights.delivery.tally import Tally
 
@@ -45,24 +43,6 @@ class Encoder(Protocol):
         """Return the body of ``item``."""
 
 
-class Job:
-    """An event on its way: its body and how often it was tried."""
-
-    __slots__ = ("attempts", "body")
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.attempts = 0
-
-
-class Flush:
-    """Somebody waits for all that was put before now."""
-
-    def __init__(self) -> None:
-        self.jobs: set[Job] | None = None
-        self.done = threading.Event()
-
-
 class Pipeline:
     """The queue, its bounds and its workers. Threads start with the first item and end with :meth:`close`."""
 
@@ -70,19 +50,13 @@ class Pipeline:
         self._tally = tally
         self._intake: queue.SimpleQueue[tuple[Any, int] | Flush | None] = queue.SimpleQueue()
         self._changed = threading.Condition(threading.Lock())
-        self._gate = Gate()
-        self._ready: deque[Job] = deque()
-        self._delayed: list[tuple[float, int, Job]] = []
-        self._order = itertools.count()
-        self._jobs: set[Job] = set()
-        self._flushes: list[Flush] = []
+        self._backlog = Backlog()
         self._taking = False
         self._hurry = threading.Event()
         self._closed = False
-        self._crew = Crew(self._next, self._deliver, self._waiting)
+        self._crew = Crew(self._next, self._deliver, lambda: self._backlog.sendable)
         self.workers = self._crew.threads
         """The threads that run now. Each call of the user's looks whether there is one."""
-        self.in_flight = 0
         self.last_error: str | None = None
         self.last_delivery: float | None = None
 
@@ -94,7 +68,7 @@ class Pipeline:
         self._timeout = settings.timeout
         self._crew.equip(connect, settings.concurrency)
         with self._changed:
-            self._gate = Gate()
+            self._backlog.retarget()
             self._changed.notify_all()
 
     # On the user's thread
@@ -122,16 +96,20 @@ class Pipeline:
         """How the pipeline is, in a few words."""
         if self._closed:
             return "stopped"
-        verdict = self._gate.verdict
+        verdict = self._backlog.trouble
         if verdict is not None:
             return f"{'held' if verdict.fate is Fate.HELD else 'retrying'}: {verdict.reason}"
         return "running" if self.workers else "idle"
 
     @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return self._backlog.in_flight
+
+    @property
     def held(self) -> int:
         """Events that wait for somebody to put the key or the URL right."""
-        verdict = self._gate.verdict
-        return len(self._jobs) if verdict is not None and verdict.fate is Fate.HELD else 0
+        return self._backlog.held
 
     def pause(self, patience: float) -> None:
         """Let the workers leave: idle ones do at once, a busy one stays if ``patience`` seconds do not suffice.
@@ -182,10 +160,7 @@ class Pipeline:
     def _make_haste(self) -> None:
         self._hurry.set()
         with self._changed:
-            now = time.monotonic()
-            self._gate.hurry(now)
-            self._ready.extend(job for _, _, job in self._delayed)
-            self._delayed.clear()
+            self._backlog.hurry(time.monotonic())
             self._changed.notify_all()
         self._intake.put(None)
 
@@ -196,10 +171,12 @@ class Pipeline:
         until = time.monotonic() + wait
         while True:
             with self._changed:
-                job = self._admitted(time.monotonic())
-                if job is not None or self._crew.leaving:
+                if self._crew.leaving:
+                    return None
+                job = self._backlog.admit(time.monotonic(), self._timeout)
+                if job is not None:
                     return job
-                remaining = min(until, self._due()) - time.monotonic()
+                remaining = min(until, self._backlog.due()) - time.monotonic()
                 if remaining <= 0 and time.monotonic() >= until:
                     return None
                 if self._taking:
@@ -212,25 +189,6 @@ class Pipeline:
                 with self._changed:
                     self._taking = False
                     self._changed.notify()
-
-    def _admitted(self, now: float) -> Job | None:
-        while self._delayed and self._delayed[0][0] <= now:
-            self._ready.append(heapq.heappop(self._delayed)[2])
-        if self._crew.leaving or not self._ready or not self._gate.admits(now):
-            return None
-        self._gate.probing(now, self._timeout)
-        self.in_flight += 1
-        return self._ready.popleft()
-
-    def _waiting(self) -> int:
-        """Return how many jobs another worker could send now."""
-        return len(self._ready) if self._gate.verdict is None else 0
-
-    def _due(self) -> float:
-        """Return when something can be sent that cannot be now."""
-        if self._ready:
-            return self._gate.opens_at
-        return max(self._delayed[0][0], self._gate.opens_at) if self._delayed else float("inf")
 
     def _take(self, wait: float) -> None:
         """Wait for new items, and encode a batch of them."""
@@ -247,7 +205,8 @@ class Pipeline:
 
     def _accept(self, entry: tuple[Any, int] | Flush | None) -> None:
         if isinstance(entry, Flush):
-            self._settle_later(entry)
+            with self._changed:
+                self._backlog.await_all(entry)
         elif entry is not None:
             self._encode_one(*entry)
 
@@ -260,19 +219,9 @@ class Pipeline:
             self._tally.add(events=-1, bytes=-size, **({"dropped_failed": 1} if failed else {}))
             return
         self._tally.add(bytes=len(body) - size)
-        job = Job(body)
         with self._changed:
-            self._jobs.add(job)
-            self._ready.append(job)
+            self._backlog.add(Job(body))
             self._changed.notify()
-
-    def _settle_later(self, flush: Flush) -> None:
-        with self._changed:
-            flush.jobs = set(self._jobs)
-            if flush.jobs:
-                self._flushes.append(flush)
-            else:
-                flush.done.set()
 
     def _deliver(self, sender: Sender, job: Job) -> None:
         """Send ``job`` and see to what its answer means."""
@@ -284,51 +233,27 @@ class Pipeline:
             outcome = error
         finally:
             with self._changed:
-                self.in_flight -= 1
                 if outcome is None:  # this thread is being killed
-                    self._ready.appendleft(job)
+                    self._backlog.returned(job)
                 else:
                     self._settle(job, judge(outcome, datetime.now(timezone.utc)), began)
 
     def _settle(self, job: Job, verdict: Verdict, began: float) -> None:
-        now = time.monotonic()
-        job.attempts += 1
         if verdict.fate in (Fate.DELIVERED, Fate.REJECTED):
-            was_closed = self._gate.verdict is not None
-            self._gate.succeeded()
             self._tally.add(events=-1, bytes=-len(job.body), **{verdict.fate.value: 1})
-            self._dispose(job)
-            if was_closed:
+            if self._backlog.finished(job):
                 self._changed.notify_all()
                 say("info", "resumed", "the Insights endpoint takes events again")
         else:
-            self._gate.failed(verdict, began, now, random.random())  # noqa: S311  jitter, not a secret
-            self._again(job, verdict, now)
+            if verdict.fate is Fate.RETRY:
+                self._tally.add(retried=1)
+            self._backlog.failed(job, verdict, began, time.monotonic(), random.random())  # noqa: S311  jitter
+            self._changed.notify()
         if verdict.fate is Fate.DELIVERED:
             self.last_delivery = time.time()
         else:
             self.last_error = verdict.reason
             _complain(verdict)
-
-    def _again(self, job: Job, verdict: Verdict, now: float) -> None:
-        """Put ``job`` back: to the head if all wait at the gate, else until its own time has come."""
-        if verdict.fate is Fate.RETRY:
-            self._tally.add(retried=1)
-        if self._gate.verdict is not None:
-            self._ready.appendleft(job)
-        else:
-            due = now + back_off(job.attempts, random.random())  # noqa: S311
-            heapq.heappush(self._delayed, (due, next(self._order), job))
-        self._changed.notify()
-
-    def _dispose(self, job: Job) -> None:
-        self._jobs.discard(job)
-        for flush in list(self._flushes):
-            if flush.jobs is not None:
-                flush.jobs.discard(job)
-            if not flush.jobs:
-                self._flushes.remove(flush)
-                flush.done.set()
 
 
 def _complain(verdict: Verdict) -> None:
