@@ -95,10 +95,10 @@ class Exchange:
         self.status_code = response.status_code
         self.headers = response.headers
 
-    def read(self, body: bytes | None) -> None:
+    def read(self, response: Response) -> None:
         """Note a response that was read whole, or closed without being read."""
-        self.body = body
-        self.end("closed" if body is None else "complete")
+        self.body = content_of(response)
+        self.end("closed" if self.body is None else "complete")
 
     def opened(self) -> list[bytes]:
         """Note that the body is still to come, and return the list that takes its pieces."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import wrapt
 
 from ainsights._contain import contained, say
-from ainsights._exchange import Exchange, content_of
+from ainsights._exchange import Exchange
 from ainsights._stream import watch
 
 if TYPE_CHECKING:
@@ -55,15 +55,20 @@ _failing = contained("noting a failure")
 
 
 def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exchange | Skipped | None:
-    with _beginning:
+    try:
         options = args[1] if len(args) > 1 else kwargs["options"]
         if _capturer is not None and _is_chat(options.url, options.method):
             return _capturer.begin(client) or Skipped.CALL
+    except Exception as error:
+        if not _beginning.caught(error):
+            raise
     return None
 
 
 def _is_chat(url: str, method: str) -> bool:
-    return (url.endswith(PATH) or url.split("?", 1)[0].rstrip("/").endswith(PATH)) and method.lower() == "post"
+    if not url.endswith(PATH) and not url.split("?", 1)[0].rstrip("/").endswith(PATH):
+        return False
+    return method == "post" or method.lower() == "post"
 
 
 def _fail(exchange: Exchange | Skipped | None, error: BaseException) -> None:
@@ -113,8 +118,11 @@ def _build_request(original: Callable[..., Any]) -> Callable[..., Any]:
         request = original(self, *args, **kwargs)
         exchange = _current.get()
         if isinstance(exchange, Exchange):
-            with _requesting:
+            try:
                 exchange.sent(request)
+            except Exception as error:
+                if not _requesting.caught(error):
+                    raise
         return request
 
     return build_request
@@ -125,8 +133,11 @@ def _process_response(original: Callable[..., Any]) -> Callable[..., Any]:
     def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _current.get()
         if exchange is not Skipped.CALL:
-            with _responding:
+            try:
                 _note(exchange, self, kwargs["response"], kwargs.get("retries_taken", 0))
+            except Exception as error:
+                if not _responding.caught(error):
+                    raise
         return original(self, *args, **kwargs)
 
     return process_response
@@ -141,9 +152,9 @@ def _note(exchange: Exchange | None, client: Any, response: Any, retries: int) -
         exchange.sent(response.request)
     exchange.answered(response)
     if response.is_closed:
-        exchange.read(content_of(response))
-        return
-    watch(response, exchange)
+        exchange.read(response)
+    else:
+        watch(response, exchange)
 
 
 def _begin_late(client: Any, response: Any, retries: int) -> Exchange | None:

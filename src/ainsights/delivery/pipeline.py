@@ -82,7 +82,7 @@ class Pipeline:
         if tally["events"] >= self._max_events or tally["bytes"] + size > self._max_bytes:
             tally.add(captured=1, dropped_full=1)
             return False
-        tally.add(captured=1, events=1, bytes=size)
+        tally.took(size)
         self._intake.put((item, size))
         return True
 

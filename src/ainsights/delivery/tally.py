@@ -19,12 +19,19 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, int] = defaultdict(int)
-        self._added: deque[Mapping[str, int]] = deque()
+        self._added: deque[Mapping[str, int] | int] = deque()
         self._lock = threading.Lock()
 
     def add(self, **counts: int) -> None:
         """Add to the counters named."""
-        self._added.append(counts)
+        self._note(counts)
+
+    def took(self, size: int) -> None:
+        """Count an event of ``size`` bytes that was captured and is held: what each call of the user's does."""
+        self._note(size)
+
+    def _note(self, added: Mapping[str, int] | int) -> None:
+        self._added.append(added)
         if self._lock.acquire(blocking=False):
             try:
                 self._fold()
@@ -41,9 +48,16 @@ class Tally:
             return dict(self._counts)
 
     def _fold(self) -> None:
+        counts = self._counts
         while self._added:
-            for name, count in self._added.popleft().items():
-                self._counts[name] += count
+            added = self._added.popleft()
+            if isinstance(added, int):
+                counts["captured"] += 1
+                counts["events"] += 1
+                counts["bytes"] += added
+                continue
+            for name, count in added.items():
+                counts[name] += count
 
 
 @dataclass(frozen=True, slots=True)
