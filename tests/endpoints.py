@@ -20,8 +20,8 @@ OK = b'{"success": true}'
 class Endpoint:
     """What the endpoint got, and how it answers.
 
-    ``behave`` is called with the handler for each request, after its body was read. It answers, by
-    :func:`answer` or by other means, and returns whether the event counts as stored.
+    ``behave`` is called with the handler for each request, after its body was read, and answers it, by
+    :meth:`Handler.answer` or by other means. An event counts as stored before its 2xx leaves.
     """
 
     def __init__(self) -> None:
@@ -71,20 +71,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
             endpoint.headers.append(dict(self.headers.items()))
             endpoint.paths.append(self.path)
             self.number = endpoint.requests
-        stored = endpoint.behave(self)
+        self.body = body
+        endpoint.behave(self)
         with endpoint.changed:
-            if stored:
-                endpoint.stored.append(json.loads(body))
             endpoint.changed.notify_all()
 
     def answer(self, status: int, body: bytes = OK, **headers: str) -> bool:
         """Answer properly; true if that means stored."""
+        if stored := 200 <= status < 300:
+            with self.endpoint.changed:
+                self.endpoint.stored.append(json.loads(self.body))
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | headers).items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(body)
-        return 200 <= status < 300
+        return stored
 
     def hang(self) -> bool:
         """Say nothing until the test is over."""

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from endpoints import Endpoint, Handler, Server, endpoint
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ainsights.delivery.retry import Answer
+from ainsights.delivery.sender import _plain_answer, senders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BODY = b'{"meta": {"ainsights.event_id": "1"}}'
+
+
+def send(url: str, body: bytes = BODY, timeout: float = 5) -> Answer:
+    sender = senders(url, "key", timeout)()
+    try:
+        return sender.send(body)
+    finally:
+        sender.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\ncontent-length:2\r\nX: y\r\n\r\nhi",
+        b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: folded\r\n line\r\n\r\nhi",
+    ],
+)
+def test_answer_is_read_in_whatever_form(said: bytes) -> None:
+    with endpoint(lambda handler: handler.raw(said)) as it:
+        assert send(it.url) == Answer(200, "hi")
+
+
+@pytest.mark.parametrize("piece", [1, 3, 17, 40])
+def test_answer_may_come_in_pieces(piece: int) -> None:
+    said = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nRetry-After: 7\r\n\r\nbusy"
+
+    def in_pieces(handler: Handler) -> bool:
+        for start in range(0, len(said), piece):
+            handler.connection.sendall(said[start : start + piece])
+            handler.endpoint.released.wait(0.002)
+        return False
+
+    with endpoint(in_pieces) as it:
+        assert send(it.url) == Answer(503, "busy", "7")
+
+
+@given(st.binary(max_size=200))
+def test_plain_parser_takes_no_bytes_that_are_not_plain(noise: bytes) -> None:
+    assert _plain_answer(noise) is None or noise.startswith(b"HTTP/1.1 ")
+
+
+def test_answer_that_is_too_long_is_cut_and_the_connection_replaced() -> None:
+    with endpoint(lambda handler: handler.answer(200, b"x" * 100_000)) as it:
+        sender = senders(it.url, "key", 5)()
+        for _ in range(3):
+            answer = sender.send(BODY)
+            assert answer.status == 200
+            assert set(answer.body) == {"x"}
+        sender.close()
+        assert it.connections == 3
+
+
+@pytest.mark.parametrize("size", [0, 10, 65_536, 5_000_000])
+def test_body_arrives_whole(size: int) -> None:
+    body = b'{"meta": {"ainsights.event_id": "%s"}}' % (b"x" * size)
+    with endpoint() as it:
+        assert send(it.url, body).status == 200
+        assert list(it.times_stored) == ["x" * size]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", b"\xff" * 70_000],
+)
+def test_garbage_is_an_error_that_is_tried_again(said: bytes) -> None:
+    with endpoint(lambda handler: handler.raw(said)) as it, pytest.raises((http.client.HTTPException, OSError)):
+        send(it.url)
+
+
+def test_answer_in_drops_ends_with_the_timeout() -> None:
+    with endpoint(lambda handler: handler.drip(b"HTTP/1.1 200 OK\r\n" * 100, 0.02)) as it, pytest.raises(TimeoutError):
+        send(it.url, timeout=0.3)
+
+
+def test_host_name_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(socket.gaierror):
+        send("http://name.invalid")
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@contextmanager
+def https(authority: trustme.CA) -> Iterator[Endpoint]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    it = Endpoint()
+    server = Server(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"endpoint": it}))
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    it.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield it
+    finally:
+        it.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_certificate_that_is_trusted_is_taken(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with https(authority) as it:
+        assert send(f"https://localhost:{it.port}").status == 200
+        assert len(it.stored) == 1
+
+
+def test_certificate_that_is_not_trusted_is_an_error(authority: trustme.CA) -> None:
+    with https(authority) as it:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            send(f"https://localhost:{it.port}")
+        assert it.stored == []
+
+
+def test_plain_endpoint_behind_https_is_an_error() -> None:
+    with endpoint() as it, pytest.raises(OSError):  # noqa: PT011  its text is OpenSSL's
+        send(f"https://localhost:{it.port}")
+
+
+# Proxies
+
+
+class Proxy:
+    """Notes what it is asked for, and sends everything to one port on loopback."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.asked: list[bytes] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self) -> None:
+        client, _ = self.listener.accept()
+        with client, socket.create_connection(("127.0.0.1", self.port)) as server:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(65536)
+            self.asked.append(head)
+            if head.startswith(b"CONNECT"):
+                client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            else:
+                server.sendall(head.replace(b"http://insights.example", b"", 1))
+            back = threading.Thread(target=self.carry, args=(server, client), daemon=True)
+            back.start()
+            self.carry(client, server)
+            back.join()
+
+    @staticmethod
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        self.thread.join(5)
+        self.listener.close()
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+def test_proxy_is_asked_to_tunnel_to_an_https_endpoint(
+    authority: trustme.CA, tmp_path: Path, no_proxies: pytest.MonkeyPatch
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    no_proxies.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    no_proxies.setattr("ainsights.delivery.sender.is_loopback", lambda _: False)
+    with https(authority) as it:
+        proxy = Proxy(it.port)
+        no_proxies.setenv("https_proxy", f"http://ann:pass%20word@{proxy.url}")
+        assert send(f"https://localhost:{it.port}").status == 200
+        proxy.close()
+    assert proxy.asked[0].startswith(b"CONNECT localhost:%d HTTP/1." % it.port)
+    assert b"Proxy-Authorization: Basic YW5uOnBhc3Mgd29yZA==" in proxy.asked[0]
+    assert b"Bearer key" not in proxy.asked[0]
+
+
+def test_proxy_is_given_the_whole_url_of_an_http_endpoint(no_proxies: pytest.MonkeyPatch) -> None:
+    with endpoint() as it:
+        proxy = Proxy(it.port)
+        no_proxies.setenv("http_proxy", f"http://{proxy.url}")
+        assert send("http://insights.example/base").status == 200
+        proxy.close()
+        assert it.paths == ["/base/insight"]
+    assert proxy.asked[0].startswith(b"PUT http://insights.example/base/insight HTTP/1.1\r\nHost: insights.example\r\n")
+
+
+def test_loopback_goes_past_the_proxy(no_proxies: pytest.MonkeyPatch) -> None:
+    no_proxies.setenv("http_proxy", "http://name.invalid:1")
+    with endpoint() as it:
+        assert send(it.url).status == 200
+
+
+def test_host_in_no_proxy_goes_past_the_proxy(no_proxies: pytest.MonkeyPatch) -> None:
+    no_proxies.setenv("http_proxy", "http://127.0.0.1:1")
+    no_proxies.setenv("no_proxy", "name.invalid")
+    with pytest.raises(socket.gaierror):
+        send("http://name.invalid")
+
+
+def test_proxy_of_a_kind_that_is_not_known_is_said(no_proxies: pytest.MonkeyPatch) -> None:
+    no_proxies.setenv("https_proxy", "socks5://127.0.0.1:1")
+    with pytest.raises(OSError, match=r"socks5:// is not supported.*NO_PROXY=insights\.example"):
+        send("https://insights.example")
+
+
+def test_two_endpoints_do_not_mix_their_keys() -> None:
+    seen: dict[str, Any] = {}
+    with endpoint() as one, endpoint() as two:
+        for it, key in ((one, "first"), (two, "second")):
+            sender = senders(it.url, key, 5)()
+            sender.send(BODY)
+            sender.close()
+            seen[key] = [headers["Authorization"] for headers in it.headers]
+    assert seen == {"first": ["Bearer first"], "second": ["Bearer second"]}
