@@ -13,7 +13,11 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 OPENAIS = {"1.55": "openai==1.55.3", "1": "openai>=1.55.3,<2", "2": "openai>=2,<3", "3": "openai>=3,<4"}
 
 BESIDE = {
-    "opentelemetry": ["opentelemetry-instrumentation-openai-v2>=2.4b0,<3", "opentelemetry-sdk>=1.40,<2"],
+    "opentelemetry": [
+        "opentelemetry-instrumentation-openai-v2>=2.4b0,<3",
+        "opentelemetry-util-genai>=1.0b0,<1.2b0",  # 1.2 lacks a module that the former imports
+        "opentelemetry-sdk>=1.40,<2",
+    ],
     "openllmetry": ["opentelemetry-instrumentation-openai>=0.60,<1", "opentelemetry-sdk>=1.40,<2"],
     "openinference": ["openinference-instrumentation-openai>=0.1.60,<0.2", "opentelemetry-sdk>=1.40,<2"],
     "logfire": ["logfire>=5,<6"],

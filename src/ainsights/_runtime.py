@@ -106,6 +106,7 @@ class Insights:
             retried=counts.get("retried", 0),
             rejected=counts.get("rejected", 0),
             held=pipeline.held if pipeline else 0,
+            spooled=pipeline.spooled if pipeline else 0,
             dropped=dropped,
             failures=dict(failures),
             last_error=pipeline.last_error if pipeline else None,
@@ -179,6 +180,8 @@ class Insights:
 
     def _forget(self) -> None:
         """Start afresh in the child of a fork: its parent has the events, the threads and the connections."""
+        if self._pipeline is not None:
+            self._pipeline.forget()
         self._lock = threading.Lock()
         self._tally = Tally()
         self._pipeline = None

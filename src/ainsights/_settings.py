@@ -180,7 +180,7 @@ def _check_together(settings: Settings) -> None:
             f"{PREFIX}BASE_URL={settings.base_url!r} is wrong: http:// would send your key and your conversations "
             f"unencrypted. Use https://, or set {PREFIX}ALLOW_INSECURE=1 if that is what you want."
         )
-    for name, unset in (("redact", ()), ("before_send", None), ("spool_dir", None)):
+    for name, unset in (("redact", ()), ("before_send", None)):
         if getattr(settings, name) != unset:
             raise ConfigurationError(f"{PREFIX}{name.upper()} {_NOT_YET}.")
     if settings.content == "metadata":

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 class Job:
     """An event on its way: its body and how often it was tried."""
 
-    __slots__ = ("attempts", "body")
+    __slots__ = ("attempts", "body", "number")
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, number: int | None = None) -> None:
         self.body = body
+        self.number = number
+        """Its number in the spool; None if it is in memory only."""
         self.attempts = 0
 
 
@@ -62,6 +64,10 @@ class Backlog:
         """Events that another worker could send now."""
         return len(self._ready) if self.trouble is None else 0
 
+    def is_low(self, few: int) -> bool:
+        """Tell whether fewer than so many events are here, and the endpoint takes them."""
+        return self.trouble is None and len(self._jobs) < few
+
     def add(self, job: Job) -> None:
         """Take a new event."""
         self._jobs.add(job)
@@ -88,10 +94,7 @@ class Backlog:
         ended = self.trouble is not None
         self._gate.succeeded()
         self.in_flight -= 1
-        self._jobs.discard(job)
-        for flush in tuple(self._flushes):
-            flush.jobs.discard(job)
-            self._settle(flush)
+        self._forget(job)
         return ended
 
     def failed(self, job: Job, verdict: Verdict, began: float, now: float, chance: float) -> None:
@@ -103,6 +106,21 @@ class Backlog:
             self._ready.appendleft(job)
         else:
             heapq.heappush(self._delayed, (now + back_off(job.attempts, chance), next(self._order), job))
+
+    def spill(self, keep: int) -> list[Job]:
+        """Forget events that the spool has, but for the ``keep`` that are next, and return them."""
+        later = [self._ready.pop() for _ in range(len(self._ready) - keep)]
+        later.reverse()
+        self._ready.extend(job for job in later if job.number is None)
+        spilled = [job for job in later if job.number is not None]
+        for job in spilled:
+            self._forget(job)
+        return spilled
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """All events."""
+        return tuple(self._jobs)
 
     def returned(self, job: Job) -> None:
         """Take an event back that was not sent after all."""
@@ -124,6 +142,12 @@ class Backlog:
     def retarget(self) -> None:
         """Forget what the endpoint said: it is another one now, or another key."""
         self._gate = Gate()
+
+    def _forget(self, job: Job) -> None:
+        self._jobs.discard(job)
+        for flush in tuple(self._flushes):
+            flush.jobs.discard(job)
+            self._settle(flush)
 
     def _settle(self, flush: Flush) -> None:
         if not flush.jobs:

@@ -6,16 +6,15 @@ Each of them either takes new items and encodes them, one thread at a time, or s
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import random
 import threading
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ainsights._contain import contained, say
+from ainsights._contain import say
 from ainsights.delivery.backlog import Backlog, Flush, Job
+from ainsights.delivery.intake import Intake
 from ainsights.delivery.retry import Fate, judge
 from ainsights.delivery.workers import Crew
 
@@ -23,24 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ainsights._settings import Settings
+    from ainsights.delivery.intake import Encoder
     from ainsights.delivery.retry import Answer, Verdict
     from ainsights.delivery.sender import Sender
     from ainsights.delivery.tally import Tally
-
-BATCH = 64
-"""Items that are encoded before the first of them is sent."""
-
-LINGER = 0.005
-"""Seconds that the first item of a batch waits for others, so that a busy process is not woken for each."""
-
-_encoding = contained("encoding an event")
-
-
-class Encoder(Protocol):
-    """Turns an item into the body to send, or None if there is nothing to send."""
-
-    def __call__(self, item: Any) -> bytes | None:
-        """Return the body of ``item``."""
 
 
 class Pipeline:
@@ -48,11 +33,10 @@ class Pipeline:
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._intake: queue.SimpleQueue[tuple[Any, int] | Flush | None] = queue.SimpleQueue()
         self._changed = threading.Condition(threading.Lock())
         self._backlog = Backlog()
+        self._intake = Intake(tally, self._backlog, self._changed)
         self._taking = False
-        self._hurry = threading.Event()
         self._closed = False
         self._crew = Crew(self._next, self._deliver, lambda: self._backlog.sendable)
         self.workers = self._crew.threads
@@ -62,10 +46,10 @@ class Pipeline:
 
     def equip(self, encode: Encoder, connect: Callable[[], Sender], settings: Settings) -> None:
         """Set how events are encoded, where they go and how much is held; again when the settings change."""
-        self._encode = encode
         self._max_events = settings.max_queue_events
         self._max_bytes = settings.max_queue_bytes
         self._timeout = settings.timeout
+        self._intake.equip(encode, settings)
         self._crew.equip(connect, settings.concurrency)
         with self._changed:
             self._backlog.retarget()
@@ -130,35 +114,48 @@ class Pipeline:
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was put before is delivered, or refused for good. False if that took too long."""
-        flush = Flush()
-        self._intake.put(flush)
         deadline = time.monotonic() + timeout
         self._make_haste()
         self.start()
+        try:
+            while self._flush_once(deadline):
+                if not self._intake.more_on_disk():
+                    return True
+            return False
+        finally:
+            self._intake.hurry.clear()
+
+    def _flush_once(self, deadline: float) -> bool:
+        flush = Flush()
+        self._intake.put(flush)
         if self.workers:
-            done = flush.done.wait(timeout)
-        else:  # no thread can be started, as at the end of the interpreter: do the work here
-            self._crew.work_until(lambda: flush.done.is_set() or time.monotonic() >= deadline)
-            done = flush.done.is_set()
-        self._hurry.clear()
-        return done
+            return flush.done.wait(max(deadline - time.monotonic(), 0.0))
+        # no thread can be started, as at the end of the interpreter: do the work here
+        self._crew.work_until(lambda: flush.done.is_set() or time.monotonic() >= deadline)
+        return flush.done.is_set()
 
     def close(self, timeout: float) -> int:
-        """Deliver what can be delivered within ``timeout`` seconds, end the workers, and return what is left."""
+        """Deliver what can be delivered within ``timeout`` seconds, end the workers, and return how much is lost."""
         deadline = time.monotonic() + timeout
         already, self._closed = self._closed, True
-        if not already and self._tally["events"] and not self.held:
+        if already:
+            return 0
+        if self._tally["events"] and not self.held:
             self.flush(timeout)
         with self._changed:
-            self._crew.stopped = True
+            self._crew.stopped = self._intake.closing = True
             self._changed.notify_all()
         self._intake.put(None)
         self._crew.join(max(deadline - time.monotonic(), 0.0))
-        left = self._tally.snapshot().get("events", 0)
-        return 0 if already else left
+        self._intake.close()
+        return self._tally.snapshot().get("events", 0)
+
+    def forget(self) -> None:
+        """Leave everything to the parent: this is its fork."""
+        self._intake.forget()
 
     def _make_haste(self) -> None:
-        self._hurry.set()
+        self._intake.hurry.set()
         with self._changed:
             self._backlog.hurry(time.monotonic())
             self._changed.notify_all()
@@ -184,59 +181,25 @@ class Pipeline:
                     continue
                 self._taking = True
             try:
-                self._take(max(remaining, 0.0))
+                self._intake.take(max(remaining, 0.0))
             finally:
                 with self._changed:
                     self._taking = False
                     self._changed.notify()
 
-    def _take(self, wait: float) -> None:
-        """Wait for new items, and encode a batch of them."""
-        try:
-            first = self._intake.get(timeout=wait) if wait else self._intake.get_nowait()
-        except queue.Empty:
-            return
-        if first is not None:
-            self._hurry.wait(LINGER)
-        self._accept(first)
-        with contextlib.suppress(queue.Empty):
-            for _ in range(BATCH - 1):
-                self._accept(self._intake.get_nowait())
-
-    def _accept(self, entry: tuple[Any, int] | Flush | None) -> None:
-        if isinstance(entry, Flush):
-            with self._changed:
-                self._backlog.await_all(entry)
-        elif entry is not None:
-            self._encode_one(*entry)
-
-    def _encode_one(self, item: Any, size: int) -> None:
-        body, failed = None, True
-        with _encoding:
-            body = self._encode(item)
-            failed = False
-        if body is None:
-            self._tally.add(events=-1, bytes=-size, **({"dropped_failed": 1} if failed else {}))
-            return
-        self._tally.add(bytes=len(body) - size)
-        with self._changed:
-            self._backlog.add(Job(body))
-            self._changed.notify()
-
     def _deliver(self, sender: Sender, job: Job) -> None:
         """Send ``job`` and see to what its answer means."""
         began = time.monotonic()
-        outcome: Answer | Exception | None = None
+        verdict: Verdict | None = None
         try:
-            outcome = sender.send(job.body)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is the outcome
-            outcome = error
+            verdict = judge(_outcome(sender, job), datetime.now(timezone.utc))
+            self._intake.strike(job, verdict)
         finally:
             with self._changed:
-                if outcome is None:  # this thread is being killed
+                if verdict is None:  # this thread is being killed
                     self._backlog.returned(job)
                 else:
-                    self._settle(job, judge(outcome, datetime.now(timezone.utc)), began)
+                    self._settle(job, verdict, began)
 
     def _settle(self, job: Job, verdict: Verdict, began: float) -> None:
         if verdict.fate in (Fate.DELIVERED, Fate.REJECTED):
@@ -254,6 +217,18 @@ class Pipeline:
         else:
             self.last_error = verdict.reason
             _complain(verdict)
+
+    @property
+    def spooled(self) -> int:
+        """Events on disk that are not delivered."""
+        return self._intake.on_disk
+
+
+def _outcome(sender: Sender, job: Job) -> Answer | Exception:
+    try:
+        return sender.send(job.body)
+    except Exception as error:  # noqa: BLE001  whatever it is, it is the outcome
+        return error
 
 
 def _complain(verdict: Verdict) -> None:

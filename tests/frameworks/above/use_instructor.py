@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, run
-
 import instructor
 import openai
+from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, run
 
 plain_client = openai.OpenAI(base_url=BASE_URL, api_key=KEY)
 async_client = openai.AsyncOpenAI(base_url=BASE_URL, api_key=KEY)

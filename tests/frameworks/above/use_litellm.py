@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, run
-
 import litellm
+from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, run
 
 litellm.suppress_debug_info = True
 

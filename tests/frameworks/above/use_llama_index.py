@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, get_weather, run
-
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool

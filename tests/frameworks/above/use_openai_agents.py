@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, get_weather, run
-
 import openai
 from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool
+from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, get_weather, run
 
 
 def agent(model: str = MODEL, **more: Any) -> Agent[None]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, get_weather, run
-
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider

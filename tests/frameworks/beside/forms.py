@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import json
 import sys
 from inspect import iscoroutine
@@ -37,6 +39,11 @@ def asked(text: str, **more: Any) -> dict[str, Any]:
     return {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}], **more}
 
 
+older = client()
+older_method = older.chat.completions.create
+"""Made before anything is instrumented."""
+
+
 def plain(text: str, **more: Any) -> Any:
     return client().chat.completions.create(**asked(text, **more))
 
@@ -67,6 +74,11 @@ def managed(text: str) -> Any:
         return stream.get_final_completion().choices[0].message.content
 
 
+def retried(text: str) -> Any:
+    shaky = client().with_options(max_retries=1)
+    return shaky.chat.completions.create(**asked(text, model="scripted:status=500,fail=1,retry-after=0.01"))
+
+
 def raw(text: str) -> Any:
     return client().chat.completions.with_raw_response.create(**asked(text)).parse()
 
@@ -89,6 +101,12 @@ async def async_left_early(text: str) -> Any:
 _runner = asyncio.Runner()
 
 
+def settle() -> None:
+    """Let streams that nobody holds any more be collected and closed."""
+    gc.collect()
+    _runner.run(asyncio.sleep(0.01))
+
+
 def run(**forms: Callable[[str], Any]) -> None:
     """Call each of ``forms`` with what to say to the model; print what it returned or raised."""
     for name, form in forms.items():
@@ -97,7 +115,8 @@ def run(**forms: Callable[[str], Any]) -> None:
 
 def _result(form: Callable[[str], Any], text: str) -> str:
     try:
-        result = form(text)
-        return repr(_runner.run(result) if iscoroutine(result) else result)
+        context = contextvars.copy_context()  # what one call leaves open there is no part of the next
+        result = context.run(form, text)
+        return repr(_runner.run(result, context=context) if iscoroutine(result) else result)
     except Exception as error:  # noqa: BLE001  whatever the user would see
         return f"raised {type(error).__module__}.{type(error).__qualname__}: {error}"

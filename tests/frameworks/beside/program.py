@@ -2,7 +2,7 @@
 
 python program.py BASE_URL FRAMEWORK FIRST UNDONE_FIRST
 
-FIRST and UNDONE_FIRST are ``ours`` or ``theirs``; with FIRST ``alone``, ours never comes.
+FIRST and UNDONE_FIRST are ``ours`` or ``theirs``. With FIRST ``alone``, ours never comes, and all else is the same.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from importlib import import_module
 from typing import Any
 
 import loopback  # noqa: F401  before anything else
-import openai
 from forms import (
     FAILING,
     async_left_early,
     async_parsed,
     async_streamed,
     asynchronous,
-    client,
     left_early,
     managed,
+    older,
+    older_method,
     parsed,
     plain,
     raw,
+    retried,
     run,
+    settle,
     streamed,
     streaming_response,
 )
@@ -38,7 +40,13 @@ FRAMEWORK, FIRST, UNDONE_FIRST = sys.argv[2:]
 OTHER = {"ours": "theirs", "theirs": "ours"}
 company: Any = import_module(f"with_{FRAMEWORK}")
 
-START = {"ours": ainsights.instrument, "theirs": company.start}
+
+def instrument() -> None:
+    if FIRST != "alone":
+        ainsights.instrument()
+
+
+START = {"ours": instrument, "theirs": company.start}
 UNDO = {"ours": ainsights.uninstrument, "theirs": company.stop}
 
 
@@ -57,11 +65,14 @@ def tell(**facts: Any) -> None:
     print(json.dumps(facts), flush=True)
 
 
-older = client()
-older_method = older.chat.completions.create
+def records() -> list[str]:
+    settle()
+    return sorted(json.dumps(record, sort_keys=True) for record in company.records())
+
+
 before = seams()
 
-for who in ["theirs"] if FIRST == "alone" else [FIRST, OTHER[FIRST]]:
+for who in [FIRST, OTHER[FIRST]] if FIRST != "alone" else ["theirs"]:
     if who == "ours":
         before = seams()
     START[who]()
@@ -78,6 +89,7 @@ run(
     async_parsed=async_parsed,
     managed=managed,
     raw=raw,
+    retried=retried,
     streaming_response=streaming_response,
     older_client=lambda text: older.chat.completions.create(model="m", messages=[{"role": "user", "content": text}]),
     older_method=lambda text: older_method(model="m", messages=[{"role": "user", "content": text}]),
@@ -87,19 +99,18 @@ run(
     failed_streamed=lambda text: streamed(text, model=FAILING),
     async_failed=lambda text: asynchronous(text, model=FAILING),
 )
-tell(records=company.records())
+tell(records=records())
 
-if FIRST != "alone":
-    UNDO[UNDONE_FIRST]()
-    tell(restored_at_first=seams() == before)
-    run(**{"one_undone": plain, "async_one_undone": asynchronous})
-    tell(records_with_one_undone=len(company.records()))
+UNDO[UNDONE_FIRST]()
+tell(restored_at_first=seams() == before)
+run(one_undone=plain, async_one_undone=asynchronous)
+tell(records_with_one_undone=records())
 
-    UNDO[OTHER[UNDONE_FIRST]]()
-    tell(restored=seams() == before)
-    run(**{"both_undone": plain, "async_both_undone": asynchronous, "both_undone_streamed": streamed})
-    tell(records_with_both_undone=len(company.records()))
+UNDO[OTHER[UNDONE_FIRST]]()
+tell(restored=seams() == before)
+run(both_undone=plain, async_both_undone=asynchronous, both_undone_streamed=streamed)
+tell(records_with_both_undone=records())
 
-    ainsights.instrument()
-    run(**{"again": plain, "async_again": asynchronous, "again_streamed": streamed})
-    tell(records_in_the_end=len(company.records()), failures=dict(ainsights.stats().failures))
+instrument()
+run(again=plain, async_again=asynchronous, again_streamed=streamed)
+tell(records_in_the_end=records(), failures=dict(ainsights.stats().failures))

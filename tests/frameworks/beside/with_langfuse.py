@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
-from langfuse import Langfuse
+from langfuse import Langfuse, get_client
 from openai.resources.chat.completions import AsyncCompletions, Completions
-from spans import exporter, provider, records
+from opentelemetry.sdk.trace import TracerProvider
+from spans import exporter
+from spans import records as exported
 
 __all__ = ["records", "start", "stop"]
 
@@ -18,7 +21,7 @@ def start() -> None:
         public_key="pk-test",
         secret_key="sk-test",
         base_url="http://127.0.0.1:9",
-        tracer_provider=provider(),
+        tracer_provider=TracerProvider(),
         span_exporter=exporter,
     )
     import_module(DROP_IN)
@@ -30,3 +33,8 @@ def stop() -> None:
             wrapped = getattr(vars(owner)[name], "__wrapped__", None)
             if wrapped is not None:
                 setattr(owner, name, wrapped)
+
+
+def records() -> list[dict[str, Any]]:
+    get_client().flush()
+    return exported()
