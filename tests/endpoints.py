@@ -56,6 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """One connection to the endpoint."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     endpoint: Endpoint
 
     def setup(self) -> None:

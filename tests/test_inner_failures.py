@@ -21,10 +21,11 @@ from faults import (
 )
 
 import ainsights
-from ainsights import _contain, _decode, _exchange, _patch, _runtime, _stream
+from ainsights import _contain, _decode, _exchange, _patch, _runtime
 from ainsights._exchange import Exchange
 from ainsights._insight import Insight
 from ainsights.delivery import encode, pipeline, sender, workers
+from ainsights.delivery.intake import Intake
 from ainsights.delivery.pipeline import Pipeline
 from ainsights.delivery.tally import Tally
 
@@ -35,11 +36,6 @@ if TYPE_CHECKING:
 
 CALLS = 3
 """So many are made while a step fails: what is said must be said once all the same."""
-
-WORKER_DIES = pytest.mark.xfail(strict=True, reason="kills the worker: a traceback on stderr each time, not counted")
-EVENT_IS_LOST = pytest.mark.xfail(strict=True, reason="kills the worker; the event in its hands is lost, not counted")
-JOB_IN_LIMBO = pytest.mark.xfail(strict=True, reason="the event is neither sent again nor given up: flush never ends")
-REACHES_THE_USER = pytest.mark.xfail(strict=True, reason="the failure reaches the user's call")
 
 ALL = (plain, stream, async_plain, async_stream)
 STREAMS = (stream, async_stream)
@@ -70,13 +66,12 @@ STILL_CAPTURED = {"a body", "the end of a stream"}
 """With what is known all the same: the close of the response ends a stream too."""
 
 DELIVERING: list[Any] = [
-    pytest.param(pipeline, "judge", id="the verdict", marks=JOB_IN_LIMBO),
-    pytest.param(Pipeline, "_settle", id="settling", marks=JOB_IN_LIMBO),
-    pytest.param(Tally, "add", id="counting", marks=EVENT_IS_LOST),
-    pytest.param(Pipeline, "_accept", id="taking from the queue", marks=EVENT_IS_LOST),
-    pytest.param(Pipeline, "_next", id="waiting for work", marks=WORKER_DIES),
-    pytest.param(workers.Crew, "_grow_with", id="growing", marks=JOB_IN_LIMBO),
-    pytest.param(workers.Pace, "learn", id="the pace", marks=WORKER_DIES),
+    pytest.param(pipeline, "judge", id="the verdict"),
+    pytest.param(Pipeline, "_settle", id="settling"),
+    pytest.param(Pipeline, "_next", id="waiting for work"),
+    pytest.param(Intake, "take", id="taking from the queue"),
+    pytest.param(workers.Crew, "_grow_with", id="growing"),
+    pytest.param(workers.Pace, "learn", id="the pace"),
 ]
 
 
@@ -134,11 +129,10 @@ def test_step_that_fails_is_kept_from_the_user_counted_said_once_and_over_when_m
 
 
 @pytest.mark.parametrize("call", [stream, async_stream])
-@REACHES_THE_USER
 def test_chunk_that_cannot_be_noted_is_kept_from_the_user(
     it: Endpoint, breaks: Callable[[Any, str, str], Fault], call: Callable[[], Any]
 ) -> None:
-    fault = breaks(_stream, "_first", "caller")
+    fault = breaks(Exchange, "arrives", "caller")
     assert call() == "abc"
     assert set(ainsights.stats().failures) == {"noting a chunk"}
     fault.mended = True
@@ -178,34 +172,6 @@ def test_connection_that_cannot_be_made_is_tried_again(
     assert (ainsights.stats().delivered, ainsights.stats().queued_events) == (CALLS, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="counted as queued before it is: the count never comes down again")
-def test_event_that_cannot_be_queued_is_not_counted_as_queued(it: Endpoint) -> None:
-    assert plain() == "abc"
-    assert ainsights.flush(PATIENCE)
-    pipe = _runtime._process._pipeline  # type: ignore[union-attr]
-    intake = pipe._intake  # type: ignore[union-attr]
-    pipe._intake = NoRoom(intake)  # type: ignore[assignment,union-attr]
-    assert plain() == "abc"
-    pipe._intake = intake  # type: ignore[union-attr]
-    assert goes_on(it)
-    assert set(ainsights.stats().failures) == {"noting a response"}
-    assert ainsights.stats().queued_events == 0
-
-
-class NoRoom:
-    """A queue that takes no items."""
-
-    def __init__(self, queue: Any) -> None:
-        self._queue = queue
-
-    def put(self, _item: Any) -> None:
-        raise MemoryError
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._queue, name)
-
-
-@pytest.mark.xfail(strict=True, reason="raises: what a flush meets inside is not contained")
 def test_flush_that_fails_inside_tells_so(it: Endpoint, breaks: Callable[[Any, str, str], Fault]) -> None:
     assert plain() == "abc"
     fault = breaks(Pipeline, "_make_haste", "caller")
@@ -219,7 +185,6 @@ class Deaf(logging.Handler):
         raise BrokenError
 
 
-@REACHES_THE_USER
 def test_failing_log_handler_of_the_users_does_not_make_our_failure_theirs(
     it: Endpoint, breaks: Callable[[Any, str, str], Fault]
 ) -> None:

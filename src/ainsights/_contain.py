@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -81,7 +82,8 @@ def say(
         _lock.release()
     if more:
         message, args = message + " (and %d more like it)", (*args, more)
-    logger.log(_LEVELS[level], message, *args, exc_info=error)
+    with contextlib.suppress(Exception):  # a log handler of the user's that raises would do so in their call
+        logger.log(_LEVELS[level], message, *args, exc_info=error)
 
 
 def forget_said() -> None:

@@ -107,6 +107,10 @@ class Exchange:
         open_exchanges.add(self)
         return chunks
 
+    def arrives(self) -> None:
+        """Note that the first piece of the body is there."""
+        self.first_byte = time.perf_counter()
+
     def failed(self, error: BaseException) -> None:
         """Note the exception that ended the call, unless the response had been handed over before it."""
         if not self._ended or self.chunks is not None:

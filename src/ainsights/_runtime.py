@@ -68,7 +68,9 @@ class Insights:
             Whether all of them are; False if time ran out.
         """
         pipeline = self._pipeline
-        return pipeline is None or pipeline.flush(self.settings.exit_timeout if timeout is None else timeout)
+        with contained("flushing"):
+            return pipeline is None or pipeline.flush(self.settings.exit_timeout if timeout is None else timeout)
+        return False
 
     def close(self, timeout: float | None = None) -> bool:
         """Deliver what can be delivered within ``timeout`` seconds and end the threads.

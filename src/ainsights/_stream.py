@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import time
 import weakref
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 else:
     Proxy = wrapt.ObjectProxy  # generic to type checkers only, before wrapt 2
 
+_chunking = contained("noting a chunk")
 _ending = contained("noting the end of a stream")
 
 
@@ -127,7 +127,8 @@ class _AsyncGeneratorNoting(_AsyncNoting):
 
 
 def _first(exchange: Exchange) -> None:
-    exchange.first_byte = time.perf_counter()
+    with _chunking:
+        exchange.arrives()
 
 
 def _stop(exchange: Exchange, error: BaseException) -> None:

@@ -41,13 +41,18 @@ class Backlog:
     """The events between their encoding and their end."""
 
     def __init__(self) -> None:
-        self.in_flight = 0
+        self._in_flight: set[Job] = set()
         self._gate = Gate()
         self._ready: deque[Job] = deque()
         self._delayed: list[tuple[float, int, Job]] = []
         self._order = itertools.count()
         self._jobs: set[Job] = set()
         self._flushes: list[Flush] = []
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return len(self._in_flight)
 
     @property
     def trouble(self) -> Verdict | None:
@@ -80,8 +85,9 @@ class Backlog:
         if not self._ready or not self._gate.admits(now):
             return None
         self._gate.probing(now, patience)
-        self.in_flight += 1
-        return self._ready.popleft()
+        job = self._ready.popleft()
+        self._in_flight.add(job)
+        return job
 
     def due(self) -> float:
         """Return when something may be sent that may not be now."""
@@ -93,13 +99,13 @@ class Backlog:
         """Note that the endpoint took the event, or refused it for good. True if that ends the waiting of all."""
         ended = self.trouble is not None
         self._gate.succeeded()
-        self.in_flight -= 1
+        self._in_flight.discard(job)
         self._forget(job)
         return ended
 
     def failed(self, job: Job, verdict: Verdict, began: float, now: float, chance: float) -> None:
         """Note that the event is to be tried again: with all others at the gate, or when its own time has come."""
-        self.in_flight -= 1
+        self._in_flight.discard(job)
         job.attempts += 1
         self._gate.failed(verdict, began, now, chance)
         if self.trouble is not None:
@@ -123,9 +129,10 @@ class Backlog:
         return tuple(self._jobs)
 
     def returned(self, job: Job) -> None:
-        """Take an event back that was not sent after all."""
-        self.in_flight -= 1
-        self._ready.appendleft(job)
+        """Take an event back of which it is not known what became of it, unless that was noted."""
+        if job in self._in_flight:
+            self._in_flight.discard(job)
+            self._ready.appendleft(job)
 
     def await_all(self, flush: Flush) -> None:
         """Tell ``flush`` when every event that is here now is done with."""

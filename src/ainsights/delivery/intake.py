@@ -77,19 +77,21 @@ class Intake:
 
     def take(self, wait: float) -> None:
         """Wait ``wait`` seconds for new items, and encode and keep a batch of them."""
-        self._take_over()
+        found = self._take_over()
         try:
-            first = self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
+            first = self._queue.get(timeout=wait) if wait and not found else self._queue.get_nowait()
         except queue.Empty:
             return
         if first is not None:
             self.hurry.wait(LINGER)
         batch: list[bytes] = []
-        self._accept(first, batch)
-        with contextlib.suppress(queue.Empty):
-            for _ in range(BATCH - 1):
-                self._accept(self._queue.get_nowait(), batch)
-        self._store(batch)
+        try:
+            self._accept(first, batch)
+            with contextlib.suppress(queue.Empty):
+                for _ in range(BATCH - 1):
+                    self._accept(self._queue.get_nowait(), batch)
+        finally:
+            self._store(batch)
 
     def more_on_disk(self) -> bool:
         """Tell whether the spool has events that nobody has in hand."""
@@ -98,10 +100,7 @@ class Intake:
     @property
     def on_disk(self) -> int:
         """Events in the spool that are not delivered."""
-        if self._spool is None:
-            return 0
-        status = self._spool.status()
-        return status.waiting + status.in_hand
+        return self._spool.count if self._spool is not None else 0
 
     def strike(self, job: Job, verdict: Verdict) -> None:
         """Take an event out of the spool that the endpoint has; one that it refused becomes a dead letter."""
@@ -154,7 +153,10 @@ class Intake:
         """Hand encoded events on, through the spool where there is one; empties ``batch``."""
         if not batch:
             return
-        numbers = self._spool.add(batch) if self._spool is not None else [None] * len(batch)
+        numbers: list[int | None] = [None] * len(batch)
+        if self._spool is not None:
+            numbers = self._spool.add(batch)
+            self._tally.add(dropped_dead_letter=self._spool.crowded_out())
         self._add(map(Job, batch, numbers))
         batch.clear()
         if self._spool is not None:
@@ -164,7 +166,7 @@ class Intake:
         with self._changed:
             for job in jobs:
                 self._backlog.add(job)
-            self._changed.notify_all()
+                self._changed.notify()
 
     def _spill(self, spool: Spool) -> None:
         """Keep memory for what is to come: leave to the spool what would fill half of the bounds."""
@@ -175,17 +177,16 @@ class Intake:
         spool.release([job.number for job in spilled if job.number is not None])
         self._tally.add(events=-len(spilled), bytes=-sum(len(job.body) for job in spilled))
 
-    def _take_over(self) -> None:
+    def _take_over(self) -> bool:
         """Take what nobody has in hand from the spool, while little else is to be done and the endpoint takes it."""
         spool, now = self._spool, time.monotonic()
-        if spool is None or self.closing or not self._backlog.is_low(BATCH):
-            return
-        if now < self._next_look and not self.hurry.is_set():
-            return
-        found = spool.claim(BATCH)
+        if spool is None or self.closing or (now < self._next_look and not self.hurry.is_set()):
+            return False
+        found = spool.claim(BATCH) if self._backlog.is_low(BATCH) else []
         self._next_look = now if len(found) == BATCH else now + LOOK_EVERY
         if found:
             self._tally.add(events=len(found), bytes=sum(len(body) for _, body in found))
             self._add(Job(body, number) for number, body in found)
         else:
-            spool.tidy()
+            spool.keep()
+        return bool(found)

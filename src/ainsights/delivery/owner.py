@@ -62,6 +62,14 @@ class Owner:
             os.close(file)
 
 
+def sweep(directory: Path) -> None:
+    """Take away the marks that the dead left behind; not the latest, which may not be locked yet."""
+    for path in directory.glob("owner-*.lock"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > SILENCE:
+                is_dead(directory, path.stem.removeprefix("owner-"))
+
+
 def is_dead(directory: Path, name: str) -> bool:
     """Tell whether the process that goes by ``name`` is no more."""
     path = _path(directory, name)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ainsights.delivery.tally import Tally
 
 
+GRACE = 1.0
+"""Seconds at the most that the end waits for a batch that is being encoded, on top of its deadline."""
+
+
 class Pipeline:
     """The queue, its bounds and its workers. Threads start with the first item and end with :meth:`close`."""
 
@@ -118,10 +122,12 @@ class Pipeline:
         self._make_haste()
         self.start()
         try:
-            while self._flush_once(deadline):
-                if not self._intake.more_on_disk():
-                    return True
-            return False
+            more = True
+            while more:
+                more = self._intake.more_on_disk()  # before, so that what is claimed meanwhile is waited for too
+                if not self._flush_once(deadline):
+                    return False
+            return True
         finally:
             self._intake.hurry.clear()
 
@@ -147,6 +153,9 @@ class Pipeline:
             self._changed.notify_all()
         self._intake.put(None)
         self._crew.join(max(deadline - time.monotonic(), 0.0))
+        with self._changed:  # a batch that is being encoded is not to be lost; no other one begins
+            self._changed.wait_for(lambda: not self._taking, GRACE)
+            self._taking = True
         self._intake.close()
         return self._tally.snapshot().get("events", 0)
 
@@ -185,21 +194,19 @@ class Pipeline:
             finally:
                 with self._changed:
                     self._taking = False
-                    self._changed.notify()
+                    self._changed.notify(len(self.workers) + 1 if self._closed else 1)
 
     def _deliver(self, sender: Sender, job: Job) -> None:
         """Send ``job`` and see to what its answer means."""
         began = time.monotonic()
-        verdict: Verdict | None = None
         try:
             verdict = judge(_outcome(sender, job), datetime.now(timezone.utc))
             self._intake.strike(job, verdict)
+            with self._changed:
+                self._settle(job, verdict, began)
         finally:
             with self._changed:
-                if verdict is None:  # this thread is being killed
-                    self._backlog.returned(job)
-                else:
-                    self._settle(job, verdict, began)
+                self._backlog.returned(job)
 
     def _settle(self, job: Job, verdict: Verdict, began: float) -> None:
         if verdict.fate in (Fate.DELIVERED, Fate.REJECTED):

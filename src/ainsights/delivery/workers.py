@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 IDLE = 5.0
 """Seconds without work after which a worker ends; the last one stays."""
 
+BREATH = 0.1
+"""Seconds that a worker pauses after a failure of ours, lest it fail all the time."""
+
 _working = contained("delivering an event")
+_growing = contained("starting a worker")
 
 
 class Next(Protocol):
@@ -76,7 +80,8 @@ class Crew:
             while not done():
                 job = self._take(0.05)
                 if job is not None:
-                    self._work(desk, job)
+                    with _working:
+                        self._work(desk, job)
 
     def join(self, timeout: float) -> None:
         """Wait for the workers to end; those that do not in time are left behind, they are daemons."""
@@ -90,17 +95,28 @@ class Crew:
         try:
             with _Desk(self) as desk:
                 while not self.leaving and not left:
-                    job = self._take(IDLE)
-                    if job is not None:
-                        self._grow_with(self._waiting())
-                        self._work(desk, job)
-                    else:
-                        left = self._may_leave(me)
+                    left = self._turn(desk, me)
         finally:
             with self._lock:
                 self.threads.discard(me)
             if not left and not self.leaving:
-                say("error", "dead worker", "a worker thread of ainsights died; the next call starts another one")
+                say("error", "dead worker", "a worker thread of ainsights died; another one takes its place")
+                self.grow()
+
+    def _turn(self, desk: Sender, me: threading.Thread) -> bool:
+        """Wait for work and do it. True if there was none for long, and this worker is not needed."""
+        try:
+            job = self._take(IDLE)
+            if job is None:
+                return self._may_leave(me)
+            with _growing:
+                self._grow_with(self._waiting())
+            self._work(desk, job)
+        except Exception as error:
+            if not _working.caught(error):
+                raise
+            time.sleep(BREATH)
+        return False
 
     def _may_leave(self, me: threading.Thread) -> bool:
         with self._lock:
@@ -112,8 +128,7 @@ class Crew:
     def _work(self, sender: Sender, job: Any) -> None:
         began, cpu = time.monotonic(), time.thread_time()
         self._pace.begins(began)
-        with _working:
-            self._do(sender, job)
+        self._do(sender, job)
         now = time.monotonic()
         self._pace.learn(now - began, time.thread_time() - cpu, now, time.process_time())
 
@@ -126,17 +141,19 @@ class Crew:
 class Pace:
     """How many workers are of use: a request's latency over its own CPU time, and few where the process is busy.
 
-    The latency is the lowest of the last seconds, since what exceeds it is waiting for one another. It would still
-    rise with the workers that it calls for where the interpreter lock is short; so a busy process gets few of them.
+    The latency is the lowest of the last seconds, since what exceeds it may be waiting for one another; or the mean,
+    while the process is calm, so that this can't be. It would still rise with the workers that it
+    calls for where the interpreter lock is short; so a busy process gets few of them.
     """
 
     WINDOW = 5.0
-    BUSY = 0.8
-    """The share of a core from which on the process counts as busy."""
+    CALM, BUSY = 0.5, 0.8
+    """The shares of a core below and above which the process counts as calm and as busy."""
     FEW = 4
 
     def __init__(self) -> None:
         self._lowest = [float("inf"), float("inf")]
+        self._mean = 0.0
         self._cpu = 0.0
         self._busy = 0.0
         self._since = (0.0, 0.0)
@@ -150,6 +167,7 @@ class Pace:
     def learn(self, latency: float, cpu: float, now: float, process_cpu: float) -> None:
         """Note what a request took. Called by all workers without a lock: a lost update does no harm."""
         self._lowest[0] = min(self._lowest[0], latency)
+        self._mean = self._mean + (latency - self._mean) * 0.1 if self._mean else latency
         self._cpu = self._cpu + (cpu - self._cpu) * 0.1 if self._cpu else cpu
         if now - self._turned_at > self.WINDOW:
             self._lowest, self._turned_at = [latency, self._lowest[0]], now
@@ -161,7 +179,8 @@ class Pace:
         """Return how many workers are of use."""
         if not self._cpu:
             return self.FEW if self._first_at and now - self._first_at > 0.01 else 2  # noqa: PLR2004  seconds
-        several = int(min(self._lowest) / self._cpu)
+        latency = self._mean if self._busy < self.CALM else min(self._lowest)
+        several = int(latency / self._cpu)
         return max(2, min(several, self.FEW) if self._busy > self.BUSY else several)
 
 
