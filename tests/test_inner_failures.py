@@ -165,7 +165,8 @@ def test_connection_that_cannot_be_made_is_tried_again(
     fault = breaks(sender, "HttpSender", "worker")
     assert [plain() for _ in range(CALLS)] == ["abc"] * CALLS
     assert fault.wait(CALLS)
-    assert said(caplog) == ["an event did not reach the Insights endpoint and is tried again: BrokenError"]
+    assert len(said(caplog)) == 1
+    assert "is tried again: BrokenError" in caplog.text
     fault.mended = True
     assert ainsights.flush(PATIENCE)
     assert set(it.times_stored.values()) == {1}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BATCH = 64
 """Items that are encoded, and written to the spool together, before the first of them is sent."""
 
-LINGER = 0.005
+LINGER = 0.02
 """Seconds that the first item of a batch waits for others, so that a busy process is not woken for each."""
 
 LOOK_EVERY = 1.0

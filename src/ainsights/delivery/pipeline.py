@@ -238,12 +238,16 @@ def _outcome(sender: Sender, job: Job) -> Answer | Exception:
         return error
 
 
+_RETRYING = (
+    "an event did not reach the Insights endpoint and is tried again: %s. "
+    "If this goes on, check the network and AINSIGHTS_BASE_URL"
+)
+
+
 def _complain(verdict: Verdict) -> None:
     if verdict.fate is Fate.REJECTED:
         say("error", "rejected", "the Insights endpoint rejected an event: %s", verdict.reason)
     elif verdict.fate is Fate.HELD:
         say("error", "held", "the Insights endpoint refuses all events, sending is held: %s", verdict.reason)
     else:
-        say(
-            "warning", "retrying", "an event did not reach the Insights endpoint and is tried again: %s", verdict.reason
-        )
+        say("warning", "retrying", _RETRYING, verdict.reason)

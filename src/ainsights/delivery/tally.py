@@ -101,4 +101,5 @@ class Stats:
         parts += [f"{count} {name}" for name, count in others.items() if count]
         parts += [f"{count} dropped ({reason})" for reason, count in self.dropped.items()]
         parts += [f"{count} failed ({step})" for step, count in self.failures.items()]
-        return ", ".join(parts) + (f"; last error: {self.last_error}" if self.last_error else "")
+        told = self.last_error is not None and self.last_error not in self.state
+        return ", ".join(parts) + (f"; last error: {self.last_error}" if told else "")
