@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -49,6 +50,7 @@ class Crew:
         self.threads: set[threading.Thread] = set()
         """Those that run. A worker signs off itself, however it ends."""
         self._lock = threading.Lock()
+        self._starts_by = _thread.start_new_thread
         self._pace = Pace()
         self.stopped = False
         self.paused = False
@@ -64,7 +66,9 @@ class Crew:
 
     def grow(self) -> None:
         """Start one more worker. Where no thread can be started, whoever flushes does the work."""
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            return  # one is being started; to wait could stop all greenlets, where gevent patches late
+        try:
             if self.leaving or len(self.threads) >= self._most:
                 return
             thread = threading.Thread(target=self._run, name="ainsights", daemon=True)
@@ -73,6 +77,8 @@ class Crew:
                 thread.start()
             except RuntimeError:
                 self.threads.discard(thread)
+        finally:
+            self._lock.release()
 
     def work_until(self, done: Callable[[], bool]) -> None:
         """Work on the calling thread until ``done()``."""
@@ -134,6 +140,8 @@ class Crew:
 
     def _grow_with(self, waiting: int) -> None:
         """Start another worker if jobs wait, and it would spend its time waiting for the network."""
+        if self._starts_by is not _thread.start_new_thread:  # gevent has patched since: we would start greenlets,
+            return  # on a thread that is not theirs
         if waiting and len(self.threads) < min(self._most, self._pace.useful(time.monotonic())):
             self.grow()
 
