@@ -102,7 +102,7 @@ class Captured(list[dict[str, Any]]):
 
     def begin(self, _client: Any) -> Exchange | None:
         context = _context.current.get()
-        return None if context is not None and not context.capture else Exchange(self._take, context, 0)
+        return None if context is not None and not context.captured else Exchange(self._take, context, 0)
 
     def _take(self, exchange: Exchange) -> None:
         self.append(json.loads(decode(exchange, Defaults("sdk"), "id").encode()))

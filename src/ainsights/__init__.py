@@ -17,8 +17,10 @@ from ainsights.errors import (
 )
 
 if TYPE_CHECKING:
+    from ainsights._context import context
     from ainsights._insight import Insight
     from ainsights._runtime import Insights, flush, instrument, shutdown, stats, uninstrument
+    from ainsights._template import Template
     from ainsights.delivery.tally import Stats
 
 __all__ = [
@@ -31,8 +33,10 @@ __all__ = [
     "RejectedError",
     "RetryableError",
     "Stats",
+    "Template",
     "TemplateError",
     "__version__",
+    "context",
     "flush",
     "instrument",
     "shutdown",
@@ -44,6 +48,8 @@ _HOMES = {
     "Insight": "ainsights._insight",
     "Insights": "ainsights._runtime",
     "Stats": "ainsights.delivery.tally",
+    "Template": "ainsights._template",
+    "context": "ainsights._context",
     "flush": "ainsights._runtime",
     "instrument": "ainsights._runtime",
     "shutdown": "ainsights._runtime",

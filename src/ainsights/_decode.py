@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from dataclasses import dataclass, field
@@ -12,12 +13,14 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from ainsights._assemble import assemble
+from ainsights._formatted import memory
 from ainsights._insight import Insight
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ainsights._exchange import Exchange
+    from ainsights._formatted import Formatted
 
 FIRST_ERROR_STATUS = 400
 EMPTY = {"id": "", "object": "chat.completion", "created": 0, "model": "", "choices": []}
@@ -28,11 +31,12 @@ _STATUS = {"closed": "closed_early", "collected": "abandoned", "complete": "ok",
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds for every event of the process: who sends, and the settings' user and metadata."""
+    """What holds for every event of the process: who sends, the settings' user and metadata, and what was formatted."""
 
     sdk: str
     user_id: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    formatted: Callable[[Any], Formatted | None] = memory.find
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def decode(exchange: Exchange, defaults: Defaults, event_id: str) -> Insight:
     args = _request(exchange.request_body)
     messages = as_messages(args.pop("messages", None))
     outcome = _outcome(exchange)
-    context = exchange.context
+    template, inputs = _said_template(exchange, messages, defaults)
     meta = _said_meta(exchange, args, defaults)
     for key, value in _measured(exchange, outcome, args).items():
         if value is not None:
@@ -59,8 +63,8 @@ def decode(exchange: Exchange, defaults: Defaults, event_id: str) -> Insight:
     return Insight.model_construct(
         response=_response(exchange, outcome, args),
         messages=messages,
-        template=context.template if context else None,
-        inputs=dict((context and context.inputs) or {}),
+        template=template,
+        inputs=inputs,
         args=args,
         user_id=_said_user(exchange, args, defaults),
         meta=meta,
@@ -224,6 +228,18 @@ def _said_user(exchange: Exchange, args: dict[str, Any], defaults: Defaults) -> 
     return None
 
 
+def _said_template(exchange: Exchange, messages: Any, defaults: Defaults) -> tuple[Any, dict[str, Any]]:
+    context, found = exchange.context, defaults.formatted(messages)
+    template, inputs = (context.template, context.inputs or {}) if context else (None, {})
+    if found is not None:
+        formatted = parse(found.template)
+        if template is None or template == formatted:
+            template, inputs = formatted, {**parse(found.inputs), **inputs}
+    if template is None and not inputs:
+        return None, {}
+    return copy.deepcopy((template, dict(inputs)))  # before_send may change the event, not what others are made of
+
+
 def _said_meta(exchange: Exchange, args: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
     router, metadata = _router(args), args.get("metadata")
     extra = router.get("extra")
@@ -232,7 +248,7 @@ def _said_meta(exchange: Exchange, args: dict[str, Any], defaults: Defaults) -> 
         **{key: router[key] for key in ("tags", "trace_id") if router.get(key) is not None},
         **(extra if isinstance(extra, dict) else {}),
         **(metadata if isinstance(metadata, dict) else {}),
-        **(exchange.context.meta if exchange.context else {}),
+        **(copy.deepcopy(exchange.context.meta) if exchange.context else {}),
     }
 
 

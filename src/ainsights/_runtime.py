@@ -43,10 +43,11 @@ class Insights:
         ConfigurationError: a setting is wrong.
     """
 
+    _pipeline: Pipeline | None = None
+    """Made with the first event, by whoever is first."""
+
     def __init__(self, **settings: Any) -> None:
-        self._lock = threading.Lock()
         self._tally = Tally()
-        self._pipeline: Pipeline | None = None
         self._adopt(load(**settings))
 
     def __enter__(self) -> Self:
@@ -107,6 +108,7 @@ class Insights:
             delivered=counts.get("delivered", 0),
             retried=counts.get("retried", 0),
             rejected=counts.get("rejected", 0),
+            filtered=counts.get("filtered", 0),
             held=pipeline.held if pipeline else 0,
             spooled=pipeline.spooled if pipeline else 0,
             dropped=dropped,
@@ -122,7 +124,7 @@ class Insights:
     def begin(self, _client: Any) -> Exchange | None:
         """Return the exchange to note a call in, or None if it is not to be captured."""
         context = _context.current.get()
-        if self._off or (context is not None and not context.capture):
+        if self._off or (context is not None and not context.captured):
             return None
         rate = self.settings.sample_rate
         if rate < 1 and random.random() >= rate:  # noqa: S311  sampling, not a secret
@@ -155,14 +157,15 @@ class Insights:
     def _start(self) -> Pipeline:
         from ainsights.delivery.pipeline import Pipeline  # noqa: PLC0415  needed only once there is a call
 
-        with self._lock:
-            if self._pipeline is None:
-                pipeline = Pipeline(self._tally)
-                self._equip(pipeline)
-                _started.add(self)
-                _process_life.at_end_of_child(_close_all)
-                self._pipeline = pipeline
-        return self._pipeline
+        settings, made = self.settings, Pipeline(self._tally)
+        self._equip(made)
+        pipeline: Pipeline = vars(self).setdefault("_pipeline", made)  # atomic; a lock could stop a patched greenlet
+        if pipeline is made:
+            _started.add(self)
+            _process_life.at_end_of_child(_close_all)
+            if self.settings is not settings:
+                self._equip(made)
+        return pipeline
 
     def _equip(self, pipeline: Pipeline) -> None:
         from ainsights.delivery.encode import Encoding  # noqa: PLC0415  the same
@@ -184,9 +187,8 @@ class Insights:
         """Start afresh in the child of a fork: its parent has the events, the threads and the connections."""
         if self._pipeline is not None:
             self._pipeline.forget()
-        self._lock = threading.Lock()
         self._tally = Tally()
-        self._pipeline = None
+        vars(self).pop("_pipeline", None)
 
 
 def _why_off(settings: Settings) -> str | None:

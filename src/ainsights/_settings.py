@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import ipaddress
 import json
 import os
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -30,7 +32,8 @@ PREFIX = "AINSIGHTS_"
 ALIASES = {"api_key": ("AINSIGHTS_API_KEY", "REQUESTY_API_KEY")}
 
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
-_NOT_YET = "is not available in this version of ainsights: leave it unset"
+BUILT_IN = ("email", "phone", "credit_card", "api_key", "ip")
+"""The names of the patterns in ``_privacy.patterns``."""
 
 
 def _pairs(value: Any) -> Any:
@@ -47,6 +50,32 @@ def _pairs(value: Any) -> Any:
 
 def _names(value: Any) -> Any:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
+def _rules(value: Any) -> Any:
+    """Read names separated by commas, or take what is given as one rule or several."""
+    rules = _names(value)
+    return (rules,) if callable(rules) or isinstance(rules, re.Pattern) else rules
+
+
+def _rule(rule: Any) -> Any:
+    """Check one rule of redaction."""
+    if isinstance(rule, re.Pattern) and isinstance(rule.pattern, bytes):
+        raise ValueError("a pattern is of bytes, it has to be of text")  # noqa: TRY004  pydantic takes no other
+    if isinstance(rule, str) and rule not in BUILT_IN:
+        near = difflib.get_close_matches(rule, BUILT_IN, n=1)
+        raise ValueError(f"there is no pattern {rule!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    if not isinstance(rule, (str, re.Pattern)):
+        return _function(rule)
+    return rule
+
+
+def _function(value: Any) -> Any:
+    if not callable(value):
+        raise ValueError(f"a {type(value).__name__} is no function")  # noqa: TRY004  the same
+    if inspect.iscoroutinefunction(value):
+        raise ValueError("an async function cannot be waited for here")
+    return value
 
 
 def _setting(default: Any, takes: str, about: str, **bounds: Any) -> Any:
@@ -79,10 +108,13 @@ class Settings(BaseModel):
     content: Literal["full", "metadata", "none"] = _setting(
         "full", "full, metadata or none", "How much of each conversation is sent."
     )
-    redact: Annotated[tuple[Any, ...], BeforeValidator(_names)] = _setting(
-        (), "names of built-in patterns, separated by commas", "What is redacted before sending."
+    redact: Annotated[tuple[Annotated[Any, AfterValidator(_rule)], ...], BeforeValidator(_rules)] = _setting(
+        (),
+        f"names of built-in patterns, separated by commas ({', '.join(BUILT_IN)}); "
+        "in code also compiled patterns and functions that take and return a text",
+        "What is redacted before sending.",
     )
-    before_send: Callable[[Any], Any] | None = _setting(
+    before_send: Annotated[Callable[[Any], Any], AfterValidator(_function)] | None = _setting(
         None, "a function that takes an Insight and returns one or None", "Sees each event last."
     )
     sample_rate: float = _setting(1.0, "a number from 0 to 1", "The share of calls that is captured.", ge=0, le=1)
@@ -180,11 +212,6 @@ def _check_together(settings: Settings) -> None:
             f"{PREFIX}BASE_URL={settings.base_url!r} is wrong: http:// would send your key and your conversations "
             f"unencrypted. Use https://, or set {PREFIX}ALLOW_INSECURE=1 if that is what you want."
         )
-    for name, unset in (("redact", ()), ("before_send", None)):
-        if getattr(settings, name) != unset:
-            raise ConfigurationError(f"{PREFIX}{name.upper()} {_NOT_YET}.")
-    if settings.content == "metadata":
-        raise ConfigurationError(f"{PREFIX}CONTENT='metadata' {_NOT_YET}, or use full or none.")
 
 
 def _unknown(name: str) -> str:

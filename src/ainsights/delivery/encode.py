@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ainsights._decode import Defaults, decode
 from ainsights._exchange import Exchange
 from ainsights._insight import new_event_id
+from ainsights._privacy import Rules
 
 if TYPE_CHECKING:
     from ainsights._insight import Insight
@@ -19,10 +20,20 @@ class Encoding:
     def __init__(self, settings: Settings, sdk: str) -> None:
         self._defaults = Defaults(sdk, settings.user_id, settings.meta)
         self._capture_errors = settings.capture_errors
+        self._rules = Rules(settings)
 
     def __call__(self, item: Exchange | Insight) -> bytes | None:
-        """Return the body of ``item``, or None if the settings keep it from being sent."""
-        insight = decode(item, self._defaults, new_event_id(item.began_at)) if isinstance(item, Exchange) else item
+        """Return the body of ``item``, or None if the settings keep it from being sent.
+
+        Raises:
+            Withheld: what was to make the event fit to be sent failed.
+        """
+        content = None
+        if isinstance(item, Exchange):
+            insight = decode(item, self._defaults, new_event_id(item.began_at))
+            content = item.context.content if item.context else None
+        else:
+            insight = item
         if not self._capture_errors and insight.meta.get("ainsights.status") == "error":
             return None
-        return insight.encode()
+        return self._rules(insight, content)

@@ -8,7 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ainsights._contain import contained
+from ainsights._contain import contained, say
+from ainsights._privacy import Withheld
 from ainsights.delivery.backlog import Flush, Job
 from ainsights.delivery.retry import Fate
 from ainsights.delivery.spool import Spool
@@ -139,12 +140,15 @@ class Intake:
                 batch.append(body)
 
     def _encode_one(self, item: Any, size: int) -> bytes | None:
-        body, failed = None, True
+        body, became = None, "dropped_failed"
         with _encoding:
-            body = self._encode(item)
-            failed = False
+            try:
+                body, became = self._encode(item), "filtered"
+            except Withheld as withheld:
+                became = f"dropped_{withheld.reason}"
+                say("error", became, "%s", withheld)
         if body is None:
-            self._tally.add(events=-1, bytes=-size, **({"dropped_failed": 1} if failed else {}))
+            self._tally.add(events=-1, bytes=-size, **{became: 1})
         else:
             self._tally.add(bytes=len(body) - size)
         return body

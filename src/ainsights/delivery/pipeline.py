@@ -77,7 +77,7 @@ class Pipeline:
     def start(self) -> None:
         """See to it that there is a worker. Cheap if there is; not to be called from a finaliser."""
         if not self.workers and not self._closed:
-            self._crew.grow()
+            self._crew.begin()
 
     @property
     def state(self) -> str:

@@ -76,6 +76,8 @@ class Stats:
     """Requests that failed for the time being and were, or will be, repeated."""
     rejected: int = 0
     """Events that the endpoint refused for good."""
+    filtered: int = 0
+    """Events that before_send or the settings kept from being sent."""
     held: int = 0
     """Events that wait until somebody puts the key or the URL right."""
     spooled: int = 0
@@ -97,7 +99,7 @@ class Stats:
             f"{self.queued_events} queued ({self.queued_bytes / 1000:,.0f} kB)",
         ]
         others = {"in flight": self.in_flight, "retried": self.retried, "rejected": self.rejected}
-        others |= {"held": self.held, "spooled": self.spooled}
+        others |= {"filtered": self.filtered, "held": self.held, "spooled": self.spooled}
         parts += [f"{count} {name}" for name, count in others.items() if count]
         parts += [f"{count} dropped ({reason})" for reason, count in self.dropped.items()]
         parts += [f"{count} failed ({step})" for step, count in self.failures.items()]

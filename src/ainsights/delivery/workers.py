@@ -64,11 +64,15 @@ class Crew:
         """Whether workers are to end, for good or for the moment."""
         return self.stopped or self.paused
 
+    def begin(self) -> None:
+        """Start a worker, unless one is being started: to wait could stop all greenlets, where gevent patches late."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+            self.grow()
+
     def grow(self) -> None:
         """Start one more worker. Where no thread can be started, whoever flushes does the work."""
-        if not self._lock.acquire(blocking=False):
-            return  # one is being started; to wait could stop all greenlets, where gevent patches late
-        try:
+        with self._lock:
             if self.leaving or len(self.threads) >= self._most:
                 return
             thread = threading.Thread(target=self._run, name="ainsights", daemon=True)
@@ -77,8 +81,6 @@ class Crew:
                 thread.start()
             except RuntimeError:
                 self.threads.discard(thread)
-        finally:
-            self._lock.release()
 
     def work_until(self, done: Callable[[], bool]) -> None:
         """Work on the calling thread until ``done()``."""
