@@ -296,26 +296,6 @@ def test_request_that_goes_past_our_hook_is_still_captured(captured: Captured) -
     assert captured[0]["messages"] == MESSAGES
 
 
-@pytest.mark.parametrize(("owner", "name"), ATTRIBUTES[:3:2] + ATTRIBUTES[3:4])
-def test_missing_private_name_is_said_once_and_the_rest_works(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, owner: Any, name: str
-) -> None:
-    seam = next(seam for seam in _patch.SEAMS if str(seam) == f"{owner.__name__}.{name}")
-    monkeypatch.setattr(seam, "name", "not_there_any_more")
-    with capturing() as captured:
-        assert create(client()).id == "c1"
-        with pytest.raises(openai.BadRequestError):
-            create(client(failing(400)))
-    assert caplog.text.count("not_there_any_more") == 1
-    if name == "_process_response":
-        assert captured.statuses == ["error"]
-    elif name == "request":
-        assert captured.statuses == ["ok"]
-    else:
-        assert captured.statuses == ["ok", "error"]
-        assert captured[1]["messages"] == MESSAGES
-
-
 @pytest.mark.parametrize("step", ["begin", "sent", "answered", "read", "end"])
 def test_failure_of_ours_is_counted_said_and_not_the_users(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str

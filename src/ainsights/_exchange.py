@@ -100,6 +100,16 @@ class Exchange:
         self.body = content_of(response)
         self.end("closed" if self.body is None else "complete")
 
+    def parsed(self, result: Any) -> None:
+        """Note what was made of a response that we could not see."""
+        from pydantic_core import to_json  # noqa: PLC0415  openai has loaded it by now
+
+        self.status_code = 200
+        dump = getattr(result, "model_dump_json", None)
+        text = dump(exclude_unset=True, warnings=False) if dump else to_json(result, fallback=str).decode()
+        self.body = text.encode()
+        self.end("complete")
+
     def opened(self) -> list[bytes]:
         """Note that the body is still to come, and return the list that takes its pieces."""
         chunks: list[bytes] = []

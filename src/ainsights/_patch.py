@@ -45,6 +45,9 @@ _capturer: Capturer | None = None
 _current: ContextVar[Exchange | Skipped | None] = ContextVar("ainsights.exchange", default=None)
 """The exchange of the call that is under way here, if one is."""
 
+_sees_responses = True
+"""Whether this openai has ``_process_response``."""
+
 _beginning = contained("noting a call")
 _requesting = contained("noting a request")
 _responding = contained("noting a response")
@@ -83,7 +86,8 @@ def _sync_request(original: Callable[..., Any]) -> Callable[..., Any]:
         exchange, before = _begin(self, args, kwargs), _current.get()
         _current.set(exchange)
         try:
-            return original(self, *args, **kwargs)
+            result = original(self, *args, **kwargs)
+            return result if _sees_responses else _returned(exchange, result)
         except BaseException as error:
             _fail(exchange, error)
             raise
@@ -99,7 +103,8 @@ def _async_request(original: Callable[..., Any]) -> Callable[..., Any]:
         exchange, before = _begin(self, args, kwargs), _current.get()
         _current.set(exchange)
         try:
-            return await original(self, *args, **kwargs)
+            result = await original(self, *args, **kwargs)
+            return result if _sees_responses else _returned(exchange, result)
         except BaseException as error:
             _fail(exchange, error)
             raise
@@ -157,6 +162,18 @@ def _note(exchange: Exchange | None, client: Any, response: Any, retries: int) -
         watch(response, exchange)
 
 
+def _returned(exchange: Exchange | Skipped | None, result: Any) -> Any:
+    """Note, and return, what the user gets: all there is to see where ``_process_response`` is missing."""
+    with _responding:
+        if isinstance(exchange, Exchange) and exchange.status_code is None:
+            response = getattr(result, "http_response", None) or getattr(result, "response", None)
+            if response is not None:
+                _note(exchange, None, response, 0)
+            else:
+                exchange.parsed(result)
+    return result
+
+
 def _begin_late(client: Any, response: Any, retries: int) -> Exchange | None:
     """Make the exchange of a call whose beginning we did not see."""
     request = response.request
@@ -183,7 +200,7 @@ class Seam:
     def __init__(self, owner: str, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         self.owner = owner
         self.name = name
-        self._wrap = wrap
+        self.wrap = wrap
         self.original: Callable[..., Any] | None = None
         self._ours: Callable[..., Any] | None = None
 
@@ -197,7 +214,7 @@ class Seam:
         if not callable(found):
             return False
         if self._ours is None:
-            self.original, self._ours = found, self._wrap(found)
+            self.original, self._ours = found, self.wrap(found)
             setattr(owner, self.name, self._ours)
         return True
 
@@ -252,12 +269,14 @@ def uninstall() -> None:
 
 
 def _apply(module: ModuleType) -> None:
+    global _sees_responses  # noqa: PLW0603  it is the one openai's
     if _capturer is None:
         return
     with contained("patching openai"):
-        missing = [str(seam) for seam in SEAMS if not seam.apply(module)]
+        missing = [seam for seam in SEAMS if not seam.apply(module)]
+        _sees_responses = not any(seam.wrap is _process_response for seam in missing)
         if missing:
-            say("error", "missing seams", _MISSING, ", ".join(missing))
+            say("error", "missing seams", _MISSING, ", ".join(map(str, missing)))
 
 
 _MISSING = (
