@@ -23,6 +23,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/senders.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/background.py
+	$(BIN)/python benchmarks/privacy.py
 	$(BIN)/python benchmarks/startup.py
 
 $(VENV)/.ready: pyproject.toml

@@ -3,14 +3,16 @@
     python tests/openai_suite.py [--version X.Y.Z] [--checkout DIRECTORY]
 
 The tests come from openai's source distribution and run in a virtual environment made for them; both are gone
-afterwards. Those that want openai's mock server get the scripted one. Exit status: 0 the same, 1 not the same,
-2 the tests could not be had or could not run, which is no pass.
+afterwards. Those that want openai's mock server get the scripted one. Those that play back recorded streams, which
+source distributions lack, play streams of the scripted one instead: they fail, but must fail with the same words.
+Exit status: 0 the same, 1 not the same, 2 the tests could not be had or could not run, which is no pass.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import os
 import re
@@ -24,9 +26,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 from endpoints import Endpoint, endpoint
 
-from ainsights.scripted import serving
+from ainsights.scripted import CASES, serving
 
 HERE = Path(__file__).parent
 NEEDS_A_SERVER = ("tests/api_resources/chat/test_completions.py",)
@@ -57,6 +60,9 @@ OLDER_ONES = 5
 LONGEST = 900
 """Seconds that one run of the tests may take."""
 
+ADDRESS = re.compile(r"0x[0-9a-f]+|(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+")
+"""What differs from run to run in what a failing test says."""
+
 DIFFERENT, UNAVAILABLE = 1, 2
 
 
@@ -64,10 +70,17 @@ class Unavailable(Exception):  # noqa: N818  not an error of the program
     """The tests can't be had, or can't run."""
 
 
+class Outcome(NamedTuple):
+    """How a test ended, and what it said of that."""
+
+    ended: str
+    words: str = ""
+
+
 class Run(NamedTuple):
     """How each test ended, and what ainsights tells of itself if it was there."""
 
-    outcomes: dict[str, str]
+    outcomes: dict[str, Outcome]
     stats: dict[str, Any]
 
 
@@ -110,6 +123,22 @@ def environment(version: str, into: Path) -> Path:
     return python
 
 
+def stand_in(root: Path) -> int:
+    """Write a stream of the scripted server for each recording that the tests name and ``root`` lacks."""
+    recordings = root / ".inline-snapshot" / "external"
+    streamed = itertools.cycle(case for case in CASES if case.stream and not case.fails)
+    text = "".join(path.read_text() for path in sorted((root / "tests" / "lib" / "chat").glob("*.py")))
+    missing = [
+        name for name in re.findall(r'external\("([0-9a-f]+)\*\.bin"\)', text) if not [*recordings.glob(f"{name}*")]
+    ]
+    recordings.mkdir(parents=True, exist_ok=True)
+    with serving() as model:
+        for name, case in zip(dict.fromkeys(missing), streamed, strict=False):
+            answer = httpx.post(f"{model.base_url}/chat/completions", json=case.arguments(), timeout=30)
+            (recordings / f"{name:0<64}.bin").write_bytes(answer.content)
+    return len(missing)
+
+
 class Suite:
     """openai's tests, ready to run."""
 
@@ -119,7 +148,7 @@ class Suite:
 
     def run(self, insights: Endpoint | None) -> Run:
         """Run all of it; sending to ``insights``, or without ainsights."""
-        outcomes: dict[str, str] = {}
+        outcomes: dict[str, Outcome] = {}
         total: Counter[str] = Counter()
         told: dict[str, Any] = {"failures": {}, "dropped": {}, "last_error": None, "flushed": True}
         with serving() as model:
@@ -145,7 +174,13 @@ class Suite:
             plugin = ["-p", "openai_plugin"]
             env |= {"PYTHONPATH": str(self.scratch), "AINSIGHTS_SUITE_STATS": str(stats)}
             env |= {"AINSIGHTS_BASE_URL": insights.url, "AINSIGHTS_API_KEY": "key"}
-        args = [str(self.python), "-m", "pytest", "-q", "-o", "addopts=", "--tb=line", "-p", "no:cacheprovider"]
+        options = (
+            "-o",
+            "addopts=",
+            "-o",
+            "asyncio_default_fixture_loop_scope=session",
+        )  # 1.55 does not name the latter
+        args = [str(self.python), "-m", "pytest", "-vv", *options, "--tb=line", "-p", "no:cacheprovider"]
         done = subprocess.run(
             [*args, *plugin, f"--junitxml={report}", *files],
             cwd=self.root,
@@ -160,21 +195,28 @@ class Suite:
         return Run(read(report), json.loads(stats.read_text()) if plugin else {})
 
 
-def read(report: Path) -> dict[str, str]:
+def read(report: Path) -> dict[str, Outcome]:
     """Return how each test of a junit report ended."""
-    outcomes: dict[str, str] = {}
+    outcomes: dict[str, Outcome] = {}
     for case in ET.parse(report).iter("testcase"):
         name = f"{case.get('classname')}::{case.get('name')}"
-        ended = "+".join(child.tag for child in case if child.tag in {"failure", "error", "skipped"}) or "passed"
-        outcomes[name] = f"{outcomes[name]}+{ended}" if name in outcomes else ended
+        ended = [child for child in case if child.tag in {"failure", "error", "skipped"}]
+        now = Outcome("+".join(child.tag for child in ended) or "passed", words(ended))
+        outcomes[name] = Outcome(*map("+".join, zip(outcomes[name], now, strict=True))) if name in outcomes else now
     return outcomes
+
+
+def words(children: list[ET.Element]) -> str:
+    """Return what a test says of its end, without what differs from run to run."""
+    return ADDRESS.sub("…", " ".join(child.get("message", "") for child in children))
 
 
 def compare(bare: Run, ours: Run, insights: Endpoint) -> list[str]:
     """Return what is different, or wrong with what ainsights did meanwhile."""
     names = sorted(bare.outcomes.keys() | ours.outcomes.keys())
-    ended = [(name, bare.outcomes.get(name, "missing"), ours.outcomes.get(name, "missing")) for name in names]
-    wrong = [f"{name}: {without} without, {beside} with" for name, without, beside in ended if without != beside]
+    missing = Outcome("missing")
+    ended = [(name, bare.outcomes.get(name, missing), ours.outcomes.get(name, missing)) for name in names]
+    wrong = [f"{name}: without {without}, with {beside}" for name, without, beside in ended if without != beside]
     stats, stored = ours.stats, insights.times_stored
     if stats["failures"] or stats["dropped"] or stats["queued_events"] or not stats["flushed"]:
         wrong.append(f"not all went well inside ainsights: {stats}")
@@ -195,26 +237,28 @@ def main() -> int:
             version, root = (
                 (args.version, args.checkout) if args.checkout else sources(args.version, scratch / "openai")
             )
+            stood_in = 0 if args.checkout else stand_in(root)
             python = environment(version, scratch / "venv")
             suite = Suite(python, root.resolve(), scratch)
             bare, ours = suite.run(None), suite.run(insights)
         except (Unavailable, OSError, subprocess.TimeoutExpired) as error:
             print(f"openai's tests could not run, so nothing is shown: {error}", file=sys.stderr)
             return UNAVAILABLE
-        report(version, bare, ours, insights)
+        print(f"openai {version}, {len(bare.outcomes)} tests, {stood_in} recorded streams replaced by scripted ones")
+        report(bare, ours, insights)
         wrong = compare(bare, ours, insights)
     print(*wrong or ["the same with ainsights as without"], sep="\n")
     return DIFFERENT if wrong else 0
 
 
-def report(version: str, bare: Run, ours: Run, insights: Endpoint) -> None:
+def report(bare: Run, ours: Run, insights: Endpoint) -> None:
     """Print the counts."""
-    print(f"openai {version}, {len(bare.outcomes)} tests")
     for title, run in (("without ainsights", bare), ("with ainsights", ours)):
-        print(f"{title:<20}{', '.join(f'{n} {ended}' for ended, n in sorted(Counter(run.outcomes.values()).items()))}")
-    useless = sorted(name for name, ended in bare.outcomes.items() if ended not in {"passed", "skipped"})
-    files = Counter(name.partition("::")[0] for name in useless)
-    print("left out, they fail by themselves:", ", ".join(f"{n} of {name}" for name, n in files.items()) or "none")
+        counts = Counter(outcome.ended for outcome in run.outcomes.values())
+        print(f"{title:<20}{', '.join(f'{n} {ended}' for ended, n in sorted(counts.items()))}")
+    failing = [name for name, outcome in bare.outcomes.items() if outcome.ended not in {"passed", "skipped"}]
+    files = Counter(name.partition("::")[0] for name in failing)
+    print("fail by themselves:", ", ".join(f"{n} of {name}" for name, n in sorted(files.items())) or "none")
     print(f"events: {insights.times_stored.total()} stored, {len(insights.times_stored)} distinct")
     print(f"ainsights.stats(): {ours.stats}")
 

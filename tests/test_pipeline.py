@@ -249,14 +249,14 @@ def test_item_that_cannot_be_encoded_is_dropped_counted_and_said(
     assert "encoding an event failed" in caplog.text
 
 
-def test_item_that_is_not_to_be_sent_leaves_no_trace(pipe: Callable[..., Pipeline]) -> None:
+def test_item_that_is_not_to_be_sent_is_counted_as_filtered(pipe: Callable[..., Pipeline]) -> None:
     with endpoint() as it:
         pipeline = pipe(it.url)
         pipeline.put(None, 5)
         pipeline.start()
         assert pipeline.flush(PATIENCE)
         assert it.requests == 0
-        assert counts(pipeline) == {"captured": 1}
+        assert counts(pipeline) == {"captured": 1, "filtered": 1}
 
 
 def test_flush_waits_for_what_was_put_before_it_only(pipe: Callable[..., Pipeline]) -> None:

@@ -72,7 +72,7 @@ def _rule(rule: Any) -> Any:
 
 def _function(value: Any) -> Any:
     if not callable(value):
-        raise ValueError(f"a {type(value).__name__} is no function")  # noqa: TRY004  the same
+        raise ValueError(f"{type(value).__name__} is no function")  # noqa: TRY004  the same
     if inspect.iscoroutinefunction(value):
         raise ValueError("an async function cannot be waited for here")
     return value

@@ -16,7 +16,7 @@ from ainsights._contain import say
 from ainsights.delivery.backlog import Backlog, Flush, Job
 from ainsights.delivery.intake import Intake
 from ainsights.delivery.retry import Fate, judge
-from ainsights.delivery.workers import Crew
+from ainsights.delivery.workers import Crew, are_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,8 +102,11 @@ class Pipeline:
     def pause(self, patience: float) -> None:
         """Let the workers leave: idle ones do at once, a busy one stays if ``patience`` seconds do not suffice.
 
-        A process that forks without other threads is not warned of them, by Python 3.12 and later.
+        A process that forks without other threads is not warned of them, by Python 3.12 and later. Greenlets are none,
+        and none may run between a fork and the moment when its parent watches for the child's end.
         """
+        if not are_threads():
+            return
         with self._changed:
             self._crew.paused = True
             self._changed.notify_all()
@@ -112,8 +115,8 @@ class Pipeline:
 
     def resume(self) -> None:
         """Undo :meth:`pause`; workers come back at once if there is work left, else with the next item."""
-        self._crew.paused = False
-        if self._tally["events"]:
+        paused, self._crew.paused = self._crew.paused, False
+        if paused and self._tally["events"]:
             self.start()
 
     def flush(self, timeout: float) -> bool:

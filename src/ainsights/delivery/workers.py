@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import threading
 import time
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ainsights._contain import contained, say
@@ -99,17 +100,19 @@ class Crew:
                 thread.join(max(deadline - time.monotonic(), 0.0))
 
     def _run(self) -> None:
-        me, left = threading.current_thread(), False
+        me, left, died = threading.current_thread(), False, True
         try:
             with _Desk(self) as desk:
                 while not self.leaving and not left:
                     left = self._turn(desk, me)
+            died = False
         finally:
             with self._lock:
                 self.threads.discard(me)
-            if not left and not self.leaving:
+            if died:
                 say("error", "dead worker", "a worker thread of ainsights died; another one takes its place")
-                self.grow()
+            if not left:
+                self.grow()  # unless all are to leave, still
 
     def _turn(self, desk: Sender, me: threading.Thread) -> bool:
         """Wait for work and do it. True if there was none for long, and this worker is not needed."""
@@ -146,6 +149,11 @@ class Crew:
             return  # on a thread that is not theirs
         if waiting and len(self.threads) < min(self._most, self._pace.useful(time.monotonic())):
             self.grow()
+
+
+def are_threads() -> bool:
+    """Tell whether new threads are threads, and not gevent's greenlets: to start or join one of those is to switch."""
+    return isinstance(_thread.start_new_thread, BuiltinFunctionType)
 
 
 class Pace:

@@ -1,0 +1,192 @@
+"""The content level ``metadata``: what remains of an insight when no text may leave. Pure.
+
+It is built from lists of what may pass; what is on none of them stays behind:
+
+- ``response``: id, object, created, model, provider, system_fingerprint, service_tier; the numbers of ``usage``; of
+  each choice its index and finish reasons, of its message the role and the names of the tools it calls; of an error
+  its type, code and status.
+- ``messages``, ``template``: of each message its role, the types of its parts, the names of the tools that it calls,
+  and the ids of the calls.
+- ``args``: the model, numbers and switches as ``temperature`` or ``stream``, the names of the tools, the type of
+  ``response_format``.
+- ``user_id`` and ``meta`` whole: they are what the program says about the call, in order to find it again. The
+  ``metadata`` of a request is in there too.
+
+So ``inputs``, ``logprobs``, ``stop``, ``prediction``, ``logit_bias``, descriptions and schemas of tools go, and
+whatever is unknown. Where text was, ``ainsights.chars`` tells how many characters of it; media count as the text they
+come as.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ainsights._insight import Insight
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+CHARS = "ainsights.chars"
+
+_PLAIN = ("id", "object", "created", "model", "provider", "system_fingerprint", "service_tier")
+_CHOICE = ("index", "finish_reason", "native_finish_reason")
+_ERROR = ("type", "code", "status")
+_NUMBERS = frozenset(
+    """frequency_penalty logprobs max_completion_tokens max_tokens min_p n parallel_tool_calls presence_penalty
+    repetition_penalty seed store stream temperature top_a top_k top_logprobs top_p""".split()  # noqa: SIM905  words read better
+)
+_SETTINGS = ("model", "modalities", "reasoning_effort", "service_tier", "verbosity")
+_PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
+_IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_LONGEST = 256
+"""Characters that a name, as of a model, has at the most; what is longer is none."""
+
+
+def outline(insight: Insight) -> Insight:
+    """Return ``insight`` without any text of the conversation."""
+    return Insight.model_construct(
+        response=_response(insight.response),
+        messages=_messages(insight.messages),
+        template=_messages(insight.template),
+        inputs={},
+        args=_args(insight.args),
+        user_id=insight.user_id,
+        meta=_meta(insight.meta),
+    )
+
+
+def _response(response: dict[str, Any]) -> dict[str, Any]:
+    outlined = _short(response, _PLAIN)
+    if isinstance(response.get("usage"), dict):
+        outlined["usage"] = _numbers(response["usage"])
+    choices = response.get("choices")
+    outlined["choices"] = [_choice(each) for each in _dicts(choices)]
+    if isinstance(response.get("error"), dict):
+        outlined["error"] = _error(response["error"])
+    return outlined
+
+
+def _choice(choice: dict[str, Any]) -> dict[str, Any]:
+    message = choice.get("message")
+    return {
+        **_short(choice, _CHOICE),
+        "logprobs": None,
+        "message": _message(message if isinstance(message, dict) else {}),
+    }
+
+
+def _error(error: dict[str, Any]) -> dict[str, Any]:
+    known = {key: error[key] for key in _ERROR if _is_identifier(error.get(key))}
+    return known | {CHARS: _chars_beside(error, known)}
+
+
+def _messages(messages: Any) -> Any:
+    """Return what may be told of ``messages``: objects, also where they are texts."""
+    if messages is None:
+        return None
+    return [_message(each) for each in (messages if isinstance(messages, list) else [messages])]
+
+
+def _message(message: Any) -> dict[str, Any]:
+    if not isinstance(message, dict):
+        return {"content": None, CHARS: _chars(message)}
+    outlined = _short(message, ("role", "tool_call_id"))
+    content, calls, called = message.get("content"), message.get("tool_calls"), message.get("function_call")
+    told = {"role", "tool_call_id", "tool_calls", "function_call", *(["content"] if isinstance(content, list) else [])}
+    if message.get("role") in {"tool", "function"}:
+        outlined |= _short(message, ("name",))
+        told.add("name")
+    outlined["content"] = [_part(each) for each in content] if isinstance(content, list) else None
+    if isinstance(calls, list):
+        outlined["tool_calls"] = [_call(each) for each in _dicts(calls)]
+    if isinstance(called, dict):
+        outlined["function_call"] = _called(called, "arguments")
+    return outlined | {CHARS: _chars_beside(message, told)}
+
+
+def _part(part: Any) -> dict[str, Any]:
+    if not isinstance(part, dict) or part.get("type") not in _PARTS:
+        return {"type": "other", CHARS: _chars(part)}
+    return {"type": part["type"], CHARS: _chars_beside(part, {"type"})}
+
+
+def _call(call: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(call.get("custom"), dict):
+        return _short(call, ("id",)) | {"type": "custom", "custom": _called(call["custom"], "input")}
+    function = call.get("function")
+    called = _called(function if isinstance(function, dict) else {}, "arguments")
+    return _short(call, ("id",)) | {"type": "function", "function": called}
+
+
+def _called(function: dict[str, Any], text: str) -> dict[str, Any]:
+    return {"name": "", **_short(function, ("name",)), text: "", CHARS: _chars_beside(function, {"name"})}
+
+
+def _args(args: dict[str, Any]) -> dict[str, Any]:
+    outlined = _short(args, _SETTINGS)
+    outlined |= {key: item for key, item in args.items() if key in _NUMBERS and isinstance(item, (int, float))}
+    for key in ("response_format", "tool_choice"):
+        if key in args:
+            outlined[key] = _typed(args[key])
+    for key in ("tools", "functions"):
+        if isinstance(args.get(key), list):
+            outlined[key] = [_typed(each) for each in args[key]]
+    if isinstance(args.get("stream_options"), dict):
+        outlined["stream_options"] = _numbers(args["stream_options"])
+    return outlined
+
+
+def _typed(value: Any) -> Any:
+    """Return the type and the name of a tool, or of what is chosen; a word of the API whole."""
+    if not isinstance(value, dict):
+        return value if value in ("none", "auto", "required") else None
+    outlined = {key: value[key] for key in ("type", "name") if _is_identifier(value.get(key))}
+    for key in ("function", "custom"):
+        if isinstance(value.get(key), dict):
+            outlined[key] = _short(value[key], ("name",)) | {CHARS: _chars_beside(value[key], {"name"})}
+    return outlined
+
+
+def _meta(meta: dict[str, Any]) -> dict[str, Any]:
+    said = meta.get("ainsights.error_type")
+    return meta if said is None or _is_identifier(said) else {**meta, "ainsights.error_type": "other"}
+
+
+def _short(fields: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Return of ``fields`` those of ``keys`` whose values are numbers, switches or short names, or lists of such."""
+    return {key: fields[key] for key in keys if key in fields and _is_short(fields[key])}
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(item, str) and len(item) <= _LONGEST for item in value)
+    return not isinstance(value, dict) and (not isinstance(value, str) or len(value) <= _LONGEST)
+
+
+def _is_identifier(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and _IDENTIFIER.fullmatch(value) is not None)
+
+
+def _numbers(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers and switches of ``fields``, at every depth."""
+    kept = {key: _numbers(item) if isinstance(item, dict) else item for key, item in fields.items()}
+    numbers = {key: item for key, item in kept.items() if isinstance(item, (int, float, dict)) or item is None}
+    return {key: item for key, item in numbers.items() if _is_identifier(key)}
+
+
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
+
+
+def _chars_beside(fields: dict[str, Any], told: Container[str]) -> int:
+    """Return the characters of what is in ``fields`` beside what is told."""
+    return sum(_chars(item) for key, item in fields.items() if key not in told)
+
+
+def _chars(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return _chars_beside(value, ())
+    return sum(map(_chars, value)) if isinstance(value, (list, tuple)) else 0

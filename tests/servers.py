@@ -1,0 +1,53 @@
+"""Runs servers and task queues in processes of their own, as their operators do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BIN = Path(sys.executable).parent
+PATIENCE = 40.0
+"""Seconds that a test waits for what must come; nothing is measured by it."""
+
+
+@contextmanager
+def running(*command: str, cwd: Path, stop: signal.Signals = signal.SIGTERM, **environ: str) -> Iterator[None]:
+    """Run a server for the length of the block, and end it as its operators do."""
+    log = cwd / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=cwd, env=os.environ | environ, stdout=out, stderr=out)
+    try:
+        yield
+        process.send_signal(stop)
+        assert process.wait(PATIENCE) in (0, -stop), log.read_text()  # uvicorn ends by the signal, once it is done
+    finally:
+        process.kill()
+        process.wait()
+
+
+def get(url: str) -> str:
+    """Return what ``url`` answers, once there is somebody to answer."""
+    deadline = time.monotonic() + PATIENCE
+    while not listens(url):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+        text: str = response.read().decode()
+        return text
+
+
+def listens(url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", urlsplit(url).port)) == 0

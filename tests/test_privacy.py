@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from endpoints import endpoint
+from models import COMPLETION, MESSAGES, client, completed, http
+
+import ainsights
+from ainsights._insight import Insight
+from ainsights._privacy import Rules, Withheld
+from ainsights._settings import load
+from ainsights.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from endpoints import Endpoint
+
+KEY = "sk-insights-0123456789"
+EMAIL = "ann@example.com"
+
+
+def sent(insight: Insight | None = None, **settings: Any) -> dict[str, Any] | None:
+    made = insight or Insight(response=COMPLETION, messages=f"I am {EMAIL}")
+    body = Rules(load({}, **settings))(made, None)
+    return json.loads(body) if body else None
+
+
+def test_nothing_is_changed_by_default() -> None:
+    made = Insight(response=COMPLETION, messages=EMAIL, meta={"a": 1})
+    assert Rules(load({}))(made, None) == made.encode()
+
+
+def test_image_is_elided_by_default() -> None:
+    body = sent(Insight(response=COMPLETION, messages=f"data:image/png;base64,{'Ab1+' * 5000}"))
+    assert body is not None
+    assert body["messages"].startswith("[image/png, 15000 bytes, sha256 ")
+
+
+def test_event_beyond_the_limit_is_cut() -> None:
+    made = Insight(response=COMPLETION, messages="x y " * 5000)
+    assert len(Rules(load({}, max_event_bytes=4096))(made, None) or b"") <= 4096
+
+
+# before_send
+
+
+def test_before_send_sees_the_event_last() -> None:
+    seen: list[Any] = []
+
+    def look(insight: Insight) -> Insight:
+        seen.append(insight.messages)
+        return insight
+
+    sent(redact="email", before_send=look)
+    assert seen == ["I am [email]"]
+
+
+def test_before_send_may_change_the_event_and_nothing_else() -> None:
+    def change(insight: Insight) -> Insight:
+        insight.inputs["x"].append(2)
+        insight.meta["deep"]["y"] = 1
+        insight.response["model"] = "other"
+        return insight
+
+    made = Insight(response=dict(COMPLETION), messages="hi", inputs={"x": [1]}, meta={"deep": {}})
+    body = sent(made, before_send=change)
+    assert body is not None
+    assert (body["inputs"], body["meta"], body["response"]["model"]) == ({"x": [1, 2]}, {"deep": {"y": 1}}, "other")
+    assert (made.inputs, made.meta, made.response["model"]) == ({"x": [1]}, {"deep": {}}, "m-1")
+
+
+def test_before_send_may_return_another_insight() -> None:
+    body = sent(before_send=lambda insight: insight.model_copy(update={"messages": "none of it"}))
+    assert body is not None
+    assert body["messages"] == "none of it"
+
+
+def test_before_send_that_returns_none_filters() -> None:
+    assert sent(before_send=lambda _: None) is None
+
+
+def test_what_before_send_makes_too_large_is_cut() -> None:
+    body = sent(before_send=lambda _: Insight(response={}, messages="x" * 10_000), max_event_bytes=2000)
+    assert body is not None
+    assert body["meta"]["ainsights.truncated"] == {"messages": 10_000}
+
+
+def failing(_insight: Insight) -> Insight:
+    raise LookupError(EMAIL)
+
+
+def spoiling(insight: Insight) -> Insight:
+    insight.messages = 7  # type: ignore[assignment]
+    return insight
+
+
+@pytest.mark.parametrize("before_send", [failing, spoiling, lambda insight: insight.encode(), lambda _: False])
+def test_before_send_that_fails_withholds_the_event_and_says_nothing_of_it(before_send: Any) -> None:
+    with pytest.raises(Withheld) as caught:
+        sent(before_send=before_send)
+    assert caught.value.reason == "before_send"
+    assert EMAIL not in str(caught.value)
+
+
+def test_place_where_before_send_failed_is_told() -> None:
+    with pytest.raises(
+        Withheld, match=r"before_send raised LookupError at .*test_privacy\.py:\d+: the event was dropped"
+    ):
+        sent(before_send=failing)
+
+
+# Credentials
+
+
+@pytest.mark.parametrize(
+    "field", [{"messages": f"my {KEY}!"}, {"meta": {KEY: 1}}, {"response": {"x": [KEY]}}, {"user_id": KEY}], ids=str
+)
+def test_key_of_the_endpoint_is_in_no_event(field: dict[str, Any]) -> None:
+    body = sent(Insight(**{"response": COMPLETION, "messages": "hi"} | field), api_key=KEY)
+    assert KEY not in json.dumps(body)
+    assert "[api_key]" in json.dumps(body)
+
+
+@pytest.mark.parametrize("key", ["monkey", "1234567890123", 'quoted"0123456'])
+def test_any_key_leaves_events_readable(key: str) -> None:
+    body = sent(Insight(response={"created": 1234567890123}, messages=f"monkeys {key}"), api_key=key)
+    assert body is not None
+    assert body["response"] == {"created": 1234567890123}
+    assert body["messages"].startswith("monkeys ")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"api_key": "secret"},
+        {"extra_headers": {"Authorization": "secret"}},
+        {"litellm": {"aws_secret_access_key": "secret"}},
+        {"tools": [{"type": "mcp", "authorization": "secret"}, {"type": "mcp", "headers": {"x": "secret"}}]},
+    ],
+    ids=str,
+)
+def test_credentials_among_the_arguments_are_masked(args: dict[str, Any]) -> None:
+    body = json.dumps(sent(Insight(response=COMPLETION, messages="hi", args=args | {"temperature": 1, "x": [1]})))
+    assert "secret" not in body.replace("aws_secret", "")
+    assert "[api_key]" in body
+    assert '"temperature": 1' in body
+
+
+def test_schemas_of_tools_may_speak_of_credentials() -> None:
+    schema = {"type": "object", "properties": {"api_key": {"type": "string"}, "headers": {"type": "object"}}}
+    args = {"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}
+    body = sent(Insight(response=COMPLETION, messages="hi", args=args))
+    assert body is not None
+    assert body["args"] == args
+
+
+def test_key_that_an_error_repeats_is_masked() -> None:
+    message = "Incorrect API key provided: pretend-key. You can find yours elsewhere."
+    error = {"type": "invalid", "message": message, "body": {"error": {"message": message, "param": [message]}}}
+    body = sent(
+        Insight(response=COMPLETION | {"error": error}, messages="hi", meta={"ainsights.error_type": "invalid"})
+    )
+    assert body is not None
+    assert "pretend" not in json.dumps(body)
+    assert body["response"]["error"]["message"].startswith("Incorrect API key provided: [api_key]")
+    assert body["meta"] == {"ainsights.error_type": "invalid"}
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("given", "rules"),
+    [
+        ("email, phone", ("email", "phone")),
+        (["email"], ("email",)),
+        (re.compile("x"), (re.compile("x"),)),
+        (str.strip, (str.strip,)),
+        (("email", re.compile("x"), str.strip), ("email", re.compile("x"), str.strip)),
+        ((), ()),
+    ],
+    ids=str,
+)
+def test_redact_takes_names_patterns_and_functions(given: Any, rules: tuple[Any, ...]) -> None:
+    assert load({}, redact=given).redact == rules
+
+
+def test_redact_takes_names_from_the_environment() -> None:
+    assert load({"AINSIGHTS_REDACT": "email,ip"}).redact == ("email", "ip")
+
+
+async def later(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize(
+    ("environ", "given", "said"),
+    [
+        (
+            {"AINSIGHTS_REDACT": "emial"},
+            {},
+            "AINSIGHTS_REDACT='emial' is wrong (there is no pattern 'emial', did you mean",
+        ),
+        ({"AINSIGHTS_REDACT": r"\d+"}, {}, r"there is no pattern '\\d+'"),
+        ({}, {"redact": [re.compile(b"x")]}, "of bytes"),
+        ({}, {"redact": [7]}, "int is no function"),
+        ({}, {"redact": [later]}, "async"),
+        ({}, {"before_send": later}, "before_send=<function later"),
+        ({}, {"before_send": 7}, "before_send=7 is wrong"),
+        ({"AINSIGHTS_BEFORE_SEND": "module:function"}, {}, "AINSIGHTS_BEFORE_SEND='module:function' is wrong"),
+    ],
+)
+def test_wrong_rule_is_refused_at_start_up(environ: dict[str, str], given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(environ, **given)
+    assert said in str(caught.value)
+    assert "It takes " in str(caught.value)
+
+
+# Counting
+
+
+@pytest.fixture
+def it() -> Iterator[Endpoint]:
+    with endpoint() as it:
+        yield it
+        ainsights.shutdown(5)
+
+
+def call_thrice(it: Endpoint, **settings: Any) -> ainsights.Stats:
+    ainsights.instrument(base_url=it.url, api_key="key", **settings)
+    for _ in range(3):
+        client(completed).chat.completions.create(model="m", messages=MESSAGES)
+    assert ainsights.flush(20)
+    return ainsights.stats()
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"), [({"redact": failing}, "redact"), ({"before_send": failing}, "before_send")], ids=str
+)
+def test_event_that_is_withheld_is_dropped_counted_and_said_once(
+    it: Endpoint, caplog: pytest.LogCaptureFixture, setting: dict[str, Callable[..., Any]], reason: str
+) -> None:
+    stats = call_thrice(it, **setting)
+    assert (stats.captured, stats.delivered, stats.queued_events, stats.queued_bytes) == (3, 0, 0, 0)
+    assert stats.dropped == {reason: 3}
+    assert stats.failures == {}
+    assert it.stored == []
+    assert len(caplog.messages) == 1
+    assert f"raised LookupError at {__file__}" in caplog.text
+    assert EMAIL not in caplog.text
+
+
+def test_event_that_before_send_filters_is_counted(it: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    stats = call_thrice(it, before_send=lambda _: None)
+    assert (stats.captured, stats.filtered, stats.dropped, stats.queued_events) == (3, 3, {}, 0)
+    assert "3 filtered" in str(stats)
+    assert caplog.messages == []
+
+
+def test_failed_call_that_is_not_to_be_captured_is_counted_as_filtered(it: Endpoint) -> None:
+    ainsights.instrument(base_url=it.url, api_key="key", capture_errors=False)
+    refused = client(lambda _: http.Response(400, json={"error": {"message": "no"}}))
+    with pytest.raises(Exception, match="no"):
+        refused.chat.completions.create(model="m", messages=MESSAGES)
+    assert ainsights.flush(20)
+    assert ainsights.stats().filtered == 1
+
+
+def test_redacted_event_is_delivered(it: Endpoint) -> None:
+    ainsights.instrument(base_url=it.url, api_key="key", redact="email", content="full")
+    client(completed).chat.completions.create(model="m", messages=[{"role": "user", "content": EMAIL}])
+    assert ainsights.flush(20)
+    assert [body["messages"][0]["content"] for body in it.stored] == ["[email]"]
