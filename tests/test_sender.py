@@ -4,7 +4,7 @@ import http.client
 import socket
 import ssl
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -261,3 +261,16 @@ def test_two_endpoints_do_not_mix_their_keys() -> None:
             sender.close()
             seen[key] = [headers["Authorization"] for headers in it.headers]
     assert seen == {"first": ["Bearer first"], "second": ["Bearer second"]}
+
+
+def test_key_that_the_endpoint_repeats_is_masked() -> None:
+    with endpoint(lambda handler: handler.answer(400, handler.headers["Authorization"].encode())) as it:
+        with closing(senders(it.url, "key-of-ours", 5)()) as sender:
+            assert sender.send(b"{}").body == "Bearer [api_key]"
+
+
+def test_key_that_garbage_repeats_is_in_no_error() -> None:
+    with endpoint(lambda handler: handler.raw(b"what? " + handler.headers["Authorization"].encode())) as it:
+        with pytest.raises(http.client.HTTPException) as caught:
+            senders(it.url, "key-of-ours", 5)().send(b"{}")
+        assert "key-of-ours" not in repr(caught.value)

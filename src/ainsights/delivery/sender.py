@@ -13,7 +13,7 @@ import http.client
 import io
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -74,7 +74,7 @@ class Route:
     """Where a connection leads, and what stands between."""
 
     url: SplitResult
-    proxy: SplitResult | None
+    proxy: SplitResult | None = field(repr=False)  # it may have a password
     tls: ssl.SSLContext | None
 
     @property
@@ -142,6 +142,7 @@ class HttpSender:
         lines = [f"PUT {route.target} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in (route.headers | headers).items()]
         self._head = "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
+        self._key = headers.get("Authorization", "").removeprefix("Bearer ")
         self._timeout = timeout
         self._deadline = 0.0
         self._connection = route.connection(timeout)
@@ -156,9 +157,14 @@ class HttpSender:
             self.close()
             if not kept:
                 raise
-        except BaseException:
+            return self._send_anew(body)
+        except BaseException as error:
             self.close()
+            if self._key and self._key in str(error):  # garbage that repeats our request; the error may be logged
+                raise http.client.HTTPException(type(error).__name__) from None
             raise
+
+    def _send_anew(self, body: bytes) -> Answer:
         try:
             return self._send(body)
         except BaseException:
@@ -184,7 +190,10 @@ class HttpSender:
             sock.sendall(body)
         sock.settimeout(self._remaining())
         arrived = sock.recv(LONGEST_BODY)
-        return _plain_answer(arrived) or self._any_answer(sock, arrived)
+        answer = _plain_answer(arrived) or self._any_answer(sock, arrived)
+        if self._key and self._key in answer.body:  # what it says may be logged
+            answer = replace(answer, body=answer.body.replace(self._key, "[api_key]"))
+        return answer
 
     def _any_answer(self, sock: socket.socket, arrived: bytes) -> Answer:
         """Read an answer in whatever form HTTP allows; ``arrived`` is its beginning."""
