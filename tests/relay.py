@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+NAME = "relay"
+"""Of its threads, which end when the other side sees to it."""
+
+
 class Relay:
     """What clients sent through it: the bytes of each connection, in the order in which they were opened."""
 
@@ -30,7 +34,7 @@ class Relay:
                 return
             record = bytearray()
             self.sent.append(record)
-            threading.Thread(target=self._carry, args=(client, record), daemon=True).start()
+            threading.Thread(target=self._carry, args=(client, record), name=NAME, daemon=True).start()
 
     def _carry(self, client: socket.socket, record: bytearray) -> None:
         with client, socket.create_connection(self.target) as server, selectors.DefaultSelector() as selector:
@@ -62,7 +66,7 @@ class Relay:
 def relay(port: int) -> Iterator[Relay]:
     """Run a relay to ``port`` for the length of the block."""
     it = Relay(port)
-    thread = threading.Thread(target=it.run, daemon=True)
+    thread = threading.Thread(target=it.run, name=NAME, daemon=True)
     thread.start()
     try:
         yield it

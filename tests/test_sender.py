@@ -264,9 +264,11 @@ def test_two_endpoints_do_not_mix_their_keys() -> None:
 
 
 def test_key_that_the_endpoint_repeats_is_masked() -> None:
-    with endpoint(lambda handler: handler.answer(400, handler.headers["Authorization"].encode())) as it:
-        with closing(senders(it.url, "key-of-ours", 5)()) as sender:
-            assert sender.send(b"{}").body == "Bearer [api_key]"
+    def repeating(handler: Handler) -> None:
+        handler.answer(400, handler.headers["Authorization"].encode())
+
+    with endpoint(repeating) as it, closing(senders(it.url, "key-of-ours", 5)()) as sender:
+        assert sender.send(b"{}").body == "Bearer [api_key]"
 
 
 def test_key_that_garbage_repeats_is_in_no_error() -> None:
