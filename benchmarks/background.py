@@ -17,10 +17,11 @@ import time
 import httpx
 from senders import HEADERS, endpoint
 
-from ainsights._decode import Defaults, decode
+from ainsights._decode import decode
 from ainsights._exchange import Exchange
 from ainsights._insight import new_event_id
-from ainsights._runtime import sdk
+from ainsights._said import sdk
+from ainsights._said import Defaults
 from ainsights._settings import load
 from ainsights.delivery.encode import Encoding
 from ainsights.delivery.pipeline import Pipeline

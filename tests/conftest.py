@@ -10,6 +10,7 @@ def _our_failures_are_loud(monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be kept from the user's program is raised in the tests."""
     monkeypatch.setattr(_contain, "raising", True)
     _contain.forget_said()
+    _contain.failures.clear()
 
 
 @pytest.fixture(autouse=True)

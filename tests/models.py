@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import openai
 
 from ainsights import _context, _patch
-from ainsights._decode import Defaults, decode
+from ainsights._decode import decode
 from ainsights._exchange import Exchange
+from ainsights._said import Defaults
 
 if int(openai.__version__.partition(".")[0]) >= 3:
     import httpx2 as http

@@ -72,7 +72,8 @@ def test_event_has_the_values_of_the_moment_when_the_block_was_made(captured: Ca
 
 
 def test_event_that_is_changed_changes_no_other(captured: Captured) -> None:
-    from ainsights._decode import Defaults, decode  # noqa: PLC0415
+    from ainsights._decode import decode  # noqa: PLC0415
+    from ainsights._said import Defaults  # noqa: PLC0415
 
     made: list[Any] = []
     captured._take = lambda exchange: made.append(decode(exchange, Defaults("sdk"), "id"))  # type: ignore[method-assign]
@@ -141,7 +142,7 @@ for _ in range(100_000):
 def test_wrong_argument_is_named(argument: str, value: Any, problem: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         ainsights.context(**{argument: value})
-    assert str(caught.value).startswith(f"context({argument}=...) ")
+    assert str(caught.value).startswith(f"{argument}=... is ")
     assert problem in str(caught.value)
 
 

@@ -10,8 +10,9 @@ import pytest
 from openai.types.chat import ChatCompletion
 
 from ainsights._context import Context
-from ainsights._decode import Defaults, as_messages, base_url, decode
+from ainsights._decode import as_messages, base_url, decode
 from ainsights._exchange import Exchange
+from ainsights._said import Defaults
 
 COMPLETION: dict[str, Any] = {
     "id": "c1",

@@ -21,7 +21,7 @@ from faults import (
 )
 
 import ainsights
-from ainsights import _contain, _decode, _exchange, _patch, _runtime
+from ainsights import _contain, _decode, _exchange, _insights, _patch
 from ainsights._exchange import Exchange
 from ainsights._insight import Insight
 from ainsights.delivery import encode, pipeline, sender, workers
@@ -42,9 +42,9 @@ STREAMS = (stream, async_stream)
 STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
     # what fails: where its name is looked up, on which threads, as what it is counted, the forms of a call it concerns;
     # what had no beginning is tried once more when its response comes
-    "deciding to capture": (_runtime.Insights, "begin", "caller", {"noting a call", "noting a response"}, ALL),
-    "making an exchange": (_runtime, "Exchange", "caller", {"noting a call", "noting a response"}, ALL),
-    "starting the pipeline": (_runtime.Insights, "_start", "caller", {"noting a call", "noting a response"}, ALL),
+    "deciding to capture": (_insights.Insights, "begin", "caller", {"noting a call", "noting a response"}, ALL),
+    "making an exchange": (_insights, "Exchange", "caller", {"noting a call", "noting a response"}, ALL),
+    "starting the pipeline": (_insights.Insights, "_start", "caller", {"noting a call", "noting a response"}, ALL),
     "a request": (Exchange, "sent", "caller", {"noting a request", "noting a response"}, ALL),
     "a body": (_exchange, "content_of", "caller", {"noting a request"}, STREAMS),
     "a response": (Exchange, "answered", "caller", {"noting a response"}, ALL),

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from models import COMPLETION
 from openai.types.chat import ChatCompletion
@@ -224,6 +224,7 @@ OBJECTS = st.dictionaries(NAMES, TREES, max_size=6)
 
 
 @settings(deadline=None)
+@example({}, [{"role": [MARK], "content": [{"type": [MARK]}]}], {}, {})
 @given(OBJECTS, st.one_of(st.just(MARK), st.lists(OBJECTS, max_size=2)), OBJECTS, OBJECTS)
 def test_no_text_of_any_field_passes(response: Any, messages: Any, inputs: Any, args: Any) -> None:
     made = Insight.model_construct(

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from models import COMPLETION, DONE, event
 from openai.types.chat import ChatCompletion
 
-from ainsights._decode import Defaults, decode
+from ainsights._decode import decode
 from ainsights._exchange import Exchange
 from ainsights._insight import Insight, new_event_id
 from ainsights._privacy.redact import Redaction
 from ainsights._privacy.withheld import Withheld
+from ainsights._said import Defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

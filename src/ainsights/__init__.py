@@ -19,11 +19,16 @@ from ainsights.errors import (
 if TYPE_CHECKING:
     from ainsights._context import context
     from ainsights._insight import Insight
-    from ainsights._runtime import Insights, flush, instrument, shutdown, stats, uninstrument
+    from ainsights._insights import Insights
+    from ainsights._runtime import capture, flush, instrument, shutdown, stats, uninstrument
     from ainsights._template import Template
+    from ainsights._vendor import AInsights
+    from ainsights.delivery.retry import Answer
     from ainsights.delivery.tally import Stats
 
 __all__ = [
+    "AInsights",
+    "Answer",
     "ConfigurationError",
     "DeliveryError",
     "HeldError",
@@ -36,6 +41,7 @@ __all__ = [
     "Template",
     "TemplateError",
     "__version__",
+    "capture",
     "context",
     "flush",
     "instrument",
@@ -45,10 +51,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AInsights": "ainsights._vendor",
+    "Answer": "ainsights.delivery.retry",
     "Insight": "ainsights._insight",
-    "Insights": "ainsights._runtime",
+    "Insights": "ainsights._insights",
     "Stats": "ainsights.delivery.tally",
     "Template": "ainsights._template",
+    "capture": "ainsights._runtime",
     "context": "ainsights._context",
     "flush": "ainsights._runtime",
     "instrument": "ainsights._runtime",

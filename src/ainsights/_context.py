@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 from uuid import UUID
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from typing_extensions import Self
+
+    PromptTemplate = Template | str | Sequence[str] | Sequence[Mapping[str, object]]
 
 Content = Literal["full", "metadata", "none"]
 Function = TypeVar("Function", bound="Callable[..., Any]")
@@ -71,8 +73,8 @@ class Said:
     meta: Mapping[str, Any] | None
     template: Any
     inputs: Mapping[str, Any] | None
-    capture: bool | None
-    content: str | None
+    capture: bool | None = None
+    content: str | None = None
 
     def over(self, outer: Context | None, entry: Entry) -> Context:
         """Return what holds where this is said within ``outer``."""
@@ -188,19 +190,14 @@ class context(Entry):  # noqa: N801  it reads as a word: with ainsights.context(
         *,
         user_id: str | int | UUID | None = None,
         meta: Mapping[str, Any] | None = None,
-        template: Template | str | Sequence[str] | Sequence[Mapping[str, object]] | None = None,
+        template: PromptTemplate | None = None,
         inputs: Mapping[str, Any] | None = None,
         capture: bool | None = None,
         content: Content | None = None,
     ) -> None:
-        if isinstance(template, Template):
-            inputs = {**template.inputs, **(_mapping("inputs", inputs) or {})}
         super().__init__(
-            Said(
-                user_id=_user(user_id),
-                meta=_mapping("meta", meta),
-                template=_template(template),
-                inputs=_mapping("inputs", inputs),
+            replace(
+                checked(user_id, meta, template, inputs),
                 capture=_choice("capture", capture, (True, False)),
                 content=_choice("content", content, get_args(Content)),
             )
@@ -213,6 +210,27 @@ class context(Entry):  # noqa: N801  it reads as a word: with ainsights.context(
 
 
 # What the arguments take
+
+
+def checked(
+    user_id: str | int | UUID | None,
+    meta: Mapping[str, Any] | None,
+    template: PromptTemplate | None,
+    inputs: Mapping[str, Any] | None,
+) -> Said:
+    """Return what is said with these, as it is now.
+
+    Raises:
+        ConfigurationError: an argument is of a wrong type; it is named.
+    """
+    if isinstance(template, Template):
+        inputs = {**template.inputs, **(_mapping("inputs", inputs) or {})}
+    return Said(
+        user_id=_user(user_id),
+        meta=_mapping("meta", meta),
+        template=_template(template),
+        inputs=_mapping("inputs", inputs),
+    )
 
 
 def _user(user_id: object) -> str | None:
@@ -260,4 +278,4 @@ def _snapshot(name: str, value: object) -> Any:
 
 
 def _wrong(name: str, found: str, takes: str) -> ConfigurationError:
-    return ConfigurationError(f"context({name}=...) is {found}. It takes {takes}.")
+    return ConfigurationError(f"{name}=... is {found}. It takes {takes}.")

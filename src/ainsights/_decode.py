@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,30 +11,19 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from ainsights._assemble import assemble
-from ainsights._formatted import memory
 from ainsights._insight import Insight
+from ainsights._said import Said
+from ainsights._snapshot import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from ainsights._exchange import Exchange
-    from ainsights._formatted import Formatted
+    from ainsights._said import Defaults
 
 FIRST_ERROR_STATUS = 400
 EMPTY = {"id": "", "object": "chat.completion", "created": 0, "model": "", "choices": []}
 """What every ChatCompletion has."""
 
 _STATUS = {"closed": "closed_early", "collected": "abandoned", "complete": "ok", "cancelled": "cancelled"}
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What holds for every event of the process: who sends, the settings' user and metadata, and what was formatted."""
-
-    sdk: str
-    user_id: str | None = None
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    formatted: Callable[[Any], Formatted | None] = memory.find
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +40,9 @@ def decode(exchange: Exchange, defaults: Defaults, event_id: str) -> Insight:
     args = _request(exchange.request_body)
     messages = as_messages(args.pop("messages", None))
     outcome = _outcome(exchange)
-    template, inputs = _said_template(exchange, messages, defaults)
-    meta = _said_meta(exchange, args, defaults)
+    said = Said(exchange.context, args, messages, defaults)
+    template, inputs = said.template()
+    meta = said.meta()
     for key, value in _measured(exchange, outcome, args).items():
         if value is not None:
             meta.setdefault(f"ainsights.{key}", value)
@@ -66,22 +54,9 @@ def decode(exchange: Exchange, defaults: Defaults, event_id: str) -> Insight:
         template=template,
         inputs=inputs,
         args=args,
-        user_id=_said_user(exchange, args, defaults),
+        user_id=said.user_id(),
         meta=meta,
     )
-
-
-def parse(body: bytes | None) -> Any:
-    """Return the JSON value of ``body``, or None if it is none. Lone surrogates, NaN and infinities are read too."""
-    if not body:
-        return None
-    try:
-        return from_json(body)
-    except ValueError:
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            return None
 
 
 def as_messages(value: Any) -> Any:
@@ -211,50 +186,7 @@ def _uncompressed(body: bytes, encoding: str, headers: Any) -> bytes:
     return b"".join(arrived)
 
 
-# What is said about it
-
-
-def _said_user(exchange: Exchange, args: dict[str, Any], defaults: Defaults) -> str | None:
-    context, router = exchange.context, _router(args)
-    for said in (
-        context.user_id if context else None,
-        args.get("safety_identifier"),
-        args.get("user"),
-        router.get("user_id"),
-        defaults.user_id,
-    ):
-        if said is not None:
-            return str(said)
-    return None
-
-
-def _said_template(exchange: Exchange, messages: Any, defaults: Defaults) -> tuple[Any, dict[str, Any]]:
-    context, found = exchange.context, defaults.formatted(messages)
-    template, inputs = (context.template, context.inputs or {}) if context else (None, {})
-    if found is not None:
-        formatted = parse(found.template)
-        if template is None or template == formatted:
-            template, inputs = formatted, {**parse(found.inputs), **inputs}
-    if template is None and not inputs:
-        return None, {}
-    return copy.deepcopy((template, dict(inputs)))  # before_send may change the event, not what others are made of
-
-
-def _said_meta(exchange: Exchange, args: dict[str, Any], defaults: Defaults) -> dict[str, Any]:
-    router, metadata = _router(args), args.get("metadata")
-    extra = router.get("extra")
-    return {
-        **defaults.meta,
-        **{key: router[key] for key in ("tags", "trace_id") if router.get(key) is not None},
-        **(extra if isinstance(extra, dict) else {}),
-        **(metadata if isinstance(metadata, dict) else {}),
-        **(copy.deepcopy(exchange.context.meta) if exchange.context else {}),
-    }
-
-
-def _router(args: dict[str, Any]) -> dict[str, Any]:
-    router = args.get("requesty")
-    return router if isinstance(router, dict) else {}
+# What was measured
 
 
 def _measured(exchange: Exchange, outcome: Outcome, args: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,8 @@ class Exchange:
     ending: Ending | None = None
     failure: Failure | None = None
     collected: weakref.ref[Any] | None = None
+    receipt: None = None
+    """Nobody waits to hear what becomes of it."""
 
     def __init__(self, sink: Callable[[Exchange], object], context: Context | None, generation: int) -> None:
         self.began_at = time.time()

@@ -29,6 +29,7 @@ from ainsights.errors import ConfigurationError
 
 HOSTED = "https://ingestion.requesty.ai"
 PREFIX = "AINSIGHTS_"
+NO_KEY = f"no API key for {HOSTED}: set {PREFIX}API_KEY (or REQUESTY_API_KEY)"
 ALIASES = {"api_key": ("AINSIGHTS_API_KEY", "REQUESTY_API_KEY")}
 
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
@@ -138,6 +139,15 @@ class Settings(BaseModel):
         None, "debug, info, warning, error or critical", "The level of the logger 'ainsights'."
     )
 
+    @property
+    def why_off(self) -> str | None:
+        """Why nothing is captured by these settings; None if something is."""
+        if not self.enabled:
+            return f"{PREFIX}ENABLED is false"
+        if self.content == "none":
+            return f"{PREFIX}CONTENT is none"
+        return NO_KEY if self.api_key is None and self.base_url == HOSTED else None
+
     @field_validator("api_key")
     @classmethod
     def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
@@ -212,6 +222,8 @@ def _check_together(settings: Settings) -> None:
             f"{PREFIX}BASE_URL={settings.base_url!r} is wrong: http:// would send your key and your conversations "
             f"unencrypted. Use https://, or set {PREFIX}ALLOW_INSECURE=1 if that is what you want."
         )
+    if settings.strict and settings.why_off == NO_KEY:
+        raise ConfigurationError(NO_KEY + ".")
 
 
 def _unknown(name: str) -> str:

@@ -37,7 +37,7 @@ _NUMBERS = frozenset(
     repetition_penalty seed store stream temperature top_a top_k top_logprobs top_p""".split()  # noqa: SIM905  words read better
 )
 _SETTINGS = ("model", "modalities", "reasoning_effort", "service_tier", "verbosity")
-_PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal"})
+_PARTS = ("text", "image_url", "input_audio", "file", "refusal")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LONGEST = 256
 """Characters that a name, as of a model, has at the most; what is longer is none."""
@@ -94,7 +94,7 @@ def _message(message: Any) -> dict[str, Any]:
     outlined = _short(message, ("role", "tool_call_id"))
     content, calls, called = message.get("content"), message.get("tool_calls"), message.get("function_call")
     told = {"role", "tool_call_id", "tool_calls", "function_call", *(["content"] if isinstance(content, list) else [])}
-    if message.get("role") in {"tool", "function"}:
+    if message.get("role") in ("tool", "function"):  # a tuple: it may be what has no hash
         outlined |= _short(message, ("name",))
         told.add("name")
     outlined["content"] = [_part(each) for each in content] if isinstance(content, list) else None
@@ -154,13 +154,13 @@ def _meta(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(fields: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """Return of ``fields`` those of ``keys`` whose values are numbers, switches or short names, or lists of such."""
+    """Return of ``fields`` those of ``keys`` whose values are numbers, switches, short names, or lists of identifiers."""
     return {key: fields[key] for key in keys if key in fields and _is_short(fields[key])}
 
 
 def _is_short(value: Any) -> bool:
     if isinstance(value, list):
-        return all(isinstance(item, str) and len(item) <= _LONGEST for item in value)
+        return all(map(_is_identifier, value))
     return not isinstance(value, dict) and (not isinstance(value, str) or len(value) <= _LONGEST)
 
 

@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING
 from ainsights.delivery.retry import Fate, Gate, back_off
 
 if TYPE_CHECKING:
+    from ainsights.delivery.receipt import Receipt
     from ainsights.delivery.retry import Verdict
 
 
 class Job:
     """An event on its way: its body and how often it was tried."""
 
-    __slots__ = ("attempts", "body", "number")
+    __slots__ = ("attempts", "body", "number", "receipt")
 
-    def __init__(self, body: bytes, number: int | None = None) -> None:
+    def __init__(self, body: bytes, number: int | None = None, receipt: Receipt | None = None) -> None:
         self.body = body
         self.number = number
         """Its number in the spool; None if it is in memory only."""
+        self.receipt = receipt
+        """Who waits to hear what becomes of it."""
         self.attempts = 0
 
 

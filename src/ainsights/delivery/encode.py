@@ -1,16 +1,18 @@
-"""Encoding: a captured exchange, or an insight made by hand, becomes the body to send. On the background thread."""
+"""Encoding: a captured exchange, or what was handed over, becomes the body to send. On the background thread."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ainsights._decode import Defaults, decode
+from ainsights._by_hand import tell
+from ainsights._decode import decode
 from ainsights._exchange import Exchange
 from ainsights._insight import new_event_id
 from ainsights._privacy import Rules
+from ainsights._said import Defaults
 
 if TYPE_CHECKING:
-    from ainsights._insight import Insight
+    from ainsights._by_hand import Record
     from ainsights._settings import Settings
 
 
@@ -22,18 +24,17 @@ class Encoding:
         self._capture_errors = settings.capture_errors
         self._rules = Rules(settings)
 
-    def __call__(self, item: Exchange | Insight) -> bytes | None:
+    def __call__(self, item: Exchange | Record) -> bytes | None:
         """Return the body of ``item``, or None if the settings keep it from being sent.
 
         Raises:
             Withheld: what was to make the event fit to be sent failed.
         """
-        content = None
         if isinstance(item, Exchange):
             insight = decode(item, self._defaults, new_event_id(item.began_at))
-            content = item.context.content if item.context else None
         else:
-            insight = item
+            insight = tell(item, self._defaults, new_event_id(item.made_at))
+        content = item.context.content if item.context else None
         if not self._capture_errors and insight.meta.get("ainsights.status") == "error":
             return None
         return self._rules(insight, content)

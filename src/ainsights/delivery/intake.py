@@ -15,10 +15,11 @@ from ainsights.delivery.retry import Fate
 from ainsights.delivery.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ainsights._settings import Settings
     from ainsights.delivery.backlog import Backlog
+    from ainsights.delivery.receipt import Receipt
     from ainsights.delivery.retry import Verdict
     from ainsights.delivery.tally import Tally
 
@@ -85,7 +86,7 @@ class Intake:
             return
         if first is not None:
             self.hurry.wait(LINGER)
-        batch: list[bytes] = []
+        batch: list[Job] = []
         try:
             self._accept(first, batch)
             with contextlib.suppress(queue.Empty):
@@ -113,33 +114,42 @@ class Intake:
             self._spool.rejected(job.number, verdict.reason)
 
     def close(self) -> None:
-        """Leave to the spool what was not delivered, also what is not even encoded yet."""
-        if self._spool is None:
-            return
-        self.hurry.set()
-        while not self._queue.empty():
-            self.take(0.0)
+        """Leave to the spool what was not delivered, also what is not even encoded yet; without one it is lost."""
+        if self._spool is not None:
+            self.hurry.set()
+            while not self._queue.empty():
+                self.take(0.0)
         with self._changed:
-            kept = [job for job in self._backlog.jobs if job.number is not None]
-        self._tally.add(events=-len(kept), bytes=-sum(len(job.body) for job in kept))
-        self._spool.close()
+            left = self._backlog.jobs
+        if self._spool is not None:
+            kept = [job for job in left if job.number is not None]
+            self._tally.add(events=-len(kept), bytes=-sum(len(job.body) for job in kept))
+            self._spool.close()
+        _tell_left([*left, *self._unseen()], "time ran out before the event was delivered")
+
+    def _unseen(self) -> Iterator[Any]:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                entry = self._queue.get_nowait()
+                if isinstance(entry, tuple):
+                    yield entry[0]
 
     def forget(self) -> None:
         """Leave everything to the parent: this is its fork."""
         if self._spool is not None:
             self._spool.forget()
 
-    def _accept(self, entry: tuple[Any, int] | Flush | None, batch: list[bytes]) -> None:
+    def _accept(self, entry: tuple[Any, int] | Flush | None, batch: list[Job]) -> None:
         if isinstance(entry, Flush):
             self._store(batch)
             with self._changed:
                 self._backlog.await_all(entry)
         elif entry is not None:
-            body = self._encode_one(*entry)
-            if body is not None:
-                batch.append(body)
+            job = self._encode_one(*entry)
+            if job is not None:
+                batch.append(job)
 
-    def _encode_one(self, item: Any, size: int) -> bytes | None:
+    def _encode_one(self, item: Any, size: int) -> Job | None:
         body, became = None, "dropped_failed"
         with _encoding:
             try:
@@ -147,21 +157,24 @@ class Intake:
             except Withheld as withheld:
                 became = f"dropped_{withheld.reason}"
                 say("error", became, "%s", withheld)
-        if body is None:
-            self._tally.add(events=-1, bytes=-size, **{became: 1})
-        else:
+        receipt: Receipt | None = getattr(item, "receipt", None)
+        if body is not None:
             self._tally.add(bytes=len(body) - size)
-        return body
+            return Job(body, receipt=receipt)
+        self._tally.add(events=-1, bytes=-size, **{became: 1})
+        if receipt is not None:
+            receipt.dropped(f"the event was {became.replace('_', ': ')}")
+        return None
 
-    def _store(self, batch: list[bytes]) -> None:
+    def _store(self, batch: list[Job]) -> None:
         """Hand encoded events on, through the spool where there is one; empties ``batch``."""
         if not batch:
             return
-        numbers: list[int | None] = [None] * len(batch)
         if self._spool is not None:
-            numbers = self._spool.add(batch)
+            for job, number in zip(batch, self._spool.add([job.body for job in batch]), strict=True):
+                job.number = number
             self._tally.add(dropped_dead_letter=self._spool.crowded_out())
-        self._add(map(Job, batch, numbers))
+        self._add(batch)
         batch.clear()
         if self._spool is not None:
             self._spill(self._spool)
@@ -180,6 +193,7 @@ class Intake:
             spilled = self._backlog.spill(keep=BATCH)
         spool.release([job.number for job in spilled if job.number is not None])
         self._tally.add(events=-len(spilled), bytes=-sum(len(job.body) for job in spilled))
+        _tell_left(spilled, "the event waits in the spool")
 
     def _take_over(self) -> bool:
         """Take what nobody has in hand from the spool, while little else is to be done and the endpoint takes it."""
@@ -194,3 +208,10 @@ class Intake:
         else:
             spool.keep()
         return bool(found)
+
+
+def _tell_left(those: Iterable[Any], why: str) -> None:
+    for each in those:
+        receipt: Receipt | None = getattr(each, "receipt", None)
+        if receipt is not None:
+            receipt.left(why)

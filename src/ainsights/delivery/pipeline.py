@@ -203,10 +203,13 @@ class Pipeline:
         """Send ``job`` and see to what its answer means."""
         began = time.monotonic()
         try:
-            verdict = judge(_outcome(sender, job), datetime.now(timezone.utc))
+            outcome = _outcome(sender, job)
+            verdict = judge(outcome, datetime.now(timezone.utc))
             self._intake.strike(job, verdict)
             with self._changed:
                 self._settle(job, verdict, began)
+            if job.receipt is not None:
+                job.receipt.judged(verdict, outcome)
         finally:
             with self._changed:
                 self._backlog.returned(job)

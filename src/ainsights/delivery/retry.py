@@ -33,7 +33,13 @@ class Answer:
 
     status: int
     body: str = ""
+    """As far as it was read: its beginning."""
     retry_after: str | None = None
+
+    @property
+    def status_code(self) -> int:
+        """The status, by the name that HTTP libraries give it."""
+        return self.status
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,60 @@
+"""Drop-in clients: ``from ainsights.openai import OpenAI``, or ``import ainsights.openai as openai`` for all of it.
+
+What these clients ask is captured, and so is what openai's module-level client is asked; other clients of the process
+are not, unless there is ``ainsights.instrument()``. Everything else here is openai's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import openai as _openai
+
+from ainsights._runtime import capture_classes
+
+
+class OpenAI(_openai.OpenAI):
+    """openai's client, captured."""
+
+
+class AsyncOpenAI(_openai.AsyncOpenAI):
+    """openai's asynchronous client, captured."""
+
+
+class AzureOpenAI(_openai.AzureOpenAI):
+    """openai's client for Azure, captured."""
+
+
+class AsyncAzureOpenAI(_openai.AsyncAzureOpenAI):
+    """openai's asynchronous client for Azure, captured."""
+
+
+Client, AsyncClient = OpenAI, AsyncOpenAI  # openai's own short names
+_OURS = {"OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI", "Client", "AsyncClient"}
+__all__ = list(_openai.__all__)
+
+capture_classes(
+    *(OpenAI, AsyncOpenAI, AzureOpenAI, AsyncAzureOpenAI),
+    *(getattr(_openai, name) for name in ("_ModuleClient", "_AzureModuleClient") if hasattr(_openai, name)),
+)
+
+
+class _Face(ModuleType):
+    """Shows all of openai's names, and hands on what is set, such as ``openai.api_key = ...``."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_openai, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(_openai, name) and name not in _OURS and not name.startswith("__"):
+            setattr(_openai, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(_openai)})
+
+
+sys.modules[__name__].__class__ = _Face
