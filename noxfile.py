@@ -51,6 +51,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     install(session, "types")
     session.run("mypy")
+    session.run("pyright")
 
 
 @nox.session(python=PYTHONS)

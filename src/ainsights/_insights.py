@@ -75,7 +75,7 @@ class Insights:
         Raises:
             ConfigurationError: this is no client of openai's.
         """
-        if not hasattr(client, "with_options") or not hasattr(client, "chat"):
+        if not (hasattr(type(client), "with_options") and hasattr(type(client), "post")):
             raise ConfigurationError(f"client=... is a {type(client).__name__}. It takes a client of openai's.")
         return _router.capture_client(client, self)
 
@@ -126,7 +126,7 @@ class Insights:
     def close(self, timeout: float | None = None) -> bool:
         """Deliver what can be delivered within ``timeout`` seconds and end the threads.
 
-        What is left is counted and logged. Calls that end later are counted as dropped. Closing twice is harmless.
+        What is left is counted and logged; calls that end later count as dropped. Closing twice is harmless.
 
         Args:
             timeout: seconds; ``exit_timeout`` if None.
@@ -134,6 +134,7 @@ class Insights:
         Returns:
             Whether nothing was left.
         """
+        _router.release_clients(self)
         pipeline = self._pipeline
         if pipeline is None:
             return True
@@ -187,8 +188,6 @@ class Insights:
         pipeline = self._pipeline
         if pipeline is not None:
             pipeline.put(exchange, exchange.size)
-
-    # What is handed over by hand
 
     def hand_over(self, record: Record, receipt: Receipt | None = None) -> None:
         """Queue ``record``; ``receipt`` is told what becomes of it."""

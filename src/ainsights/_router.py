@@ -19,6 +19,8 @@ Client = TypeVar("Client")
 
 OWN = "_ainsights"
 """The attribute by which a client names its own capturer."""
+COPYING = ("copy", "with_options")
+"""The methods by which a client makes another."""
 
 
 class Taker(Capturer, Protocol):
@@ -74,7 +76,7 @@ def capture_client(client: Client, capturer: Capturer) -> Client:
     """Show ``capturer`` the calls of ``client``, and of the copies that it makes of itself, and nobody else."""
     own = vars(client)
     own[OWN] = capturer
-    for name in ("copy", "with_options"):
+    for name in COPYING:
         own[name] = _keeping(getattr(type(client), name).__get__(client), capturer)
     _watched.add(client)
     _patch.install(_router)
@@ -89,19 +91,32 @@ def _keeping(copy: Callable[..., Any], capturer: Capturer) -> Callable[..., Any]
     return copy_that_keeps
 
 
+def release_clients(capturer: Capturer) -> None:
+    """Give the clients of ``capturer`` back as they were."""
+    for client in tuple(_watched):
+        if client.__dict__.get(OWN) is capturer:
+            for name in (OWN, *COPYING):
+                client.__dict__.pop(name, None)
+            _watched.discard(client)
+    _leave_if_idle()
+
+
 def capture_instead(capturer: Taker | None) -> None:
     """Show ``capturer`` all calls, whosever they are; None: no longer."""
     global instead  # noqa: PLW0603  the same
     instead = capturer
     if capturer is not None:
         _patch.install(_router)
-    elif _everything is None and _some is None and not _watched:
-        _patch.uninstall()
+    _leave_if_idle()
 
 
 def release() -> None:
     """Restore openai, but for clients that have a capturer of their own."""
     global _everything, _some, _some_classes
     _everything, _some, _some_classes = None, None, ()
-    if not _watched and instead is None:
+    _leave_if_idle()
+
+
+def _leave_if_idle() -> None:
+    if instead is None and _everything is None and _some is None and not _watched:
         _patch.uninstall()

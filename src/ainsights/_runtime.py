@@ -81,7 +81,8 @@ def capture(  # noqa: PLR0913  the contract's seven keys
 ) -> None:
     """Do :meth:`Insights.capture` for the process; ``instrument()`` is not needed for it."""
     record = Record(response, messages, args, _context.checked(user_id, meta, template, inputs))
-    (_router.instead or the_insights()).hand_over(record)
+    taker = _router.instead
+    (the_insights() if taker is None else taker).hand_over(record)
 
 
 def flush(timeout: float | None = None) -> bool:

@@ -35,10 +35,12 @@ Client, AsyncClient = OpenAI, AsyncOpenAI  # openai's own short names
 _OURS = {"OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI", "Client", "AsyncClient"}
 __all__ = list(_openai.__all__)
 
-capture_classes(
+_OF_THE_MODULE = ("_ModuleClient", "_AzureModuleClient")
+_CLASSES = (
     *(OpenAI, AsyncOpenAI, AzureOpenAI, AsyncAzureOpenAI),
-    *(getattr(_openai, name) for name in ("_ModuleClient", "_AzureModuleClient") if hasattr(_openai, name)),
+    *(getattr(_openai, name) for name in _OF_THE_MODULE if hasattr(_openai, name)),
 )
+capture_classes(*_CLASSES)
 
 
 class _Face(ModuleType):

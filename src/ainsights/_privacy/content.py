@@ -154,7 +154,7 @@ def _meta(meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(fields: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """Return of ``fields`` those of ``keys`` whose values are numbers, switches, short names, or lists of identifiers."""
+    """Return of ``fields`` those of ``keys`` that are numbers, switches, short names, or lists of identifiers."""
     return {key: fields[key] for key in keys if key in fields and _is_short(fields[key])}
 
 

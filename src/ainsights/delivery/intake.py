@@ -163,7 +163,7 @@ class Intake:
             return Job(body, receipt=receipt)
         self._tally.add(events=-1, bytes=-size, **{became: 1})
         if receipt is not None:
-            receipt.dropped(f"the event was {became.replace('_', ': ')}")
+            receipt.dropped(f"the event was {became.replace('_', ': ', 1)}")
         return None
 
     def _store(self, batch: list[Job]) -> None:
