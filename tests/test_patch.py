@@ -279,12 +279,42 @@ def test_strangers_wrapper_is_left_alone(monkeypatch: pytest.MonkeyPatch, *, our
     assert len(again) == 1
 
 
+def test_wrapper_that_was_buried_is_put_back_once_the_stranger_has_gone() -> None:
+    with capturing():
+        pass  # and away with what an earlier stranger put back
+    bare = _base_client.SyncAPIClient.request
+    with capturing():
+        _base_client.SyncAPIClient.request = functools.partialmethod(_base_client.SyncAPIClient.request)  # type: ignore[assignment, method-assign]
+    _base_client.SyncAPIClient.request = bare  # type: ignore[method-assign]
+    with capturing():
+        assert _base_client.SyncAPIClient.request is not bare
+    assert _base_client.SyncAPIClient.request is bare
+
+
 def test_our_wrapper_is_taken_out_from_under_another_of_wrapts(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = _base_client.SyncAPIClient.request
     monkeypatch.setattr(_base_client.SyncAPIClient, "request", theirs)
     with capturing():
         wrapper = wrapt.wrap_function_wrapper(_base_client.SyncAPIClient, "request", lambda w, _i, a, k: w(*a, **k))
     assert wrapper.__wrapped__ is theirs
+
+
+def test_anothers_wrapper_of_wrapts_is_restored_as_it_was_and_sees_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def theirs(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        seen.append((type(instance), len(args)))
+        return wrapped(*args, **kwargs)
+
+    monkeypatch.setattr(_base_client.SyncAPIClient, "request", _base_client.SyncAPIClient.request)
+    wrapper = wrapt.wrap_function_wrapper(_base_client.SyncAPIClient, "request", theirs)
+    it = client()
+    create(it)
+    with capturing() as captured:
+        create(it)
+    assert seen[0] == seen[1]
+    assert captured.statuses == ["ok"]
+    assert inspect.getattr_static(_base_client.SyncAPIClient, "request") is wrapper
 
 
 def test_request_that_goes_past_our_hook_is_still_captured(captured: Captured) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import sys
 from contextvars import ContextVar
 from enum import Enum
@@ -40,6 +41,9 @@ class Skipped(Enum):
 
     CALL = "call"
 
+
+_PROXY = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
+"""What all wrappers of wrapt's are; by its second major version another class than in the first."""
 
 _capturer: Capturer | None = None
 _current: ContextVar[Exchange | Skipped | None] = ContextVar("ainsights.exchange", default=None)
@@ -201,7 +205,7 @@ class Seam:
         self.owner = owner
         self.name = name
         self.wrap = wrap
-        self.original: Callable[..., Any] | None = None
+        self._found: Any = None
         self._ours: Callable[..., Any] | None = None
 
     def __str__(self) -> str:
@@ -213,26 +217,25 @@ class Seam:
         found = getattr(owner, self.name, None)
         if not callable(found):
             return False
-        if self._ours is None:
-            self.original, self._ours = found, self.wrap(found)
+        outermost = inspect.getattr_static(owner, self.name)
+        if self._ours is None or outermost is self._found:  # the latter where the stranger who buried it has gone
+            self._found, self._ours = outermost, self.wrap(found)
             setattr(owner, self.name, self._ours)
         return True
 
     def remove(self, module: ModuleType) -> None:
         """Take our wrapper out of the chain. One that is buried in a stranger's closure stays, and does nothing."""
-        owner = getattr(module, self.owner, None)
-        outermost = getattr(owner, self.name, None)
         if self._ours is None:
             return
+        owner = getattr(module, self.owner)
+        outermost = inspect.getattr_static(owner, self.name)  # itself: looked up, a wrapt wrapper makes another
         if outermost is self._ours:
-            setattr(owner, self.name, self.original)
+            setattr(owner, self.name, self._found)
             self._ours = None
-            return
-        while isinstance(outermost, wrapt.ObjectProxy):
+        while isinstance(outermost, _PROXY):
             if outermost.__wrapped__ is self._ours:
-                outermost.__wrapped__ = self.original
+                outermost.__wrapped__ = self._found
                 self._ours = None
-                return
             outermost = outermost.__wrapped__
 
 
