@@ -223,6 +223,10 @@ class Seam:
             setattr(owner, self.name, self._ours)
         return True
 
+    def is_outermost(self, module: ModuleType) -> bool:
+        """Tell whether the attribute is our wrapper, with no other one around it."""
+        return self._ours is not None and vars(getattr(module, self.owner)).get(self.name) is self._ours
+
     def remove(self, module: ModuleType) -> None:
         """Take our wrapper out of the chain. One that is buried in a stranger's closure stays, and does nothing."""
         if self._ours is None:

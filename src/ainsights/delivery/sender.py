@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from typing_extensions import Self
+
 ONE_PACKET = 65536
 """Bytes of a body up to which copying it behind its headers costs less than a second call."""
 
@@ -60,8 +62,7 @@ def senders(base_url: str, api_key: str | None, timeout: float) -> Callable[[], 
 
     @functools.cache
     def route() -> Route:  # on the thread that sends: reading certificates takes its time
-        url = urlsplit(base_url)
-        return Route(url, _proxy(url), _tls() if url.scheme == "https" else None)
+        return Route.to(base_url)
 
     headers = {"Content-Type": "application/json", "User-Agent": f"ainsights/{__version__}"}
     if api_key:
@@ -76,6 +77,12 @@ class Route:
     url: SplitResult
     proxy: SplitResult | None = field(repr=False)  # it may have a password
     tls: ssl.SSLContext | None
+
+    @classmethod
+    def to(cls, base_url: str) -> Self:
+        """Return the route by the proxies and certificates that the environment names."""
+        url = urlsplit(base_url)
+        return cls(url, _proxy(url), _tls() if url.scheme == "https" else None)
 
     @property
     def target(self) -> str:
