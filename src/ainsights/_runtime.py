@@ -49,6 +49,12 @@ def instrument(**settings: Any) -> Insights:
         return _shared
 
 
+def instrument_unless_done() -> None:
+    """Do :func:`instrument` by the settings of the environment, unless the program did so by its own."""
+    if _shared is None:
+        instrument()
+
+
 def capture_classes(*classes: type) -> None:
     """Capture what clients of these classes ask, by the settings of the environment or of ``instrument()``.
 

@@ -8,13 +8,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from ainsights._version import __version__
-from ainsights.cli import demo, serve
+from ainsights.cli import demo, doctor, run, serve, spool
 from ainsights.errors import InsightsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (demo, serve)
+COMMANDS = (run, doctor, spool, serve, demo)
 
 FAILED = 1
 INTERRUPTED = 130

@@ -1,0 +1,68 @@
+"""What ``ainsights run`` puts first on PYTHONPATH: Python runs it as it starts, in the command and in its children.
+
+It stands alone in its directory, so that nothing of ours comes before the program's own packages. Any Python 3 may run
+it, also one without ainsights. It costs a process that never imports openai next to nothing: ainsights is loaded when
+openai is.
+"""  # noqa: INP001  a directory on a path, no package
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # typing would be one more module to load
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SAID = "AINSIGHTS_RUN_SAID"
+"""The variable by which children know what was said already."""
+
+
+class Watch:
+    """A finder that finds nothing: it sees that openai is about to be loaded."""
+
+    started = False
+
+    def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: object = None) -> None:
+        """Instrument before openai is loaded; if that fails, say why and leave the program alone."""
+        if self.started or name != "openai":
+            return
+        self.started = True
+        try:
+            from ainsights import _runtime  # noqa: PLC0415  only now is it needed
+
+            _runtime.instrument_unless_done()
+        except ImportError as error:
+            lacks = "ainsights is not installed" if error.name == "ainsights" else str(error)
+            say(f"{lacks} for {sys.executable}, mend it with: {sys.executable} -m pip install ainsights")
+        except Exception as error:  # noqa: BLE001  whatever it is, the program runs on
+            say(str(error))
+
+
+def say(why: str) -> None:
+    """Tell, in one line and once in a family of processes, why nothing is captured."""
+    line = "ainsights run: nothing is captured: " + " ".join(why.split())
+    if os.environ.get(SAID) != line and sys.stderr is not None:
+        os.environ[SAID] = line
+        try:  # noqa: SIM105  contextlib would be one more module to load
+            print(line, file=sys.stderr)  # noqa: T201  the program's log is not set up yet
+        except OSError:
+            pass  # there is nobody to tell
+
+
+def chain() -> None:
+    """Run the ``sitecustomize`` that Python would have found without ours."""
+    here = os.path.dirname(__file__)  # noqa: PTH120  pathlib would be one more module to load
+    sys.path[:] = [entry for entry in sys.path if entry != here]
+    ours = sys.modules.pop(__name__)
+    try:
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401, PLC0415  it is another one, now
+    except ImportError as error:
+        if error.name != __name__:
+            raise
+        sys.modules[__name__] = ours
+
+
+if __name__ == "sitecustomize":
+    sys.meta_path.insert(0, Watch())
+    chain()

@@ -1,0 +1,244 @@
+"""``ainsights run``: commands of every kind are captured, and nothing else about them changes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+from endpoints import Endpoint, endpoint, free_port
+from programs import MODEL, settings
+from servers import BIN, PATIENCE, get, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RUN = [sys.executable, "-m", "ainsights", "run"]
+PYTHON = sys.executable
+ASK = MODEL + "import os\ncall(user=str(os.getpid()))\n"
+WEB = MODEL + textwrap.dedent(
+    """
+    import os
+
+    def app(environ, start_response):
+        call(user=str(os.getpid()))
+        start_response("200 OK", [])
+        return [str(os.getpid()).encode()]
+
+    async def asgi(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while True:
+                kind = (await receive())["type"]
+                await send({"type": kind + ".complete"})
+                if kind == "lifespan.shutdown":
+                    return
+        call(user=str(os.getpid()))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+    """
+)
+TASKS = MODEL + textwrap.dedent(
+    """
+    import os, celery
+    places = os.environ["PLACES"]
+    names = ["data_folder_in", "data_folder_out", "processed_folder", "control_folder"]
+    folders = dict.fromkeys(names, places)
+    app = celery.Celery("tasks", broker="filesystem://", broker_transport_options=folders)
+
+    @app.task
+    def work():
+        call(user=str(os.getpid()))
+    """
+)
+
+
+@pytest.fixture
+def it() -> Iterator[Endpoint]:
+    with endpoint() as it:
+        yield it
+
+
+def ran(
+    it: Endpoint | None, cwd: Path, *command: str, given: str | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` under ``ainsights run``."""
+    environ = (settings(it.url) if it is not None else {}) | environ
+    return subprocess.run(
+        [*RUN, *command],
+        cwd=cwd,
+        env=os.environ | environ,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+
+def test_file_is_captured(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(ASK)
+    done = ran(it, tmp_path, PYTHON, "ask.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(it.stored) == 1
+
+
+def test_module_with_options_of_its_own_is_captured(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(ASK + "import sys; print(sys.argv[1:])")
+    done = ran(it, tmp_path, "--", PYTHON, "-m", "ask", "--help", "-x")
+    assert (done.stdout, done.stderr, len(it.stored)) == ("['--help', '-x']\n", "", 1)
+
+
+def test_children_are_captured(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(ASK)
+    (tmp_path / "parent.py").write_text("import subprocess, sys\nsys.exit(subprocess.call([sys.executable, 'ask.py']))")
+    (tmp_path / "script.sh").write_text(f"#!/bin/sh\n{PYTHON} parent.py && {PYTHON} ask.py\n")
+    assert ran(it, tmp_path, "sh", "script.sh").returncode == 0
+    assert len(it.times_stored) == len(it.stored) == 2
+
+
+def test_console_script_is_captured(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "test_ask.py").write_text(ASK.replace("call(user", "def test_it():\n    call(user"))
+    done = ran(it, tmp_path, str(BIN / "pytest"), "-q", "-p", "no:cacheprovider", "test_ask.py")
+    assert (done.returncode, done.stderr, len(it.stored)) == (0, "", 1)
+
+
+@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["no preload", "preload"])
+def test_gunicorn_is_captured(it: Endpoint, tmp_path: Path, preload: list[str]) -> None:
+    (tmp_path / "web.py").write_text(WEB)
+    port = free_port()
+    command = [str(BIN / "gunicorn"), "--bind", f"127.0.0.1:{port}", "--workers", "2", *preload, "web:app"]
+    with running(*RUN, *command, cwd=tmp_path, **settings(it.url)):
+        workers = [get(f"http://127.0.0.1:{port}") for _ in range(6)]
+    assert sorted(body["user_id"] for body in it.stored) == sorted(workers)
+
+
+def test_uvicorn_with_reload_is_captured(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "web.py").write_text(WEB)
+    port = free_port()
+    command = [str(BIN / "uvicorn"), "--reload", "--port", str(port), "web:asgi"]
+    with running(*RUN, *command, cwd=tmp_path, **settings(it.url)):
+        workers = [get(f"http://127.0.0.1:{port}") for _ in range(3)]
+        assert it.wait_for(lambda: len(it.stored) == 3, PATIENCE)
+    assert sorted(body["user_id"] for body in it.stored) == sorted(workers)
+
+
+def test_celery_is_captured(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    environ = settings(it.url) | {"PLACES": str(tmp_path)}
+    command = [str(BIN / "celery"), "--app", "tasks", "worker", "--concurrency", "2"]
+    with running(*RUN, *command, cwd=tmp_path, **environ):
+        send = [PYTHON, "-c", "import tasks; [tasks.work.delay() for _ in range(4)]"]
+        subprocess.run(send, cwd=tmp_path, env=os.environ | environ, check=True, timeout=PATIENCE)
+        assert it.wait_for(lambda: len(it.stored) == 4, PATIENCE)
+    assert max(it.times_stored.values()) == 1
+
+
+def test_program_that_instruments_itself_is_captured_once(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text("import ainsights\nainsights.instrument(meta={'by': 'itself'})\n" + ASK)
+    assert ran(it, tmp_path, PYTHON, "ask.py").stderr == ""
+    assert [body["meta"]["by"] for body in it.stored] == ["itself"]
+
+
+# The command is what it is without us
+
+
+def test_exit_status_input_and_output_are_the_command_s(tmp_path: Path) -> None:
+    program = "import sys; print(sys.stdin.read().upper()); print('no', file=sys.stderr); sys.exit(7)"
+    done = ran(None, tmp_path, PYTHON, "-c", program, given="ab", AINSIGHTS_ENABLED="0")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "AB\n", "no\n")
+
+
+def test_process_is_the_command_s_so_that_signals_reach_it(tmp_path: Path) -> None:
+    program = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+    with subprocess.Popen(
+        [*RUN, PYTHON, "-c", program], cwd=tmp_path, env=os.environ | {"AINSIGHTS_ENABLED": "0"}, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.readline()) == process.pid
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == -signal.SIGTERM
+
+
+def test_python_s_own_picture_of_itself_is_the_same(tmp_path: Path) -> None:
+    program = "import sys, signal; print(sys.path, sys.argv, sys.flags, signal.getsignal(signal.SIGPIPE))"
+    bare = subprocess.run([PYTHON, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ran(None, tmp_path, PYTHON, "-c", program, AINSIGHTS_ENABLED="0").stdout == bare.stdout
+
+
+def test_process_without_openai_loads_nothing_of_ours(tmp_path: Path) -> None:
+    program = (
+        "import sys; print([name for name in sys.modules if name.startswith(('ainsights', 'openai', 'pydantic'))])"
+    )
+    assert ran(None, tmp_path, PYTHON, "-c", program, AINSIGHTS_ENABLED="0").stdout == "[]\n"
+
+
+def test_sitecustomize_of_the_user_s_is_run(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('theirs', __name__)")
+    (tmp_path / "ask.py").write_text(ASK + "import sitecustomize; print(sitecustomize.__file__)")
+    done = ran(it, tmp_path, PYTHON, "ask.py", PYTHONPATH=str(tmp_path))
+    ours, theirs, *rest = done.stdout.splitlines()  # `ainsights run` is a Python process too
+    assert ours == theirs == "theirs sitecustomize"
+    assert rest == [str(tmp_path / "sitecustomize.py")]
+    assert len(it.stored) == 1
+
+
+def test_sitecustomize_that_raises_is_told_as_without_us(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("raise ValueError('theirs')")
+    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
+    bare = subprocess.run([PYTHON, "-c", ""], env=environ, capture_output=True, text=True, check=True)
+    done = ran(None, tmp_path, PYTHON, "-c", "", PYTHONPATH=str(tmp_path), AINSIGHTS_ENABLED="0")
+    assert "ValueError: theirs" in bare.stderr
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, bare.stderr.splitlines()[-1])
+
+
+# Where ainsights cannot start, the command runs all the same
+
+
+def test_wrong_setting_is_said_once_and_the_command_runs(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(ASK + "print('done')")
+    (tmp_path / "script.sh").write_text(f"{PYTHON} ask.py && {PYTHON} ask.py")
+    done = ran(it, tmp_path, "sh", "script.sh", AINSIGHTS_TIMEOUT="soon")
+    assert (done.returncode, done.stdout) == (0, "done\ndone\n")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("ainsights run: nothing is captured: AINSIGHTS_TIMEOUT='soon' is wrong")
+
+
+@pytest.mark.parametrize("fault", ["raise RuntimeError('broken')", "raise ImportError('no such thing')", "1/0"])
+def test_ainsights_that_fails_to_load_is_said_and_the_command_runs(it: Endpoint, tmp_path: Path, fault: str) -> None:
+    (tmp_path / "broken" / "ainsights").mkdir(parents=True)
+    (tmp_path / "broken" / "ainsights" / "__init__.py").write_text(fault)
+    (tmp_path / "ask.py").write_text(ASK + "print('done')")
+    environ = {"PYTHONPATH": str(tmp_path / "broken")}
+    script = tmp_path / "script.sh"
+    script.write_text(f"PYTHONPATH=$PYTHONPATH:{environ['PYTHONPATH']} exec {PYTHON} ask.py")
+    done = ran(it, tmp_path, "sh", "script.sh")
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert done.stderr.startswith("ainsights run: nothing is captured: ")
+    assert "Traceback" not in done.stderr
+    assert it.stored == []
+
+
+# Wrong usage
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "says"),
+    [
+        (["no-such-command"], 127, "no-such-command: command not found"),
+        (["app.py"], 126, "Did you mean: ainsights run python app.py"),
+        ([], 2, "which command? For example: ainsights run python app.py"),
+        (["--"], 2, "which command?"),
+    ],
+)
+def test_wrong_usage_is_said(tmp_path: Path, command: list[str], status: int, says: str) -> None:
+    (tmp_path / "app.py").write_text("")
+    environ = {"AINSIGHTS_ENABLED": "0", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = ran(None, tmp_path, *command, **environ)
+    assert done.returncode == status
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
