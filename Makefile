@@ -27,6 +27,9 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/privacy.py
 	$(BIN)/python benchmarks/startup.py
 
+faults: $(VENV)/.ready
+	$(BIN)/python benchmarks/faultbench $(ARGS)
+
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'

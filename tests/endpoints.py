@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 OK = b'{"success": true}'
@@ -144,13 +145,17 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def endpoint(behave: Callable[[Handler], bool] | None = None, port: int = 0) -> Iterator[Endpoint]:
+def endpoint(
+    behave: Callable[[Handler], bool] | None = None, port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[Endpoint]:
     """Run an endpoint for the length of the block."""
     it = Endpoint()
     if behave:
         it.behave = behave
     server = Server(("127.0.0.1", port), type("BoundHandler", (Handler,), {"endpoint": it}))
     it.port = server.server_port
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

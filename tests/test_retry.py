@@ -167,8 +167,16 @@ def test_gate_waits_longer_with_each_probe_that_fails() -> None:
 def test_gate_opens_with_a_success() -> None:
     gate = Gate()
     gate.failed(BUSY, began=0, now=0, chance=1)
-    gate.succeeded()
+    gate.succeeded(began=0.1)
     assert gate.admits(0)
+
+
+def test_gate_stays_closed_when_a_request_succeeds_that_went_out_before() -> None:
+    gate = Gate()
+    gate.failed(Verdict(Fate.RETRY, "429", wait=2, concerns_all=True), began=0, now=1, chance=1)
+    gate.succeeded(began=0.9)
+    assert not gate.admits(2.9)
+    assert gate.admits(3)
 
 
 def test_haste_does_not_help_where_somebody_must_act() -> None:

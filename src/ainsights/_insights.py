@@ -7,10 +7,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ainsights import _context, _process, _router
-from ainsights._by_hand import Record
 from ainsights._contain import contained, failures, forget_said, logger, say
 from ainsights._exchange import Exchange, open_exchanges
-from ainsights._said import sdk
 from ainsights._settings import NO_KEY, PREFIX, Settings, load
 from ainsights.delivery.tally import Stats, Tally
 from ainsights.errors import ConfigurationError
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion, ChatCompletionMessage, ChatCompletionMessageParam
     from typing_extensions import Self
 
+    from ainsights._by_hand import Record
     from ainsights._context import PromptTemplate
     from ainsights._router import Client
     from ainsights.delivery.pipeline import Pipeline
@@ -107,6 +106,8 @@ class Insights:
         Raises:
             ConfigurationError: an argument is of a wrong type, or missing; it is named.
         """
+        from ainsights._by_hand import Record  # noqa: PLC0415  few programs do this
+
         self.hand_over(Record(response, messages, args, _context.checked(user_id, meta, template, inputs)))
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -235,7 +236,7 @@ class Insights:
             self._equip(self._pipeline)
 
     def _start(self) -> Pipeline:
-        from ainsights.delivery.pipeline import Pipeline  # noqa: PLC0415  needed only once there is a call
+        from ainsights.delivery.pipeline import Pipeline  # noqa: PLC0415  a process that makes no call needs none
 
         settings, made = self.settings, Pipeline(self._tally)
         self._equip(made)
@@ -248,6 +249,7 @@ class Insights:
         return pipeline
 
     def _equip(self, pipeline: Pipeline) -> None:
+        from ainsights._said import sdk  # noqa: PLC0415  the same
         from ainsights.delivery.encode import Encoding  # noqa: PLC0415  the same
         from ainsights.delivery.sender import senders  # noqa: PLC0415  the same
 

@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ainsights import _context, _insights, _process, _router
-from ainsights._by_hand import Record
 from ainsights._insights import Insights
 from ainsights._settings import load
 from ainsights.delivery.tally import Stats
@@ -86,6 +85,8 @@ def capture(  # noqa: PLR0913  the contract's seven keys
     inputs: Mapping[str, Any] | None = None,
 ) -> None:
     """Do :meth:`Insights.capture` for the process; ``instrument()`` is not needed for it."""
+    from ainsights._by_hand import Record  # noqa: PLC0415  few programs do this
+
     record = Record(response, messages, args, _context.checked(user_id, meta, template, inputs))
     taker = _router.instead
     (the_insights() if taker is None else taker).hand_over(record)

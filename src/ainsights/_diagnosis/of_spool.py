@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from ainsights._diagnosis.finding import Finding, ok, problem, warning
 from ainsights._settings import PREFIX
-from ainsights.delivery.spool import Spool, SpoolStatus
+from ainsights.delivery.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from ainsights._settings import Settings
+    from ainsights.delivery.spool import SpoolStatus
 
 LONG = 3600.0
 """Seconds after which an event that waits is worth a word."""
@@ -55,8 +56,7 @@ def _unusable(directory: Path) -> str | None:
 def _filled(directory: Path, limit: int, now: float, facts: dict[str, object]) -> Iterator[Finding]:
     spool = Spool(directory, limit)
     try:
-        spool.waiting()  # what dead processes had in hand, waits
-        status = SpoolStatus() if spool.problem else spool.status()
+        status = spool.status()
     finally:
         spool.close()
     if spool.problem:

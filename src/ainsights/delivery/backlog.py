@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Job:
     """An event on its way: its body and how often it was tried."""
 
-    __slots__ = ("attempts", "body", "number", "receipt")
+    __slots__ = ("admitted", "attempts", "body", "number", "receipt")
 
     def __init__(self, body: bytes, number: int | None = None, receipt: Receipt | None = None) -> None:
         self.body = body
@@ -30,6 +30,8 @@ class Job:
         self.receipt = receipt
         """Who waits to hear what becomes of it."""
         self.attempts = 0
+        self.admitted = 0.0
+        """When it was last allowed to be sent."""
 
 
 class Flush:
@@ -89,6 +91,7 @@ class Backlog:
             return None
         self._gate.probing(now, patience)
         job = self._ready.popleft()
+        job.admitted = now
         self._in_flight.add(job)
         return job
 
@@ -100,17 +103,17 @@ class Backlog:
 
     def finished(self, job: Job) -> bool:
         """Note that the endpoint took the event, or refused it for good. True if that ends the waiting of all."""
-        ended = self.trouble is not None
-        self._gate.succeeded()
+        waited = self.trouble is not None
+        self._gate.succeeded(job.admitted)
         self._in_flight.discard(job)
         self._forget(job)
-        return ended
+        return waited and self.trouble is None
 
-    def failed(self, job: Job, verdict: Verdict, began: float, now: float, chance: float) -> None:
+    def failed(self, job: Job, verdict: Verdict, now: float, chance: float) -> None:
         """Note that the event is to be tried again: with all others at the gate, or when its own time has come."""
         self._in_flight.discard(job)
         job.attempts += 1
-        self._gate.failed(verdict, began, now, chance)
+        self._gate.failed(verdict, job.admitted, now, chance)
         if self.trouble is not None:
             self._ready.appendleft(job)
         else:

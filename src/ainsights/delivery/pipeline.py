@@ -201,20 +201,19 @@ class Pipeline:
 
     def _deliver(self, sender: Sender, job: Job) -> None:
         """Send ``job`` and see to what its answer means."""
-        began = time.monotonic()
         try:
             outcome = _outcome(sender, job)
             verdict = judge(outcome, datetime.now(timezone.utc))
             self._intake.strike(job, verdict)
             with self._changed:
-                self._settle(job, verdict, began)
+                self._settle(job, verdict)
             if job.receipt is not None:
                 job.receipt.judged(verdict, outcome)
         finally:
             with self._changed:
                 self._backlog.returned(job)
 
-    def _settle(self, job: Job, verdict: Verdict, began: float) -> None:
+    def _settle(self, job: Job, verdict: Verdict) -> None:
         if verdict.fate in (Fate.DELIVERED, Fate.REJECTED):
             self._tally.add(events=-1, bytes=-len(job.body), **{verdict.fate.value: 1})
             if self._backlog.finished(job):
@@ -223,7 +222,7 @@ class Pipeline:
         else:
             if verdict.fate is Fate.RETRY:
                 self._tally.add(retried=1)
-            self._backlog.failed(job, verdict, began, time.monotonic(), random.random())  # noqa: S311  jitter
+            self._backlog.failed(job, verdict, time.monotonic(), random.random())  # noqa: S311  jitter
             self._changed.notify()
         if verdict.fate is Fate.DELIVERED:
             self.last_delivery = time.time()

@@ -151,10 +151,12 @@ class Gate:
         if self.verdict is not None:
             self.opens_at = now + patience
 
-    def succeeded(self) -> None:
-        """Note an answer that shows that the endpoint takes events."""
-        self.verdict = None
-        self._failures = self._in_a_row = 0
+    def succeeded(self, began: float) -> None:
+        """Note an answer that shows that the endpoint takes events; not one to a request from before it refused all."""
+        self._in_a_row = 0
+        if self.verdict is None or not self.verdict.concerns_all or began >= self._closed_at:
+            self.verdict = None
+            self._failures = 0
 
     def failed(self, verdict: Verdict, began: float, now: float, chance: float) -> None:
         """Note a request that ``began`` then and failed; of several in flight together, the first one counts."""

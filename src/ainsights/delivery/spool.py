@@ -165,7 +165,8 @@ class Spool:
     def status(self) -> SpoolStatus:
         """Return what is in the spool; counts as nothing what cannot be read."""
 
-        def look(connection: sqlite3.Connection, _owner: str) -> SpoolStatus:
+        def look(connection: sqlite3.Connection, owner: str) -> SpoolStatus:
+            self._release_dead(connection, owner)
             waiting, in_hand, dead, oldest = connection.execute(
                 "SELECT count(*) FILTER (WHERE owner IS NULL AND reason IS NULL), "
                 "count(*) FILTER (WHERE owner IS NOT NULL AND reason IS NULL), "

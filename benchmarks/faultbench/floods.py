@@ -1,0 +1,80 @@
+"""More than the endpoint takes: an outage while many events are made, and a burst against one that is slow."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from endpoints import free_port
+
+from faultbench.row import Row, Size
+from faultbench.sink import flush_spool, ran, sink, spooled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MIB = 2**20
+BURST = ("--size", "1000")
+
+
+def outage(size: Size, bare: float, *, spool: bool) -> Row:
+    """Make more than fits into memory while nobody listens, then let the next process deliver what was kept."""
+    bound = 64 * MIB if size.events >= 10_000 else 4 * MIB  # noqa: PLR2004  a small bench reaches a small bound
+    with tempfile.TemporaryDirectory() as directory:
+        settings = {"max_queue_bytes": bound, "max_queue_events": size.events, "exit_timeout": 1}
+        settings |= {"spool_dir": directory, "spool_max_bytes": 4096 * MIB} if spool else {}
+        options = ("--calls", str(size.events), "--size", "4000", "--flush", "0.5")
+        run = ran(f"http://127.0.0.1:{free_port()}", *options, **settings)
+        kept = spooled(Path(directory))
+        with sink() as it:
+            if spool:
+                flush_spool(it.url, directory)
+            left = spooled(Path(directory))
+    dropped = dict(run.flushed["dropped"])
+    if not spool:
+        dropped["exit"] = run.made - sum(dropped.values())
+    title = f"outage, {bound // MIB} MB bound, {'spool' if spool else 'no spool'}"
+    found = Row(title, run.made, len(it.events), it.twice, len(left), dropped, run.slowest, bare, run.to_exit)
+    found.expect("the rest is spilled or dropped", holds=bool(kept) if spool else dropped.get("full", 0) > 0)
+    found.expect("all that was spooled is delivered after recovery", holds=set(kept) == set(it.events))
+    found.expect_accounted()
+    growth = run.flushed["growth"] / 1024
+    found.expect("memory stays within the bound", holds=growth < bound / MIB * 2)
+    found.notes.append(f"{len(kept):,} kept on disk; memory grew by {growth:.0f} MB at the most")
+    return found
+
+
+def burst(size: Size, bare: float, delay: float) -> Row:
+    """Make many events at once, against an endpoint that takes its time for each."""
+    with sink(lambda it, handler: it.take(handler, delay)) as it:
+        run = ran(it.url, "--calls", str(size.burst), *BURST, "--flush", "60")
+    found = Row(f"burst, {delay * 1000:g} ms to answer", run.made, len(it.events), it.twice, bare=bare)
+    found.slowest, found.to_exit = run.slowest, run.to_exit
+    found.expect_all_once()
+    span = max(it.times) - min(it.times)
+    cpu = run.flushed["cpu"] / run.made * 1e6
+    found.notes.append(
+        f"{len(it.events) / max(span, 1e-9):,.0f} events/s; {cpu:.0f} us of CPU for each after the calls"
+    )
+    return found
+
+
+def burst_then_end(size: Size, bare: float) -> Row:
+    """The same, and the program just ends: what does not make it in time is in the spool."""
+    with tempfile.TemporaryDirectory() as directory, sink(lambda it, handler: it.take(handler, 0.1)) as it:
+        run = ran(it.url, "--calls", str(size.burst), *BURST, spool_dir=directory)
+        left = spooled(Path(directory))
+        found = Row("burst, 100 ms, then the end", run.made, len(it.events), it.twice, len(left), bare=bare)
+    found.slowest, found.to_exit = run.slowest, run.to_exit
+    found.expect("each is delivered or in the spool", holds=len(set(it.events) | set(left)) == run.made)
+    return found
+
+
+def rows(size: Size, bare: float) -> Iterator[tuple[str, Callable[[], Row]]]:
+    """Return the scenarios of this kind, by name."""
+    yield "outage", lambda: outage(size, bare, spool=False)
+    yield "outage-spool", lambda: outage(size, bare, spool=True)
+    yield "burst-100ms", lambda: burst(size, bare, 0.1)
+    yield "burst-0ms", lambda: burst(size, bare, 0.0)
+    yield "burst-end", lambda: burst_then_end(size, bare)
