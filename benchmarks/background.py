@@ -20,8 +20,7 @@ from senders import HEADERS, endpoint
 from ainsights._decode import decode
 from ainsights._exchange import Exchange
 from ainsights._insight import new_event_id
-from ainsights._said import sdk
-from ainsights._said import Defaults
+from ainsights._said import Defaults, sdk
 from ainsights._settings import load
 from ainsights.delivery.encode import Encoding
 from ainsights.delivery.pipeline import Pipeline

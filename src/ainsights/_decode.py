@@ -96,10 +96,9 @@ def _whole(exchange: Exchange, body: bytes) -> Outcome:
     if isinstance(value, dict):
         unfit = value.get("error") is not None and not value.get("choices")  # some routers answer 200 with an error
         return _failed(exchange, body, {}) if unfit else Outcome(value, "ok")
-    part = _partial(body)
     if exchange.ending in {"complete", "error"}:
-        return _failed(exchange, body, part)
-    return Outcome(part, _STATUS[exchange.ending or "closed"])
+        return _failed(exchange, body, {})  # what is cut would not validate; its text is told with the error
+    return Outcome(_partial(body), _STATUS[exchange.ending or "closed"])
 
 
 def _streamed(exchange: Exchange, body: bytes) -> Outcome:

@@ -33,6 +33,7 @@ NOT_THE_USERS = {"ainsights", "ainsights-scripted", relay.NAME}
 """Names of threads."""
 _VARYING = re.compile(
     r"0x[0-9a-f]+|127\.0\.0\.1:\d+|port=\d+|(?<=fd=)\d+|(?<='127\.0\.0\.1', )\d+|Task-\d+|scope [0-9a-f]+"
+    r"|run-[0-9a-f]+"
 )
 
 

@@ -1,0 +1,224 @@
+"""However a stream ends, its event tells how and with what, and the program sees nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import openai
+import pytest
+from twice import World, all_of, each, inside, it, step, twice
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Snippet = Callable[[World], Awaitable[Any]]
+
+TEXT = "one two three four five six"
+HAS_TRIO = int(openai.__version__.partition(".")[0]) >= 2
+ENDS: dict[str, tuple[Snippet, str, int]] = {}
+SYNC_ONLY: dict[str, tuple[Snippet, str, int]] = {}
+ASYNC_ONLY: dict[str, tuple[Snippet, str, int]] = {}
+
+
+def ends(status: str, *, after: int, among: dict[str, tuple[Snippet, str, int]] = ENDS) -> Callable[[Snippet], Snippet]:
+    """Note a snippet, the status that its event has, and the chunks that it got; -1: all."""
+
+    def note(snippet: Snippet) -> Snippet:
+        among[snippet.__name__] = (snippet, status, after)
+        return snippet
+
+    return note
+
+
+def opened(world: World, *directives: str) -> Any:
+    text = TEXT.replace(" ", "%20")
+    return world.create(",".join([f"scripted:text={text}", "chunks=6", *directives]), stream=True)
+
+
+async def some(stream: Any, count: int) -> list[Any]:
+    """Return the first chunks of a stream, up to ``count`` that say something."""
+    said: list[Any] = []
+    while len(said) < count:
+        chunk = await step(stream)
+        if chunk.choices and chunk.choices[0].delta.content:
+            said.append(chunk)
+    return said
+
+
+async def rest(stream: Any) -> Any:
+    try:
+        return [chunk async for chunk in each(stream)]
+    except Exception as error:  # noqa: BLE001  what the user sees of it
+        return type(error), str(error), type(error.__cause__)
+
+
+@ends("ok", after=-1)
+async def read_to_the_end(world: World) -> Any:
+    return await all_of(opened(world))
+
+
+@ends("closed_early", after=2)
+async def broken_off_and_closed(world: World) -> Any:
+    stream = await it(opened(world))
+    said = await some(stream, 2)
+    await it(stream.close())
+    return said, stream.response.is_closed
+
+
+@ends("abandoned", after=2, among=SYNC_ONLY)
+async def broken_off_and_collected(world: World) -> Any:
+    stream = await it(opened(world))
+    said = await some(stream, 2)
+    del stream
+    gc.collect()
+    return said
+
+
+@ends("closed_early", after=1)
+async def with_left_early(world: World) -> Any:
+    async with inside(await it(opened(world))) as stream:
+        said = await some(stream, 1)
+    return said, stream.response.is_closed
+
+
+@ends("unread", after=0)
+async def never_iterated(world: World) -> Any:
+    stream = await it(opened(world))
+    await it(stream.close())
+    return stream.response.is_stream_consumed
+
+
+@ends("closed_early", after=3)
+async def exception_in_the_loop(world: World) -> Any:
+    async with inside(await it(opened(world))) as stream:
+        await some(stream, 3)
+        raise LookupError("the user's own")
+
+
+@ends("error", after=2)
+async def connection_aborted(world: World) -> Any:
+    stream = await it(opened(world, "abort=3"))
+    return await rest(stream)
+
+
+@ends("error", after=3)
+async def error_event(world: World) -> Any:
+    stream = await it(opened(world, "sse-error"))
+    return await rest(stream)
+
+
+@ends("ok", after=-1, among=SYNC_ONLY)
+async def iterated_in_another_thread(world: World) -> Any:
+    stream, said = await it(opened(world)), []
+    thread = threading.Thread(target=lambda: said.extend(stream))
+    thread.start()
+    thread.join()
+    return said
+
+
+@ends("ok", after=-1, among=ASYNC_ONLY)
+async def one_task_for_each_step(world: World) -> Any:
+    stream, said = await opened(world), []
+    try:
+        while True:
+            said.append(await asyncio.create_task(stream.__anext__()))
+    except StopAsyncIteration:
+        return said
+
+
+@ends("cancelled", after=2, among=ASYNC_ONLY)
+async def cancelled_task(world: World) -> Any:
+    stream, said = await opened(world, "hang=3"), asyncio.Event()
+
+    async def read() -> None:
+        await some(stream, 2)
+        said.set()
+        await rest_of(stream)
+
+    task = asyncio.create_task(read())
+    await said.wait()
+    task.cancel()
+    (outcome,) = await asyncio.gather(task, return_exceptions=True)
+    await stream.close()
+    return type(outcome)
+
+
+@ends("cancelled", after=2, among=ASYNC_ONLY)
+async def cancelled_scope(world: World) -> Any:
+    stream = await opened(world, "hang=3")
+    with anyio.CancelScope() as scope:
+        await some(stream, 2)
+        scope.cancel()
+        await rest_of(stream)
+    with anyio.CancelScope(shield=True):
+        await stream.close()
+    return scope.cancelled_caught
+
+
+async def rest_of(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
+@ends("abandoned", after=1, among=ASYNC_ONLY)
+async def loop_closed_with_the_stream_open(world: World) -> Any:
+    kept: list[Any] = []
+
+    async def main() -> None:
+        own = World(world.server, world.relay, is_async=True)
+        stream = await opened(own)
+        await some(stream, 1)
+        kept.extend([own, stream])
+
+    def run() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(main())
+        loop.close()  # asyncio.run() would close the generators first, in an order of chance
+
+    await asyncio.to_thread(run)
+    kept.clear()
+    gc.collect()
+
+
+CASES = [
+    *(pytest.param(False, *case, id=f"sync-{name}") for name, case in (ENDS | SYNC_ONLY).items()),
+    *(pytest.param(True, *case, id=f"async-{name}") for name, case in (ENDS | ASYNC_ONLY).items()),
+]
+
+
+@pytest.mark.parametrize(("is_async", "snippet", "status", "after"), CASES)
+def test_end_is_told_with_what_had_come(
+    model_api: World,
+    is_async: bool,  # noqa: FBT001  a parameter of the test
+    snippet: Snippet,
+    status: str,
+    after: int,
+) -> None:
+    captured, _ = twice(snippet, World(model_api.server, model_api.relay, is_async=is_async))
+    assert captured.statuses == [status]
+    check_content(captured[0], after)
+
+
+def check_content(event: dict[str, Any], after: int) -> None:
+    choices = event["response"]["choices"]
+    content = (choices[0]["message"]["content"] or "") if choices else ""
+    assert TEXT.startswith(content)
+    assert (content == TEXT) == (after < 0)
+    assert len(content.split()) >= after
+    assert ("ainsights.ttft_ms" in event["meta"]) == bool(after)
+
+
+if HAS_TRIO:
+
+    @pytest.mark.parametrize("snippet", [with_left_early, broken_off_and_closed, cancelled_scope])
+    def test_trio_is_as_good(model_api: World, snippet: Snippet) -> None:
+        world = World(model_api.server, model_api.relay, is_async=True)
+        captured, _ = twice(snippet, world, partial(anyio.run, backend="trio"))
+        _, status, after = (ENDS | ASYNC_ONLY)[snippet.__name__]
+        assert captured.statuses == [status]
+        check_content(captured[0], after)

@@ -1,0 +1,173 @@
+"""However a call fails, its event tells why, and the program's exception is the same down to its causes."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from endpoints import free_port
+from openai.types.chat import ChatCompletion
+from pydantic import BaseModel
+from twice import MESSAGES, World, all_of, inside, it, twice
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Snippet = Callable[[World], Awaitable[Any]]
+
+HAS_PARSE = hasattr(openai.resources.chat.completions.Completions, "parse")
+NOBODY = free_port()
+
+
+def told(world: World, snippet: Snippet) -> dict[str, Any]:
+    """Return the one event of ``snippet``; a response without choices validates as a ChatCompletion all the same."""
+    captured, _ = twice(snippet, world)
+    (event,) = captured
+    if not event["response"]["choices"] or measured(event, "status") == ("ok",):
+        ChatCompletion.model_validate(event["response"])
+    return event
+
+
+def measured(event: dict[str, Any], *keys: str) -> tuple[Any, ...]:
+    return tuple(event["meta"].get(f"ainsights.{key}") for key in keys)
+
+
+def calling(directives: str, /, **options: Any) -> Snippet:
+    async def call(world: World) -> Any:
+        return await it(world.create(f"scripted:{directives}", **options))
+
+    return call
+
+
+STATUSES = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    409: "ConflictError",
+    422: "UnprocessableEntityError",
+    429: "RateLimitError",
+    500: "InternalServerError",
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("status", STATUSES)
+def test_refusal_is_told(world: World, status: int, *, stream: bool) -> None:
+    event = told(world, calling(f"status={status}", stream=stream))
+    assert measured(event, "status", "http_status", "retries", "stream") == ("error", status, 0, stream)
+    assert event["response"]["choices"] == []
+    assert event["response"]["error"]["status"] == status
+    assert event["response"]["error"]["message"]
+    assert event["messages"] == MESSAGES
+    assert event["meta"]["ainsights.error_type"]
+
+
+def with_retries(directives: str, max_retries: int) -> Snippet:
+    async def call(world: World) -> Any:
+        completions = world.client(max_retries=max_retries).chat.completions
+        run = f"run-{uuid.uuid4().hex}"  # the server counts equal requests
+        completion = await it(completions.create(model=f"scripted:{directives}", messages=MESSAGES, user=run))
+        return completion.choices
+
+    return call
+
+
+def test_call_that_succeeds_at_the_third_attempt_is_one_event(world: World) -> None:
+    event = told(world, with_retries("fail=2,retry-after=0.01", 3))
+    assert measured(event, "status", "http_status", "retries") == ("ok", 200, 2)
+
+
+def test_call_that_fails_at_each_attempt_is_one_event(world: World) -> None:
+    event = told(world, with_retries("status=503,retry-after=0.01", 2))
+    assert measured(event, "status", "http_status", "retries") == ("error", 503, 2)
+
+
+async def refused(world: World) -> Any:
+    return await it(calling_at(world, f"http://127.0.0.1:{NOBODY}/v1"))
+
+
+async def no_such_host(world: World) -> Any:
+    return await it(calling_at(world, "http://no-such-host.invalid/v1"))
+
+
+async def reset(world: World) -> Any:
+    return await it(world.create("scripted:reset"))
+
+
+def calling_at(world: World, base_url: str) -> Any:
+    return world.client(base_url=base_url).chat.completions.create(model="m", messages=MESSAGES)
+
+
+@pytest.mark.parametrize("snippet", [refused, no_such_host, reset])
+def test_connection_that_fails_is_told(world: World, snippet: Snippet) -> None:
+    event = told(world, snippet)
+    assert measured(event, "status", "http_status", "error_type") == ("error", None, "APIConnectionError")
+    assert event["response"]["error"]["type"] == "APIConnectionError"
+    assert event["args"]["model"]
+
+
+async def too_late(world: World) -> Any:
+    return await it(world.client(timeout=0.2).chat.completions.create(model="scripted:hang", messages=MESSAGES))
+
+
+async def too_late_in_the_middle(world: World) -> Any:
+    client = world.client(timeout=0.3)
+    return await all_of(client.chat.completions.create(model="scripted:hang=2", messages=MESSAGES, stream=True))
+
+
+def test_timeout_is_told(world: World) -> None:
+    event = told(world, too_late)
+    assert measured(event, "status", "http_status", "error_type") == ("error", None, "APITimeoutError")
+
+
+def test_timeout_in_the_middle_of_a_stream_is_told_with_what_had_come(world: World) -> None:
+    event = told(world, too_late_in_the_middle)
+    assert measured(event, "status", "http_status", "error_type") == ("error", 200, "ReadTimeout")
+    assert event["response"]["choices"][0]["message"]["content"]
+
+
+# What is received, and does not suit the program
+
+
+class Person(BaseModel):
+    name: str
+
+
+def parsing(directives: str, *, streamed: bool = False) -> Snippet:
+    async def call(world: World) -> Any:
+        client = world.client()
+        place = client.chat.completions if HAS_PARSE else client.beta.chat.completions
+        asked: Any = {"model": f"scripted:{directives}", "messages": MESSAGES, "response_format": Person}
+        if not streamed:
+            return (await it(place.parse(**asked))).choices[0].message.parsed.name
+        async with inside(place.stream(**asked)) as stream:
+            return (await it(stream.get_final_completion())).choices[0].message.parsed.name
+
+    return call
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("directives", "reason"), [("json,length", "length"), ("json,filter", "content_filter"), ("text=not json", "stop")]
+)
+def test_answer_that_parse_refuses_is_captured_as_it_came(
+    world: World, directives: str, reason: str, *, streamed: bool
+) -> None:
+    captured, seen = twice(parsing(directives, streamed=streamed), world)
+    assert seen.error is not None
+    (event,) = captured
+    if not streamed:  # there the helper may stop before the last chunk
+        assert event["response"]["choices"][0]["finish_reason"] == reason
+    assert measured(event, "http_status")[0] == 200
+    assert measured(event, "status")[0] in ({"ok", "closed_early"} if streamed else {"ok"})
+
+
+@pytest.mark.parametrize("directives", ["html", "badjson", "empty", "badgzip"])
+def test_answer_that_is_none_is_told(world: World, directives: str) -> None:
+    event = told(world, calling(directives))
+    assert measured(event, "status", "http_status") == ("error", 200)
+    assert event["response"]["choices"] == []
+    assert event["response"]["error"]
