@@ -208,8 +208,12 @@ def twice(
 ) -> tuple[Captured, Seen]:
     """Run ``snippet`` with nothing of ours, and captured; assert that all is the same; return the events."""
     once(snippet, world, run)  # the first one warms up: openai caches, and imports late
-    bare = once(snippet, world, run)
-    with capturing() as captured:
-        ours = once(snippet, world, run)
+    gc.freeze()  # what is there by now is looked through no more
+    try:
+        bare = once(snippet, world, run)
+        with capturing() as captured:
+            ours = once(snippet, world, run)
+    finally:
+        gc.unfreeze()
     assert ours == bare, _differences(bare, ours)
     return captured, ours
