@@ -1,0 +1,129 @@
+"""Every block of code in the README and in docs/ runs, and says what it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from endpoints import Endpoint, endpoint
+from programs import settings
+
+from ainsights._settings import Settings
+from ainsights.cli import COMMANDS
+from ainsights.scripted import Server, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NEEDS_NO_RUN = {"text"}
+TRIED_ELSEWHERE = (  # commands that install, or run for long: the tests of these run them
+    *("python -m venv", "pip install", "make ", "nox ", ".venv/bin/"),
+    *("ainsights serve", "ainsights demo", "ainsights run gunicorn", "ainsights run python app.py"),
+)
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(page.read_text())
+
+
+@pytest.fixture(scope="module")
+def model_api() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def it() -> Iterator[Endpoint]:
+    with endpoint() as it:
+        yield it
+
+
+@pytest.fixture
+def environ(model_api: Server, it: Endpoint, tmp_path: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        **settings(it.url),
+        "OPENAI_BASE_URL": model_api.base_url,
+        "OPENAI_API_KEY": "sk-docs",
+        "AINSIGHTS_SPOOL_DIR": str(tmp_path / "spool"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_runs(page: Path, environ: dict[str, str], it: Endpoint, tmp_path: Path) -> None:
+    code = [text.replace("http://localhost:8383", it.url) for kind, text in blocks(page) if kind == "python"]
+    for text in code:
+        program = "import ainsights\n" + text if "import ainsights" not in text else text
+        ran = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (ran.returncode, ran.stderr) == (0, ""), text
+
+
+def commands(page: Path) -> list[str]:
+    lines = [line for kind, text in blocks(page) if kind == "console" for line in text.splitlines()]
+    return [line.removeprefix("$ ").split("  #")[0].strip() for line in lines if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_run(page: Path, environ: dict[str, str], it: Endpoint, tmp_path: Path) -> None:
+    settings_of_the_test = environ.keys() & {"AINSIGHTS_API_KEY", "AINSIGHTS_BASE_URL", "AINSIGHTS_SPOOL_DIR"}
+    for command in commands(page):
+        if command.startswith(TRIED_ELSEWHERE):
+            continue
+        if command.startswith("export "):
+            name = command.removeprefix("export ").partition("=")[0]
+            assert name in settings_of_the_test
+            continue
+        ran = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        )
+        expected = {0, 1} if command.startswith("ainsights spool") else {0}  # 1: there is no spool yet
+        assert ran.returncode in expected, ran.stderr
+        assert "Traceback" not in ran.stderr
+    assert {body["meta"].get("ainsights.test") for body in it.stored} <= {True}
+
+
+def test_every_block_says_its_language() -> None:
+    kinds = {kind for page in PAGES for kind, _ in blocks(page)}
+    assert kinds == {"python", "console"} | NEEDS_NO_RUN
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_table_of_settings_is_what_the_settings_are() -> None:
+    spec = importlib.util.spec_from_file_location("settings_table", ROOT / "docs" / "settings_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text() == module.page(), "run: python docs/settings_table.py"
+
+
+def test_every_setting_and_command_of_the_readme_is_one() -> None:
+    readme = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"AINSIGHTS_([A-Z_]+)", readme))
+    assert named <= {name.upper() for name in Settings.model_fields}
+    assert set(re.findall(r"ainsights (run|doctor|spool|serve|demo)\b", readme)) == {
+        module.__name__.rpartition(".")[2] for module in COMMANDS
+    }
