@@ -15,10 +15,15 @@ from ainsights._snapshot import encode, parse
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from openai.types.chat import ChatCompletion, ChatCompletionMessage, ChatCompletionMessageParam
 
     from ainsights._context import Context
     from ainsights._said import Defaults
+
+    Completion = ChatCompletion | Mapping[str, Any]
+    Messages = str | Sequence[str | Mapping[str, object] | ChatCompletionMessageParam | ChatCompletionMessage]
 
 
 class Record:

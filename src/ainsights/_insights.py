@@ -14,20 +14,16 @@ from ainsights.delivery.tally import Stats, Tally
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from uuid import UUID
 
-    from openai.types.chat import ChatCompletion, ChatCompletionMessage, ChatCompletionMessageParam
     from typing_extensions import Self
 
-    from ainsights._by_hand import Record
+    from ainsights._by_hand import Completion, Messages, Record
     from ainsights._context import PromptTemplate
     from ainsights._router import Client
     from ainsights.delivery.pipeline import Pipeline
     from ainsights.delivery.receipt import Receipt
-
-    Completion = ChatCompletion | Mapping[str, Any]
-    Messages = str | Sequence[str | Mapping[str, object] | ChatCompletionMessageParam | ChatCompletionMessage]
 
 FORK_PATIENCE = 0.02
 """Seconds that a fork waits for the workers to leave. Idle ones do at once."""

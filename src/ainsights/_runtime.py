@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from ainsights._by_hand import Completion, Messages
     from ainsights._context import PromptTemplate
-    from ainsights._insights import Completion, Messages
 
 _shared: Insights | None = None
 _lock = threading.Lock()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from ainsights._by_hand import Completion, Messages
     from ainsights._context import PromptTemplate
-    from ainsights._insights import Completion, Messages
     from ainsights.delivery.retry import Answer
 
 
