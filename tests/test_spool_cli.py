@@ -100,7 +100,7 @@ def test_flush_ends_at_once_if_the_key_is_wrong(
     keep(directory, 3)
     status, out, err = told(capsys, "flush", "--patience", "3600")
     assert (status, out) == (1, "0 events delivered.\n")
-    assert "3 events still wait: 401 who?: check AINSIGHTS_API_KEY" in err
+    assert "3 events left: 401 who?: check AINSIGHTS_API_KEY" in err
 
 
 def test_flush_gives_up_on_an_endpoint_out_of_reach(
@@ -110,7 +110,7 @@ def test_flush_gives_up_on_an_endpoint_out_of_reach(
     monkeypatch.setenv("AINSIGHTS_BASE_URL", f"http://127.0.0.1:{free_port()}")
     status, _, err = told(capsys, "flush", "--patience", "0.1")
     assert status == 1
-    assert "3 events still wait: ConnectionRefusedError" in err
+    assert "3 events left: ConnectionRefusedError" in err
 
 
 def test_retry_rejected_lets_them_be_sent(directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:

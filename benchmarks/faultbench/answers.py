@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
@@ -74,8 +75,8 @@ def never(name: str, url: str, bare: float, it: Sink | None = None) -> Row:
 
 def lost(run: Run) -> int:
     """Return how many events the program's last log line says are lost."""
-    lines = [line for line in run.errors.splitlines() if "were not delivered before the end" in line]
-    return int(lines[-1].split()[0]) if lines else 0
+    found = re.findall(r"not delivered before the end, and lost: (\d+)", run.errors)
+    return int(found[-1]) if found else 0
 
 
 @contextlib.contextmanager

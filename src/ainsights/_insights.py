@@ -140,7 +140,7 @@ class Insights:
         if left:
             self._tally.add(events=-left, dropped_exit=left)
             reason = pipeline.last_error or "time ran out"
-            logger.error("%d events were not delivered before the end, and are lost: %s", left, reason)
+            logger.error("events not delivered before the end, and lost: %d. Why: %s", left, reason)
         return not left
 
     def stats(self) -> Stats:

@@ -163,7 +163,7 @@ def _report(insights: Insights, after: SpoolStatus, *, done: bool) -> int:
     if done and not after.waiting:
         print(_others(after).strip() or "Nothing waits.")
         return FAILED if stats.rejected else 0
-    return _fail(f"{_events(after.waiting)} still wait: {stats.last_error or 'time ran out'}", FAILED)
+    return _fail(f"{_events(after.waiting)} left: {stats.last_error or 'time ran out'}", FAILED)
 
 
 # How it is told
