@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from ainsights import _contain
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
 
 
 @pytest.fixture(autouse=True)
