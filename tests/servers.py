@@ -17,6 +17,29 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WEB = """
+import os
+
+def app(environ, start_response):
+    before()
+    call(user=str(os.getpid()))
+    start_response("200 OK", [])
+    return [str(os.getpid()).encode()]
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            kind = (await receive())["type"]
+            await send({"type": kind + ".complete"})
+            if kind == "lifespan.shutdown":
+                return
+    before()
+    call(user=str(os.getpid()))
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+"""
+"""A web application that calls ``before()``, asks the model, and answers with its process's number."""
+
 BIN = Path(sys.executable).parent
 PATIENCE = 40.0
 """Seconds that a test waits for what must come; nothing is measured by it."""

@@ -16,14 +16,27 @@ from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from uuid import UUID
 
     from openai.types.chat import ChatCompletion, ChatCompletionMessage, ChatCompletionMessageParam
+    from typing_extensions import Required, TypedDict
 
-    from ainsights._context import Context
+    from ainsights._context import Context, PromptTemplate
     from ainsights._said import Defaults
 
     Completion = ChatCompletion | Mapping[str, Any]
     Messages = str | Sequence[str | Mapping[str, object] | ChatCompletionMessageParam | ChatCompletionMessage]
+
+    class Told(TypedDict, total=False):
+        """The arguments of ``capture()``."""
+
+        response: Required[Completion]
+        messages: Messages | None
+        args: Mapping[str, Any] | None
+        meta: Mapping[str, Any] | None
+        user_id: str | int | UUID | None
+        template: PromptTemplate | None
+        inputs: Mapping[str, Any] | None
 
 
 class Record:
@@ -38,7 +51,17 @@ class Record:
     receipt: Any
     """Is told what becomes of it; None: nobody waits for that."""
 
-    def __init__(self, response: Any, messages: Any, args: Any, said: _context.Said) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  the contract's seven keys
+        self,
+        response: Any,
+        messages: Any = None,
+        args: Any = None,
+        meta: Any = None,
+        user_id: Any = None,
+        template: Any = None,
+        inputs: Any = None,
+    ) -> None:
+        said = _context.checked(user_id, meta, template, inputs)
         self.made_at = time.time()
         self.receipt = None
         self.context: Context = said.over(_context.current.get(), _context.Entry(said))

@@ -14,13 +14,9 @@ from ainsights.delivery.tally import Stats, Tally
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from uuid import UUID
+    from typing_extensions import Self, Unpack
 
-    from typing_extensions import Self
-
-    from ainsights._by_hand import Completion, Messages, Record
-    from ainsights._context import PromptTemplate
+    from ainsights._by_hand import Record, Told
     from ainsights._router import Client
     from ainsights.delivery.pipeline import Pipeline
     from ainsights.delivery.receipt import Receipt
@@ -74,17 +70,7 @@ class Insights:
             raise ConfigurationError(f"client=... is a {type(client).__name__}. It takes a client of openai's.")
         return _router.capture_client(client, self)
 
-    def capture(  # noqa: PLR0913  the contract's seven keys
-        self,
-        *,
-        response: Completion,
-        messages: Messages | None = None,
-        args: Mapping[str, Any] | None = None,
-        meta: Mapping[str, Any] | None = None,
-        user_id: str | int | UUID | None = None,
-        template: PromptTemplate | None = None,
-        inputs: Mapping[str, Any] | None = None,
-    ) -> None:
+    def capture(self, **told: Unpack[Told]) -> None:
         """Capture a chat completion by hand: one that openai's client did not make, or one that was kept.
 
         It is taken as it is now; what ``context()`` says around it holds too, and what is said here goes before that.
@@ -104,7 +90,7 @@ class Insights:
         """
         from ainsights._by_hand import Record  # noqa: PLC0415  few programs do this
 
-        self.hand_over(Record(response, messages, args, _context.checked(user_id, meta, template, inputs)))
+        self.hand_over(Record(**told))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until every call that has ended by now is delivered, or refused for good.

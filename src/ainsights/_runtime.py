@@ -5,17 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ainsights import _context, _insights, _process, _router
+from ainsights import _insights, _process, _router
 from ainsights._insights import Insights
 from ainsights._settings import load
 from ainsights.delivery.tally import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from uuid import UUID
+    from typing_extensions import Unpack
 
-    from ainsights._by_hand import Completion, Messages
-    from ainsights._context import PromptTemplate
+    from ainsights._by_hand import Told
 
 _shared: Insights | None = None
 _lock = threading.Lock()
@@ -74,20 +72,11 @@ def uninstrument() -> None:
         _router.release()
 
 
-def capture(  # noqa: PLR0913  the contract's seven keys
-    *,
-    response: Completion,
-    messages: Messages | None = None,
-    args: Mapping[str, Any] | None = None,
-    meta: Mapping[str, Any] | None = None,
-    user_id: str | int | UUID | None = None,
-    template: PromptTemplate | None = None,
-    inputs: Mapping[str, Any] | None = None,
-) -> None:
+def capture(**told: Unpack[Told]) -> None:
     """Do :meth:`Insights.capture` for the process; ``instrument()`` is not needed for it."""
     from ainsights._by_hand import Record  # noqa: PLC0415  few programs do this
 
-    record = Record(response, messages, args, _context.checked(user_id, meta, template, inputs))
+    record = Record(**told)
     taker = _router.instead
     (the_insights() if taker is None else taker).hand_over(record)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ainsights import _context
 from ainsights._by_hand import Record
 from ainsights._insights import Insights
 from ainsights.delivery.receipt import Receipt
@@ -65,7 +64,7 @@ class AInsights:
             ConfigurationError: an argument is of a wrong type, or missing; it is named.
         """
         receipt = Receipt()
-        record = Record(response, messages, args, _context.checked(user_id, meta, template, inputs))
+        record = Record(response, messages, args, meta, user_id, template, inputs)
         self._insights.hand_over(record, receipt)
         return receipt.future
 

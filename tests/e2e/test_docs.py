@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from endpoints import Endpoint, endpoint
 from programs import settings
 
 from ainsights._settings import Settings
 from ainsights.cli import COMMANDS
-from ainsights.scripted import Server, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from endpoints import Endpoint
+
+    from ainsights.scripted import Server
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -33,18 +33,6 @@ TRIED_ELSEWHERE = (  # commands that install, or run for long: the tests of thes
 
 def blocks(page: Path) -> list[tuple[str, str]]:
     return BLOCK.findall(page.read_text())
-
-
-@pytest.fixture(scope="module")
-def model_api() -> Iterator[Server]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
 
 
 @pytest.fixture

@@ -11,29 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from endpoints import Endpoint, endpoint, free_port
+from endpoints import Endpoint, free_port
 from programs import settings
 from servers import BIN, PATIENCE, get, running
 
-from ainsights.scripted import Server, serving
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from ainsights.scripted import Server
 
 FOLDERS = ("data_folder_in", "data_folder_out", "processed_folder", "control_folder")
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture(scope="module")
-def model_api() -> Iterator[Server]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
 
 
 @pytest.fixture

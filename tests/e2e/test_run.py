@@ -10,38 +10,18 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
-from endpoints import Endpoint, endpoint, free_port
+import servers
+from endpoints import Endpoint, free_port
 from programs import MODEL, settings
 from servers import BIN, PATIENCE, get, running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 RUN = [sys.executable, "-m", "ainsights", "run"]
 PYTHON = sys.executable
 ASK = MODEL + "import os\ncall(user=str(os.getpid()))\n"
-WEB = MODEL + textwrap.dedent(
-    """
-    import os
-
-    def app(environ, start_response):
-        call(user=str(os.getpid()))
-        start_response("200 OK", [])
-        return [str(os.getpid()).encode()]
-
-    async def asgi(scope, receive, send):
-        if scope["type"] == "lifespan":
-            while True:
-                kind = (await receive())["type"]
-                await send({"type": kind + ".complete"})
-                if kind == "lifespan.shutdown":
-                    return
-        call(user=str(os.getpid()))
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
-    """
-)
+WEB = MODEL + "def before():\n    pass\n" + servers.WEB
 TASKS = MODEL + textwrap.dedent(
     """
     import os, celery
@@ -55,12 +35,6 @@ TASKS = MODEL + textwrap.dedent(
         call(user=str(os.getpid()))
     """
 )
-
-
-@pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
 
 
 def ran(

@@ -9,6 +9,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
+import servers
 from endpoints import Endpoint, endpoint, free_port
 from programs import MODEL, run, settings
 from servers import BIN, PATIENCE, get, running
@@ -17,30 +18,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-WEB = """
+WEB = (
+    """
 import ainsights, os, threading
 if os.environ.get("WHERE") == "parent":
     ainsights.instrument()
     call()  # so that there are threads, a connection and events before the fork
-
-def app(environ, start_response):
-    ainsights.instrument()
-    call(user=str(os.getpid()))
-    start_response("200 OK", [])
-    return [str(os.getpid()).encode()]
-
-async def asgi(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            kind = (await receive())["type"]
-            await send({"type": kind + ".complete"})
-            if kind == "lifespan.shutdown":
-                return
-    ainsights.instrument()
-    call(user=str(os.getpid()))
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+before = ainsights.instrument
 """
+    + servers.WEB
+)
 TASKS = """
 import ainsights, os, celery
 if os.environ.get("WHERE") == "parent":
