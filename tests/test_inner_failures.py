@@ -50,7 +50,7 @@ STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
     "a response": (Exchange, "answered", "caller", {"noting a response"}, ALL),
     "a whole body": (Exchange, "read", "caller", {"noting a response"}, (plain, async_plain)),
     "watching a stream": (_patch, "watch", "caller", {"noting a response"}, STREAMS),
-    "the end of a stream": (Exchange, "stopped", "caller", {"noting the end of a stream"}, STREAMS),
+    "the end of a stream": (Exchange, "stopped", "caller", {"noting the end of a stream"}, (stream,)),
     "closing": (Exchange, "end", "caller", {"noting the end of a stream"}, (closed,)),
     "the end at collection": (Exchange, "end", "caller", {"noting the end of a stream"}, (abandoned,)),
     "submitting a call": (Pipeline, "put", "caller", {"noting a response"}, (plain, async_plain)),
