@@ -205,7 +205,7 @@ class Seam:
         self.owner = owner
         self.name = name
         self.wrap = wrap
-        self._found: Any = None
+        self.original: Any = None
         self._ours: Callable[..., Any] | None = None
 
     def __str__(self) -> str:
@@ -218,8 +218,8 @@ class Seam:
         if not callable(found):
             return False
         outermost = inspect.getattr_static(owner, self.name)
-        if self._ours is None or outermost is self._found:  # the latter where the stranger who buried it has gone
-            self._found, self._ours = outermost, self.wrap(found)
+        if self._ours is None or outermost is self.original:  # the latter where the stranger who buried it has gone
+            self.original, self._ours = outermost, self.wrap(found)
             setattr(owner, self.name, self._ours)
         return True
 
@@ -234,11 +234,11 @@ class Seam:
         owner = getattr(module, self.owner)
         outermost = inspect.getattr_static(owner, self.name)  # itself: looked up, a wrapt wrapper makes another
         if outermost is self._ours:
-            setattr(owner, self.name, self._found)
+            setattr(owner, self.name, self.original)
             self._ours = None
         while isinstance(outermost, _PROXY):
             if outermost.__wrapped__ is self._ours:
-                outermost.__wrapped__ = self._found
+                outermost.__wrapped__ = self.original
                 self._ours = None
             outermost = outermost.__wrapped__
 
