@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 import wrapt
-from models import COMPLETION, MESSAGES, async_client, capturing, client, completed, http
+from models import COMPLETION, EVENTS, MESSAGES, async_client, capturing, client, completed, http, streaming
 from openai import _base_client
+from programs import run
 
 import ainsights
 from ainsights import _contain, _patch
@@ -346,6 +347,36 @@ def test_failure_of_ours_is_counted_said_and_not_the_users(
         assert len(said) == len(set(said))
         create(client())
     assert captured.statuses[-1:] == ["ok"]
+
+
+def test_stream_that_is_open_at_uninstall_ends_well_and_is_told() -> None:
+    with capturing() as captured:
+        stream = create(client(streaming(*EVENTS)), stream=True)
+        next(stream)
+    assert [chunk.choices[0].delta.content for chunk in stream] == ["b", "c"]
+    assert (captured.statuses, captured.contents) == (["ok"], ["abc"])
+
+
+def test_reloaded_openai_is_captured_once_it_is_instrumented_again() -> None:
+    program = """
+    import importlib, sys, ainsights, ainsights.testing
+    from openai import _base_client
+    insights = ainsights.testing.capture()
+    before = client()
+    importlib.reload(_base_client)
+    before.chat.completions.create(model="m", messages=MESSAGES)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "openai"]:
+        del sys.modules[name]
+    import openai
+    with ainsights.testing.capture() as again:
+        client().chat.completions.create(model="m", messages=MESSAGES)
+        before.chat.completions.create(model="m", messages=MESSAGES)
+    insights.stop()
+    client().chat.completions.create(model="m", messages=MESSAGES)
+    print(len(insights), len(again))
+    """
+    ran = run(program)
+    assert (ran.out, ran.err) == ("1 2\n", "")
 
 
 def test_threads_that_install_and_uninstall_break_no_call() -> None:

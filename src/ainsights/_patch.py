@@ -207,6 +207,7 @@ class Seam:
         self.wrap = wrap
         self.original: Any = None
         self._ours: Callable[..., Any] | None = None
+        self._patched: Any = None
 
     def __str__(self) -> str:
         return f"{self.owner}.{self.name}"
@@ -218,8 +219,9 @@ class Seam:
         if not callable(found):
             return False
         outermost = inspect.getattr_static(owner, self.name)
-        if self._ours is None or outermost is self.original:  # the latter where the stranger who buried it has gone
-            self.original, self._ours = outermost, self.wrap(found)
+        if self._ours is None or self._patched is not owner or outermost is self.original:
+            # for the first time, or after a reload, or where a stranger who buried it has gone
+            self._patched, self.original, self._ours = owner, outermost, self.wrap(found)
             setattr(owner, self.name, self._ours)
         return True
 
