@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic_core import from_json
@@ -26,8 +25,7 @@ EMPTY = {"id": "", "object": "chat.completion", "created": 0, "model": "", "choi
 _STATUS = {"closed": "closed_early", "collected": "abandoned", "complete": "ok", "cancelled": "cancelled"}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came back: the completion or as much of one as there is, and what went wrong."""
 
     completion: dict[str, Any]

@@ -12,7 +12,6 @@ from ainsights._contain import contained, say
 from ainsights._privacy import Withheld
 from ainsights.delivery.backlog import Flush, Job
 from ainsights.delivery.retry import Fate
-from ainsights.delivery.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from ainsights.delivery.backlog import Backlog
     from ainsights.delivery.receipt import Receipt
     from ainsights.delivery.retry import Verdict
+    from ainsights.delivery.spool import Spool
     from ainsights.delivery.tally import Tally
 
 BATCH = 64
@@ -73,6 +73,8 @@ class Intake:
             return
         before, self._spool = self._spool, None
         if settings.spool_dir is not None:
+            from ainsights.delivery.spool import Spool  # noqa: PLC0415  SQLite takes its time to load
+
             self._spool = Spool(settings.spool_dir, settings.spool_max_bytes)
         if before is not None:
             before.close()

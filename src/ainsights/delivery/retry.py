@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
+from typing import NamedTuple
 
 LONGEST_ANSWER = 200
 """Characters of an answer's body that are quoted in a log line."""
@@ -27,8 +27,7 @@ class Fate(Enum):
     RETRY = "retry"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the endpoint said."""
 
     status: int
@@ -42,8 +41,7 @@ class Answer:
         return self.status
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What becomes of the event, and of those behind it."""
 
     fate: Fate

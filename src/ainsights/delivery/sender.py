@@ -13,7 +13,7 @@ import http.client
 import io
 import re
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -199,7 +199,7 @@ class HttpSender:
         arrived = sock.recv(LONGEST_BODY)
         answer = _plain_answer(arrived) or self._any_answer(sock, arrived)
         if self._key and self._key in answer.body:  # what it says may be logged
-            answer = replace(answer, body=answer.body.replace(self._key, "[api_key]"))
+            answer = answer._replace(body=answer.body.replace(self._key, "[api_key]"))
         return answer
 
     def _any_answer(self, sock: socket.socket, arrived: bytes) -> Answer:

@@ -95,7 +95,9 @@ class Crew:
     def join(self, timeout: float) -> None:
         """Wait for the workers to end; those that do not in time are left behind, they are daemons."""
         deadline = time.monotonic() + timeout
-        for thread in tuple(self.threads):
+        with self._lock:  # one that is just being started could not be waited for
+            threads = tuple(self.threads)
+        for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(deadline - time.monotonic(), 0.0))
 
