@@ -191,7 +191,12 @@ def once(snippet: Callable[[World], Awaitable[Any]], world: World, run: Callable
         sys.unraisablehook = hook
     sent = [_VARYING.sub("…", bytes(each).decode("latin-1")).encode() for each in world.relay.sent[connections:]]
     said = _without_chance([f"{each.category.__name__}: {_VARYING.sub('…', str(each.message))}" for each in warned])
-    return Seen(result, error, said + unraisable, log.lines, sent, {name: after[name] - before[name] for name in after})
+    return Seen(result, error, said + unraisable, log.lines, sent, _more(before, after))
+
+
+def _more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    """Return what is there now that was not; what another test left may go meanwhile."""
+    return {name: max(after[name] - before[name], 0) for name in after}
 
 
 def _differences(bare: Seen, ours: Seen) -> str:
