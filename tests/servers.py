@@ -62,13 +62,18 @@ def running(*command: str, cwd: Path, stop: signal.Signals = signal.SIGTERM, **e
 
 def get(url: str) -> str:
     """Return what ``url`` answers, once there is somebody to answer."""
+    await_listener(url)
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+        text: str = response.read().decode()
+        return text
+
+
+def await_listener(url: str) -> None:
+    """Wait until somebody listens there."""
     deadline = time.monotonic() + PATIENCE
     while not listens(url):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
-        text: str = response.read().decode()
-        return text
 
 
 def listens(url: str) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import trustme
 from endpoints import free_port
 from models import COMPLETION, EVENTS
+from servers import await_listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,15 +35,14 @@ def serving() -> Iterator[tuple[str, ssl.SSLContext]]:
         config.keyfile, config.certfile = str(Path(directory) / "key"), str(Path(directory) / "cert")
         certificate.private_key_pem.write_to_path(config.keyfile)
         certificate.cert_chain_pems[0].write_to_path(config.certfile)
-        loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+        loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
         async def main() -> None:
-            loop.call_later(0.1, ready.set)
             await serve(_app, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
 
         thread = threading.Thread(target=_run, args=(loop, main), name="relay", daemon=True)
         thread.start()
-        assert ready.wait(20)
+        await_listener(f"https://localhost:{port}")
         try:
             yield f"https://localhost:{port}", trusted
         finally:
