@@ -12,8 +12,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ainsights._settings import NO_KEY, load
-from ainsights.delivery.spool import Spool
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
     from ainsights._insights import Insights
     from ainsights._settings import Settings
-    from ainsights.delivery.spool import SpoolStatus
+    from ainsights.delivery.spool import Spool, SpoolStatus
 
 FAILED = 1
 MISUSED = 2
@@ -70,6 +68,9 @@ def _add(
     parser.add_argument("--dir", type=Path, metavar="DIR", help="the spool's directory (default: AINSIGHTS_SPOOL_DIR)")
 
     def run(args: argparse.Namespace) -> int:
+        from ainsights._settings import load  # noqa: PLC0415  start-up of the other commands stays light
+        from ainsights.delivery.spool import Spool  # noqa: PLC0415  the same
+
         try:
             settings = load(spool_dir=args.dir)
         except ConfigurationError as error:
@@ -123,6 +124,9 @@ def _retry_rejected(_args: argparse.Namespace, _settings: Settings, spool: Spool
 
 
 def _flush(args: argparse.Namespace, settings: Settings, spool: Spool) -> int:
+    from ainsights._insights import Insights  # noqa: PLC0415  the same
+    from ainsights._settings import NO_KEY  # noqa: PLC0415  the same
+
     before = spool.status()
     if spool.problem is not None:
         return _fail(f"the spool {spool.directory} cannot be read: {spool.problem}", FAILED)
@@ -131,8 +135,6 @@ def _flush(args: argparse.Namespace, settings: Settings, spool: Spool) -> int:
     if not before.waiting:
         print(f"Nothing waits.{_others(before)}")
         return 0
-
-    from ainsights._insights import Insights  # noqa: PLC0415  the other commands need no pipeline
 
     insights = Insights(spool_dir=settings.spool_dir)
     try:
