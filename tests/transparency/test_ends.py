@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import openai
+import programs
 import pytest
+from endpoints import endpoint
 from twice import World, all_of, each, inside, it, step, twice
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     Snippet = Callable[[World], Awaitable[Any]]
 
 TEXT = "one two three four five six"
-HAS_TRIO = int(openai.__version__.partition(".")[0]) >= 2
+HAS_TRIO = tuple(map(int, openai.__version__.split(".")[:2])) >= (1, 109)
 ENDS: dict[str, tuple[Snippet, str, int]] = {}
 SYNC_ONLY: dict[str, tuple[Snippet, str, int]] = {}
 ASYNC_ONLY: dict[str, tuple[Snippet, str, int]] = {}
@@ -70,13 +74,21 @@ async def broken_off_and_closed(world: World) -> Any:
     return said, stream.response.is_closed
 
 
-@ends("abandoned", after=2, among=SYNC_ONLY)
+@ends("abandoned", after=2)
 async def broken_off_and_collected(world: World) -> Any:
     stream = await it(opened(world))
     said = await some(stream, 2)
+    response = weakref.ref(stream.response)
     del stream
-    gc.collect()
+    await gone(response)
     return said
+
+
+async def gone(reference: weakref.ref[Any]) -> None:
+    """Wait until a response is collected; an async one once the loop has closed the generators that hold it."""
+    while reference() is not None:
+        gc.collect()
+        await asyncio.sleep(0)
 
 
 @ends("closed_early", after=1)
@@ -91,6 +103,30 @@ async def never_iterated(world: World) -> Any:
     stream = await it(opened(world))
     await it(stream.close())
     return stream.response.is_stream_consumed
+
+
+@ends("unread", after=0)
+async def never_iterated_and_collected(world: World) -> Any:
+    response = weakref.ref((await it(opened(world))).response)
+    await gone(response)
+
+
+@ends("abandoned", after=3)
+async def exception_in_the_loop_without_with(world: World) -> Any:
+    seen: list[weakref.ref[Any]] = []
+
+    async def loop() -> None:
+        stream = await it(opened(world))
+        seen.append(weakref.ref(stream.response))
+        await some(stream, 3)
+        raise LookupError("the user's own")
+
+    try:
+        await loop()
+    except LookupError as error:
+        told = str(error)
+    await gone(seen[0])
+    return told
 
 
 @ends("closed_early", after=3)
@@ -146,6 +182,19 @@ async def cancelled_task(world: World) -> Any:
     (outcome,) = await asyncio.gather(task, return_exceptions=True)
     await stream.close()
     return type(outcome)
+
+
+@ends("cancelled", after=0, among=ASYNC_ONLY)
+async def cancelled_before_the_answer(world: World) -> Any:
+    sent = world.relay.sent
+    before = len(sent)
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(all_of, opened(world, "hang"))
+            while len(sent) == before or b"hang" not in sent[-1]:
+                await anyio.lowlevel.checkpoint()
+            scope.cancel()
+    return scope.cancelled_caught
 
 
 @ends("cancelled", after=2, among=ASYNC_ONLY)
@@ -204,6 +253,48 @@ def test_end_is_told_with_what_had_come(
     check_content(captured[0], after)
 
 
+AT_EXIT = """
+import asyncio, sys
+kind, url, model = sys.argv[1:]
+made = getattr(openai, kind)(base_url=url + "/v1", api_key="sk-test", max_retries=0)
+streamed = dict(model=model, messages=MESSAGES, stream=True)
+
+def said(chunk):
+    return chunk.choices and chunk.choices[0].delta.content
+
+def sync():
+    global stream
+    stream = made.chat.completions.create(**streamed)
+    print(next(filter(None, map(said, stream))))
+
+async def main():
+    global stream
+    stream = await made.chat.completions.create(**streamed)
+    while not (text := said(await stream.__anext__())):
+        pass
+    print(text)
+
+sync() if kind == "OpenAI" else asyncio.run(main())
+sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("kind", ["OpenAI", "AsyncOpenAI"])
+def test_process_that_exits_with_the_stream_open_tells_what_had_come(model_api: World, kind: str) -> None:
+    asked = kind, model_api.server.url, "scripted:text=one%20two,chunks=2,hang=2"
+    with endpoint() as insights:
+        bare = programs.run(AT_EXIT, *asked)
+        ours = programs.run(
+            "import ainsights; ainsights.instrument()\n" + AT_EXIT, *asked, **programs.settings(insights.url)
+        )
+    assert (ours.status, ours.out) == (bare.status, bare.out)
+    assert "ainsights" not in ours.err
+    (event,) = insights.stored
+    assert event["meta"]["ainsights.status"] in {"abandoned", "closed_early"}
+    assert ours.out.strip() in event["response"]["choices"][0]["message"]["content"]
+    assert event["meta"]["ainsights.ttft_ms"]
+
+
 def check_content(event: dict[str, Any], after: int) -> None:
     choices = event["response"]["choices"]
     content = (choices[0]["message"]["content"] or "") if choices else ""
@@ -213,9 +304,11 @@ def check_content(event: dict[str, Any], after: int) -> None:
     assert ("ainsights.ttft_ms" in event["meta"]) == bool(after)
 
 
+TRIO = [with_left_early, broken_off_and_closed, cancelled_before_the_answer, cancelled_scope]
+
 if HAS_TRIO:
 
-    @pytest.mark.parametrize("snippet", [with_left_early, broken_off_and_closed, cancelled_scope])
+    @pytest.mark.parametrize("snippet", TRIO)
     def test_trio_is_as_good(model_api: World, snippet: Snippet) -> None:
         world = World(model_api.server, model_api.relay, is_async=True)
         captured, _ = twice(snippet, world, partial(anyio.run, backend="trio"))
