@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 import openai
-import programs
 import pytest
-from endpoints import endpoint
 from twice import World, all_of, each, inside, it, step, twice
 
 if TYPE_CHECKING:
@@ -251,48 +249,6 @@ def test_end_is_told_with_what_had_come(
     captured, _ = twice(snippet, World(model_api.server, model_api.relay, is_async=is_async))
     assert captured.statuses == [status]
     check_content(captured[0], after)
-
-
-AT_EXIT = """
-import asyncio, sys
-kind, url, model = sys.argv[1:]
-made = getattr(openai, kind)(base_url=url + "/v1", api_key="sk-test", max_retries=0)
-streamed = dict(model=model, messages=MESSAGES, stream=True)
-
-def said(chunk):
-    return chunk.choices and chunk.choices[0].delta.content
-
-def sync():
-    global stream
-    stream = made.chat.completions.create(**streamed)
-    print(next(filter(None, map(said, stream))))
-
-async def main():
-    global stream
-    stream = await made.chat.completions.create(**streamed)
-    while not (text := said(await stream.__anext__())):
-        pass
-    print(text)
-
-sync() if kind == "OpenAI" else asyncio.run(main())
-sys.exit(3)
-"""
-
-
-@pytest.mark.parametrize("kind", ["OpenAI", "AsyncOpenAI"])
-def test_process_that_exits_with_the_stream_open_tells_what_had_come(model_api: World, kind: str) -> None:
-    asked = kind, model_api.server.url, "scripted:text=one%20two,chunks=2,hang=2"
-    with endpoint() as insights:
-        bare = programs.run(AT_EXIT, *asked)
-        ours = programs.run(
-            "import ainsights; ainsights.instrument()\n" + AT_EXIT, *asked, **programs.settings(insights.url)
-        )
-    assert (ours.status, ours.out) == (bare.status, bare.out)
-    assert "ainsights" not in ours.err
-    (event,) = insights.stored
-    assert event["meta"]["ainsights.status"] in {"abandoned", "closed_early"}
-    assert ours.out.strip() in event["response"]["choices"][0]["message"]["content"]
-    assert event["meta"]["ainsights.ttft_ms"]
 
 
 def check_content(event: dict[str, Any], after: int) -> None:
