@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import threading
@@ -12,8 +13,8 @@ import anyio
 import http2
 import openai
 import pytest
-from models import COMPLETION, capturing, client, completed
-from twice import MESSAGES, World, all_of, it, twice
+from models import COMPLETION, EVENTS, Captured, capturing, client, completed, streaming
+from twice import MESSAGES, World, all_of, inside, it, run_asyncio, twice
 
 if TYPE_CHECKING:
     import ssl
@@ -49,6 +50,8 @@ def over(library: str, **options: Any) -> Snippet:
 TRANSPORTS: dict[str, Snippet] = {"of one's own": over("httpx2" if MAJOR >= 3 else "httpx", timeout=30)}
 if MAJOR >= 3 and found("httpx"):
     TRANSPORTS["legacy httpx"] = over("httpx")
+if MAJOR == 2 and hasattr(openai, "DefaultHttpx2Client") and found("httpx2"):
+    TRANSPORTS["httpx2"] = over("httpx2")
 
 
 @pytest.mark.parametrize("name", TRANSPORTS)
@@ -100,7 +103,18 @@ BACKENDS = ["asyncio", "trio"] if MAJOR >= 2 else ["asyncio"]  # the oldest open
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_anyio_s_backends_are_captured(model_api: World, backend: str) -> None:
+def test_event_loop_is_captured(model_api: World, backend: str) -> None:
+    async def snippet(world: World) -> Any:
+        return await world.create()  # streams under trio: see test_ends.py
+
+    world = World(model_api.server, model_api.relay, is_async=True)
+    captured, seen = twice(snippet, world, partial(anyio.run, backend=backend))
+    assert seen.error is None, seen.error
+    assert captured.statuses == ["ok"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_calls_at_once_are_captured(model_api: World, backend: str) -> None:
     async def snippet(world: World) -> Any:
         made, answers = world.client(), []
 
@@ -135,20 +149,52 @@ async def subclass(world: World) -> Any:
     return await asked(world.own(kind, base_url=world.base_url))
 
 
-KINDS: list[Snippet] = [azure, subclass]
+async def in_a_thread(world: World) -> Any:
+    """A client that lives in a thread, with a loop of its own there."""
+    answers: list[Any] = []
+
+    async def ask() -> None:
+        answers.append(await asked(world.client()))
+        await world.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(ask()))
+    thread.start()
+    await asyncio.to_thread(thread.join)
+    return answers
+
+
+async def in_another_thread(world: World) -> Any:
+    """A sync client that is made here and called there."""
+    made = world.client()
+    return await (asked(made) if world.is_async else asyncio.to_thread(asyncio.run, asked(made)))
+
+
+async def bedrock(world: World) -> Any:
+    return await asked(world.client("BedrockOpenAI", base_url=world.base_url))
+
+
+KINDS: list[Snippet] = [azure, subclass, in_a_thread, in_another_thread]
+if hasattr(openai, "BedrockOpenAI"):
+    KINDS.append(bedrock)
 if found("openai.providers"):
+    from openai import providers
 
-    async def provider(world: World) -> Any:
-        """A client that openai makes for another vendor's endpoint."""
-        from openai import providers  # noqa: PLC0415  only where there are any
+    CREDENTIALS = {"bedrock": {"api_key": "k"}, "vertex": {"token_provider": lambda: "t"}}
 
-        chosen = providers.bedrock(base_url=world.base_url, api_key="k")
-        kind = openai.AsyncOpenAI if world.is_async else openai.OpenAI
-        made = kind(provider=chosen, max_retries=0)
-        world.opened.append(made)
-        return await asked(made)
+    def provided(name: str) -> Snippet:
+        """Return a snippet whose client openai makes for another vendor's endpoint."""
 
-    KINDS.append(provider)
+        async def provider(world: World) -> Any:
+            kind = openai.AsyncOpenAI if world.is_async else openai.OpenAI
+            chosen = getattr(providers, name)(base_url=world.base_url, **CREDENTIALS[name])
+            made = kind(provider=chosen, max_retries=0)
+            world.opened.append(made)
+            return await asked(made)
+
+        provider.__name__ = name
+        return provider
+
+    KINDS += [provided(name) for name in CREDENTIALS if hasattr(providers, name)]
 
 
 @pytest.mark.parametrize("snippet", KINDS)
@@ -161,20 +207,36 @@ def test_kind_of_client_is_captured(world: World, snippet: Snippet) -> None:
 # Made before instrument()
 
 
-def test_what_was_made_before_is_captured() -> None:
-    made = client(completed)
-    bound, raw = made.chat.completions.create, made.chat.completions.with_raw_response
-    streaming = made.chat.completions.with_streaming_response
-    asked: dict[str, Any] = {"model": "m", "messages": MESSAGES}
+def test_what_was_made_before_is_captured(world: World) -> None:
+    async def main() -> Captured:
+        made, request = world.client(), {"model": "scripted:text=said", "messages": MESSAGES}
+        place = made.chat.completions
+        bound, raw, streaming = place.create, place.with_raw_response, place.with_streaming_response
+        raw_bound, other = raw.create, made.with_options(timeout=30)
+        try:
+            with capturing() as captured:
+                await it(bound(**request))
+                await it(partial(bound, **request)())
+                await it((await it(raw_bound(**request))).parse())
+                async with inside(streaming.create(**request)) as response:
+                    await it(response.json())
+                await it(other.chat.completions.create(**request))
+                await all_of(bound(**request, stream=True))
+            return captured
+        finally:
+            await world.close()
+
+    captured = run_asyncio(main)
+    assert captured.statuses == ["ok"] * 6
+    assert captured.contents == ["said"] * 6
+    assert [event["messages"] for event in captured] == [MESSAGES] * 6
+
+
+def test_stream_from_before_is_read_without_an_event() -> None:
+    stream = client(streaming(*EVENTS)).chat.completions.create(model="m", messages=MESSAGES, stream=True)
     with capturing() as captured:
-        bound(**asked)
-        partial(bound, model="m")(messages=MESSAGES)
-        raw.create(**asked).parse()
-        with streaming.create(**asked) as response:
-            response.json()
-        made.with_options(timeout=1).chat.completions.create(**asked)
-    assert captured.statuses == ["ok"] * 5
-    assert [event["response"] for event in captured] == [COMPLETION] * 5
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "abc"
+    assert captured == []
 
 
 def test_raw_response_from_before_is_parsed_without_an_event() -> None:
