@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+import venv
+from pathlib import Path
 
 import pytest
 import servers
@@ -15,11 +16,9 @@ from endpoints import Endpoint, free_port
 from programs import MODEL, settings
 from servers import BIN, PATIENCE, get, running
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 RUN = [sys.executable, "-m", "ainsights", "run"]
 PYTHON = sys.executable
+OFF = {"AINSIGHTS_ENABLED": "0"}
 ASK = MODEL + "import os\ncall(user=str(os.getpid()))\n"
 WEB = MODEL + "def before():\n    pass\n" + servers.WEB
 TASKS = MODEL + textwrap.dedent(
@@ -54,6 +53,13 @@ def ran(
     )
 
 
+@pytest.fixture
+def bare(tmp_path: Path) -> str:
+    """A Python that has neither ainsights nor openai."""
+    venv.create(tmp_path / "bare", symlinks=True)
+    return str(tmp_path / "bare" / "bin" / "python")
+
+
 def test_file_is_captured(it: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(ASK)
     done = ran(it, tmp_path, PYTHON, "ask.py")
@@ -73,6 +79,15 @@ def test_children_are_captured(it: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "script.sh").write_text(f"#!/bin/sh\n{PYTHON} parent.py && {PYTHON} ask.py\n")
     assert ran(it, tmp_path, "sh", "script.sh").returncode == 0
     assert len(it.times_stored) == len(it.stored) == 2
+
+
+def test_spawned_process_is_captured(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(MODEL)
+    program = (
+        "import ask, multiprocessing as m; p = m.get_context('spawn').Process(target=ask.call); p.start(); p.join()"
+    )
+    assert ran(it, tmp_path, PYTHON, "-c", program).stderr == ""
+    assert len(it.stored) == 1
 
 
 def test_console_script_is_captured(it: Endpoint, tmp_path: Path) -> None:
@@ -118,19 +133,33 @@ def test_program_that_instruments_itself_is_captured_once(it: Endpoint, tmp_path
     assert [body["meta"]["by"] for body in it.stored] == ["itself"]
 
 
+def test_program_with_the_drop_in_client_is_captured_once(it: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(ASK.replace("import os\n", "import os\nimport ainsights.openai as openai\n"))
+    assert ran(it, tmp_path, PYTHON, "ask.py").stderr == ""
+    assert len(it.stored) == 1
+
+
+def test_openai_whose_first_part_is_the_one_to_patch_is_patched(tmp_path: Path) -> None:
+    (tmp_path / "openai").mkdir()
+    (tmp_path / "openai" / "__init__.py").write_text("from openai import _base_client")
+    (tmp_path / "openai" / "_base_client.py").touch()
+    environ = {"AINSIGHTS_API_KEY": "key", "AINSIGHTS_BASE_URL": "http://127.0.0.1:9"}
+    assert "this openai has no" in ran(None, tmp_path, PYTHON, "-c", "import openai", **environ).stderr
+
+
 # The command is what it is without us
 
 
 def test_exit_status_input_and_output_are_the_command_s(tmp_path: Path) -> None:
     program = "import sys; print(sys.stdin.read().upper()); print('no', file=sys.stderr); sys.exit(7)"
-    done = ran(None, tmp_path, PYTHON, "-c", program, given="ab", AINSIGHTS_ENABLED="0")
+    done = ran(None, tmp_path, PYTHON, "-c", program, given="ab", **OFF)
     assert (done.returncode, done.stdout, done.stderr) == (7, "AB\n", "no\n")
 
 
 def test_process_is_the_command_s_so_that_signals_reach_it(tmp_path: Path) -> None:
     program = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
     with subprocess.Popen(
-        [*RUN, PYTHON, "-c", program], cwd=tmp_path, env=os.environ | {"AINSIGHTS_ENABLED": "0"}, stdout=subprocess.PIPE
+        [*RUN, PYTHON, "-c", program], cwd=tmp_path, env=os.environ | OFF, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert int(process.stdout.readline()) == process.pid
@@ -141,14 +170,16 @@ def test_process_is_the_command_s_so_that_signals_reach_it(tmp_path: Path) -> No
 def test_python_s_own_picture_of_itself_is_the_same(tmp_path: Path) -> None:
     program = "import sys, signal; print(sys.path, sys.argv, sys.flags, signal.getsignal(signal.SIGPIPE))"
     bare = subprocess.run([PYTHON, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert ran(None, tmp_path, PYTHON, "-c", program, AINSIGHTS_ENABLED="0").stdout == bare.stdout
+    assert ran(None, tmp_path, PYTHON, "-c", program, **OFF).stdout == bare.stdout
 
 
 def test_process_without_openai_loads_nothing_of_ours(tmp_path: Path) -> None:
-    program = (
-        "import sys; print([name for name in sys.modules if name.startswith(('ainsights', 'openai', 'pydantic'))])"
-    )
-    assert ran(None, tmp_path, PYTHON, "-c", program, AINSIGHTS_ENABLED="0").stdout == "[]\n"
+    program = """
+import sys, importlib.util
+assert importlib.util.find_spec("openai")
+print([name for name in sys.modules if name.startswith(("ainsights", "openai", "pydantic"))])
+"""
+    assert ran(None, tmp_path, PYTHON, "-c", program, **OFF).stdout == "[]\n"
 
 
 def test_sitecustomize_of_the_user_s_is_run(it: Endpoint, tmp_path: Path) -> None:
@@ -164,10 +195,19 @@ def test_sitecustomize_of_the_user_s_is_run(it: Endpoint, tmp_path: Path) -> Non
 def test_sitecustomize_that_raises_is_told_as_without_us(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("raise ValueError('theirs')")
     environ = os.environ | {"PYTHONPATH": str(tmp_path)}
-    bare = subprocess.run([PYTHON, "-c", ""], env=environ, capture_output=True, text=True, check=True)
-    done = ran(None, tmp_path, PYTHON, "-c", "", PYTHONPATH=str(tmp_path), AINSIGHTS_ENABLED="0")
-    assert "ValueError: theirs" in bare.stderr
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, bare.stderr.splitlines()[-1])
+    without = subprocess.run([PYTHON, "-c", ""], env=environ, capture_output=True, text=True, check=True)
+    done = ran(None, tmp_path, PYTHON, "-c", "", PYTHONPATH=str(tmp_path), **OFF)
+    assert "ValueError: theirs" in without.stderr
+    assert (done.returncode, done.stderr) == (0, without.stderr * 2)  # `ainsights run` is a Python process too
+
+
+def test_usercustomize_of_the_user_s_is_run(tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", symlinks=True, system_site_packages=True)
+    python, environ = str(tmp_path / "venv" / "bin" / "python"), {"PYTHONUSERBASE": str(tmp_path / "user")}
+    packages = Path(ran(None, tmp_path, python, "-m", "site", "--user-site", **environ, **OFF).stdout.strip())
+    packages.mkdir(parents=True)
+    (packages / "usercustomize.py").write_text("print('theirs')")
+    assert ran(None, tmp_path, python, "-c", "", **environ, **OFF).stdout == "theirs\n"
 
 
 # Where ainsights cannot start, the command runs all the same
@@ -193,26 +233,49 @@ def test_ainsights_that_fails_to_load_is_said_and_the_command_runs(it: Endpoint,
     done = ran(it, tmp_path, "sh", "script.sh")
     assert (done.returncode, done.stdout) == (0, "done\n")
     assert done.stderr.startswith("ainsights run: nothing is captured: ")
-    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert it.stored == []
 
 
-# Wrong usage
+def test_python_without_ainsights_is_named_and_the_command_runs(tmp_path: Path, bare: str) -> None:
+    (tmp_path / "openai").mkdir()
+    (tmp_path / "openai" / "__init__.py").write_text("from openai import types")
+    (tmp_path / "openai" / "types.py").touch()
+    done = ran(None, tmp_path, bare, "-c", "import openai; print('done')", **OFF)
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert done.stderr.startswith(f"ainsights run: nothing is captured: ainsights is not installed for {bare}")
+    assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("command", "status", "says"),
-    [
-        (["no-such-command"], 127, "no-such-command: command not found"),
-        (["app.py"], 126, "Did you mean: ainsights run python app.py"),
-        ([], 2, "which command? For example: ainsights run python app.py"),
-        (["--"], 2, "which command?"),
-    ],
-)
-def test_wrong_usage_is_said(tmp_path: Path, command: list[str], status: int, says: str) -> None:
-    (tmp_path / "app.py").write_text("")
-    environ = {"AINSIGHTS_ENABLED": "0", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    done = ran(None, tmp_path, *command, **environ)
-    assert done.returncode == status
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+def test_python_without_openai_is_not_spoken_of(tmp_path: Path, bare: str) -> None:
+    program = "try: import openai\nexcept ImportError: print('without')"
+    done = ran(None, tmp_path, bare, "-c", program, **OFF)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "without\n", "")
+
+
+def test_missing_key_is_said_and_the_command_runs(tmp_path: Path) -> None:
+    done = ran(None, tmp_path, PYTHON, "-c", "import openai; print('done')")
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert len(done.stderr.splitlines()) == 1
+    assert "AINSIGHTS_API_KEY" in done.stderr
+
+
+def test_command_without_stderr_runs(tmp_path: Path) -> None:
+    line = f"exec {' '.join(RUN)} {PYTHON} -c 'import openai; print(1)' 2>&-"
+    done = subprocess.run(
+        ["sh", "-c", line],
+        cwd=tmp_path,
+        env=os.environ | {"AINSIGHTS_TIMEOUT": "soon"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert done.stdout == b"1\n"
+
+
+@pytest.mark.parametrize("how", ["sys.stderr.close()", "sys.stderr = None"])
+def test_program_that_gave_up_its_stderr_runs(tmp_path: Path, how: str) -> None:
+    (tmp_path / "ask.py").write_text(
+        f"import os, sys\nos.environ['AINSIGHTS_TIMEOUT'] = 'soon'\n{how}\nimport openai\nprint(1)"
+    )
+    done = ran(None, tmp_path, PYTHON, "ask.py")
+    assert (done.returncode, done.stdout) == (0, "1\n")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +38,7 @@ runs, and a line on stderr says why nothing is captured.
 
 Python reads its start-up hook from PYTHONPATH. So these are not captured: Python started with -E, -I or -S; a child
 whose environment was emptied; a Python that has no ainsights installed. Such programs call ainsights.instrument().
+Another tool that starts programs this way goes before: `opentelemetry-instrument ainsights run python app.py`.
 
 exit status: the command's; 126 it cannot be executed; 127 it is not found; 2 wrong usage
 """
@@ -59,20 +62,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Become the command; return an exit status only if that cannot be."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
-    if not command:
+    if not any(command[:1]):
         args.misused("which command? For example: ainsights run python app.py")
+    environ = instrumented(os.environ) | _said()
     try:
-        return _become(list(command), instrumented(os.environ) | _said())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        return _fail(command[0], "command not found" if not Path(command[0]).exists() else str(error), NOT_FOUND)
+        return _become(list(command), environ)
+    except (FileNotFoundError, NotADirectoryError):
+        there = shutil.which(command[0])
+        return _fail(command[0], "its interpreter is not found" if there else "command not found", NOT_FOUND)
     except OSError as error:
         return _fail(command[0], f"cannot be executed: {error.strerror}", NOT_EXECUTABLE)
 
 
 def instrumented(environ: Mapping[str, str]) -> dict[str, str]:
     """Return ``environ`` with our start-up hook before all else that Python finds there."""
-    others = [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry != str(AUTOLOAD)]
-    return {**environ, "PYTHONPATH": os.pathsep.join([str(AUTOLOAD), *filter(None, others)])}
+    theirs = environ.get("PYTHONPATH", "")
+    entries = theirs.split(os.pathsep) if theirs else []  # in which an empty one is the current directory
+    others = [entry for entry in entries if entry != str(AUTOLOAD)]
+    return {**environ, "PYTHONPATH": os.pathsep.join([str(AUTOLOAD), *others])}
 
 
 def _said() -> dict[str, str]:
@@ -83,16 +90,20 @@ def _said() -> dict[str, str]:
         _settings.load()
     except Exception as error:  # noqa: BLE001  the same
         line = "ainsights run: nothing is captured: " + " ".join(str(error).split())
-        print(line, file=sys.stderr)
+        _tell(line)
         return {SAID: line}
     return {}
+
+
+def _tell(line: str) -> None:
+    if sys.stderr is not None:  # it is where the command was started without one, and print would take stdout
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr)
 
 
 def _become(command: list[str], environ: Mapping[str, str]) -> int:
     if os.name == "nt":  # where nobody would wait for the end of what we became
         return subprocess.call(command, env=environ)  # noqa: S603  it is the user's
-    sys.stdout.flush()
-    sys.stderr.flush()
     for name in ("SIGPIPE", "SIGXFSZ"):  # which Python ignores, and what is ignored stays so
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     os.execvpe(command[0], command, environ)  # noqa: S606  the same
@@ -101,5 +112,5 @@ def _become(command: list[str], environ: Mapping[str, str]) -> int:
 
 def _fail(name: str, problem: str, status: int) -> int:
     hint = f". Did you mean: ainsights run python {name}" if name.endswith(".py") else ""
-    print(f"ainsights run: {name}: {problem}{hint}", file=sys.stderr)
+    _tell(f"ainsights run: {name}: {problem}{hint}")
     return status
