@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import importlib.util
 import threading
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -105,12 +106,30 @@ BACKENDS = ["asyncio", "trio"] if MAJOR >= 2 else ["asyncio"]  # the oldest open
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_event_loop_is_captured(model_api: World, backend: str) -> None:
     async def snippet(world: World) -> Any:
-        return await world.create()  # streams under trio: see test_ends.py
+        return await world.create()  # a stream below
 
     world = World(model_api.server, model_api.relay, is_async=True)
     captured, seen = twice(snippet, world, partial(anyio.run, backend=backend))
     assert seen.error is None, seen.error
     assert captured.statuses == ["ok"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_stream_is_captured_in_each_event_loop(model_api: World, backend: str) -> None:
+    world = World(model_api.server, model_api.relay, is_async=True)
+
+    async def main() -> Any:
+        try:
+            return await all_of(world.create("scripted:text=said", stream=True))
+        finally:
+            await world.close()
+
+    with warnings.catch_warnings(), capturing() as captured:  # without comparing: how much trio warns of is chance
+        warnings.simplefilter("ignore", ResourceWarning)
+        chunks = anyio.run(main, backend=backend)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "said"
+    assert captured.statuses == ["ok"]
+    assert captured.contents == ["said"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
