@@ -17,15 +17,15 @@ import time
 import httpx
 from senders import HEADERS, endpoint
 
-from ainsights._decode import decode
-from ainsights._exchange import Exchange
-from ainsights._insight import new_event_id
-from ainsights._said import Defaults, sdk
-from ainsights._settings import load
-from ainsights.delivery.encode import Encoding
-from ainsights.delivery.pipeline import Pipeline
-from ainsights.delivery.sender import senders
-from ainsights.delivery.tally import Tally
+from ainsights._config import load
+from ainsights._delivery.counters import Tally
+from ainsights._delivery.http_sender import senders
+from ainsights._delivery.pipeline import Pipeline
+from ainsights._instrumentation.exchange import Exchange
+from ainsights._model import new_event_id
+from ainsights._processing.attributes import Defaults, sdk
+from ainsights._processing.decoder import decode
+from ainsights._processing.processor import Encoding
 
 EVENTS = 300
 TEXT = "The quick brown fox jumps over the lazy dog. "
@@ -58,8 +58,8 @@ CHUNKS = [
 
 def exchange(*, stream: bool) -> Exchange:
     made = Exchange(lambda _: None, None, 0)
-    made.sent(httpx.Request("POST", "https://api.openai.com/v1/chat/completions", content=REQUEST))
-    made.answered(httpx.Response(200, headers={"x-request-id": "req_1"}))
+    made.on_request(httpx.Request("POST", "https://api.openai.com/v1/chat/completions", content=REQUEST))
+    made.on_response(httpx.Response(200, headers={"x-request-id": "req_1"}))
     if stream:
         made.chunks = [*CHUNKS, b"data: [DONE]\n\n"]
     else:

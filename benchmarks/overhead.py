@@ -25,7 +25,7 @@ import openai
 from senders import endpoint
 
 import ainsights
-from ainsights import _patch
+from ainsights._instrumentation import patch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -71,12 +71,12 @@ def answer(request: httpx2.Request) -> httpx2.Response:
 
 def bare(client: type[Any]) -> type[Any]:
     """Return a subclass of ``client`` that calls openai's own functions, past our wrappers."""
-    seams = [seam for seam in _patch.SEAMS if hasattr(client, seam.name) and issubclass(client, _owner(seam))]
+    seams = [seam for seam in patch.SEAMS if hasattr(client, seam.name) and issubclass(client, _owner(seam))]
     return type(client.__name__, (client,), {seam.name: seam.original for seam in seams})
 
 
-def _owner(seam: _patch.Seam) -> type[Any]:
-    return getattr(sys.modules[_patch.MODULE], seam.owner)
+def _owner(seam: patch.Seam) -> type[Any]:
+    return getattr(sys.modules[patch.MODULE], seam.owner)
 
 
 def sync_units(client_class: type[Any]) -> dict[str, Callable[[], None]]:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from ainsights._insight import Insight
-from ainsights._privacy import Rules
-from ainsights._settings import BUILT_IN, load
+from ainsights._config import BUILT_IN, load
+from ainsights._model import Insight
+from ainsights._privacy.policy import PrivacyPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ def compare(insight: Insight, rounds: int) -> dict[str, list[float]]:
     body = insight.encode()
     steps: dict[str, Callable[[], object]] = {"encode": insight.encode, "parse": lambda: from_json(body)}
     for name, settings in RULES.items():
-        rules = Rules(load({}, api_key="a key of thirty characters".replace(" ", "-"), **settings))
+        rules = PrivacyPolicy(load({}, api_key="a key of thirty characters".replace(" ", "-"), **settings))
         steps[name] = lambda rules=rules: rules(insight, None)
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):

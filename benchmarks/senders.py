@@ -20,7 +20,7 @@ import httpcore
 import httpx
 import urllib3
 
-from ainsights.delivery.sender import senders
+from ainsights._delivery.http_sender import senders
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ainsights._settings import PREFIX, Settings
+from ainsights._config import PREFIX, Settings
 
 PAGE = Path(__file__).with_name("configuration.md")
 BEGIN, END = "<!-- settings: made by docs/settings_table.py -->", "<!-- end of settings -->"

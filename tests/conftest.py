@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from ainsights import _contain
+from ainsights import _internal_errors
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
 
@@ -12,9 +12,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 @pytest.fixture(autouse=True)
 def _our_failures_are_loud(monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be kept from the user's program is raised in the tests."""
-    monkeypatch.setattr(_contain, "raising", True)
-    _contain.forget_said()
-    _contain.failures.clear()
+    monkeypatch.setattr(_internal_errors, "raising", True)
+    _internal_errors.reset_rate_limits()
+    _internal_errors.failures.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +22,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(__import__("os").environ):
         if name.startswith(("AINSIGHTS_", "REQUESTY_")):
             monkeypatch.delenv(name)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name callables without their address: every worker of pytest-xdist must collect the same ids."""
+    return getattr(val, "__name__", type(val).__name__) if callable(val) else None

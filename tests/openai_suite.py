@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-from endpoints import Endpoint, endpoint
+from support.endpoints import Endpoint, endpoint
 
-from ainsights.scripted import CASES, serving
+from ainsights.mock_openai import CASES, serving
 
 HERE = Path(__file__).parent
 NEEDS_A_SERVER = ("tests/api_resources/chat/test_completions.py",)
@@ -144,7 +144,7 @@ class Suite:
 
     def __init__(self, python: Path, root: Path, scratch: Path) -> None:
         self.python, self.root, self.scratch = python, root, scratch
-        shutil.copy(HERE / "openai_plugin.py", scratch)
+        shutil.copy(HERE / "support" / "openai_plugin.py", scratch)
 
     def run(self, insights: Endpoint | None) -> Run:
         """Run all of it; sending to ``insights``, or without ainsights."""

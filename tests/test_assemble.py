@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from ainsights._assemble import Assembled, assemble
+from ainsights._processing.accumulator import Assembled, assemble
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1700000000, "model": "gpt-4o"}
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}

@@ -5,10 +5,10 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from endpoints import Endpoint, Handler, endpoint, free_port
-from models import COMPLETION, MESSAGES, client
 from openai.types.chat import ChatCompletion, ChatCompletionMessage, ParsedChatCompletion
 from pydantic import BaseModel
+from support.endpoints import Endpoint, Handler, endpoint, free_port
+from support.models import COMPLETION, MESSAGES, client
 
 import ainsights
 from ainsights import (

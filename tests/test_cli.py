@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ainsights import __version__
-from ainsights.cli import COMMANDS, demo, main
+from ainsights._cli import COMMANDS, demo, main
 
 
 def run(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -66,7 +66,7 @@ def test_reader_that_has_seen_enough_gets_no_traceback() -> None:
 
 def test_command_line_loads_nothing_heavy() -> None:
     program = (
-        "import sys, ainsights.cli; print([m for m in ('fastapi', 'openai', 'httpx', 'rich') if m in sys.modules])"
+        "import sys, ainsights._cli; print([m for m in ('fastapi', 'openai', 'httpx', 'rich') if m in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"

@@ -10,16 +10,16 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from models import DONE, EVENTS, MESSAGES, async_client, capturing, client, event, streaming
+from support.models import DONE, EVENTS, MESSAGES, async_client, capturing, client, event, streaming
 
 import ainsights
 from ainsights import ConfigurationError, Insights, Template
-from ainsights._context import current
+from ainsights._context.context import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from models import Captured
+    from support.models import Captured
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def test_event_has_the_values_of_the_moment_when_the_block_was_made(captured: Ca
 
 
 def test_event_that_is_changed_changes_no_other(captured: Captured) -> None:
-    from ainsights._decode import decode  # noqa: PLC0415
-    from ainsights._said import Defaults  # noqa: PLC0415
+    from ainsights._processing.attributes import Defaults  # noqa: PLC0415
+    from ainsights._processing.decoder import decode  # noqa: PLC0415
 
     made: list[Any] = []
     captured._take = lambda exchange: made.append(decode(exchange, Defaults("sdk"), "id"))  # type: ignore[method-assign]

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from openai.types.chat import ChatCompletion
 
-from ainsights._context import Context
-from ainsights._decode import as_messages, base_url, decode
-from ainsights._exchange import Exchange
-from ainsights._said import Defaults
+from ainsights._context.context import Context
+from ainsights._instrumentation.exchange import Exchange
+from ainsights._processing.attributes import Defaults
+from ainsights._processing.decoder import as_messages, base_url, decode
 
 COMPLETION: dict[str, Any] = {
     "id": "c1",
@@ -33,7 +33,7 @@ URL = "https://ann:secret@api.example:8443/v1/chat/completions?key=secret"
 def exchange(request: Any = None, **seen: Any) -> Exchange:
     made = Exchange(lambda _: None, seen.pop("context", None), 0)
     body = request if isinstance(request, bytes) else json.dumps(REQUEST | (request or {})).encode()
-    made.sent(httpx.Request("POST", URL, content=body))
+    made.on_request(httpx.Request("POST", URL, content=body))
     for name, value in {"ending": "complete", "status_code": 200, "finished": made.started + 1, **seen}.items():
         setattr(made, name, value)
     return made

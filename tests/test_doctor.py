@@ -16,17 +16,18 @@ import openai
 import pytest
 import trustme
 import wrapt
-from endpoints import Handler, endpoint, free_port
 from openai import _base_client
 from openai.resources.chat.completions import Completions
 from openai.types.chat import ChatCompletion
+from support.endpoints import Handler, endpoint, free_port
 from test_sender import https
 
-from ainsights import _insight
-from ainsights._diagnosis import of_openai, of_spool
-from ainsights._settings import Settings, load
-from ainsights.cli import main
-from ainsights.delivery.spool import Spool
+from ainsights import _model
+from ainsights._cli import main
+from ainsights._config import Settings, load
+from ainsights._delivery.spool.spool import Spool
+from ainsights._doctor import openai_hooks
+from ainsights._doctor import spool as spool_check
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def test_whatever_is_not_ok_has_a_remedy_of_one_line(doctor: Callable[..., Ran],
 
 def test_what_was_not_thought_of_is_a_finding(doctor: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(_base_client, "SyncAPIClient")
-    monkeypatch.setattr(of_openai, "SEAMS", (object(),))
+    monkeypatch.setattr(openai_hooks, "SEAMS", (object(),))
     ran = doctor("--json", base_url=f"http://127.0.0.1:{free_port()}")
     assert ran.levels("openai") == ["ok", "problem"]
     assert ran.found("spool")
@@ -375,8 +376,8 @@ def test_wrapper_around_a_seam_leaves_our_hooks_working(
 def test_all_of_several_wrappers_are_named() -> None:
     another: Any = json.dumps
     theirs = theirs_by_wrapt(wrapt.FunctionWrapper(Completions.create, another))
-    assert of_openai.strangers(theirs) == [__name__, "json"]
-    assert of_openai.strangers(Completions.create) == []
+    assert openai_hooks.strangers(theirs) == [__name__, "json"]
+    assert openai_hooks.strangers(Completions.create) == []
 
 
 # The endpoint
@@ -453,8 +454,8 @@ def test_test_insight_is_valid_and_marked(doctor: Callable[..., Ran]) -> None:
         ran = doctor("--json", "--send", base_url=it.url, api_key=KEY)
     assert (ran.status, ran.levels("send")) == (0, ["ok"])
     (body,) = it.stored
-    insight = _insight.Insight.model_validate(body)
-    assert list(body) == list(_insight.Insight.model_fields)
+    insight = _model.Insight.model_validate(body)
+    assert list(body) == list(_model.Insight.model_fields)
     assert insight.meta["ainsights.test"] is True
     assert insight.meta["ainsights.event_id"] == ran.found("send")[0]["facts"]["event_id"]
     completion = ChatCompletion.model_validate(insight.response, strict=True)
@@ -599,8 +600,8 @@ def test_events_that_wait_for_long_are_a_warning(spool: Spool) -> None:
     spool.add([b"one"])
     spool.close()
     settings = load({"AINSIGHTS_SPOOL_DIR": str(spool.directory)})
-    assert [it.level for it in of_spool.look(settings, time.time())] == ["ok"]
-    later = list(of_spool.look(settings, time.time() + 3 * 86400))
+    assert [it.level for it in spool_check.look(settings, time.time())] == ["ok"]
+    later = list(spool_check.look(settings, time.time() + 3 * 86400))
     assert [it.level for it in later] == ["ok", "warning"]
     assert "3 d old" in later[0].says
     assert later[1].remedy == "ainsights spool flush"

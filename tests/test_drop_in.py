@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import openai
 import pytest
-from endpoints import Endpoint, endpoint
-from models import EVENTS, MESSAGES, completed, http, streaming
+from support.endpoints import Endpoint, endpoint
+from support.models import EVENTS, MESSAGES, completed, http, streaming
 
 import ainsights
 import ainsights.openai as drop_in
-from ainsights import ConfigurationError, Insights, _runtime
+from ainsights import ConfigurationError, Insights, _api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     with endpoint() as it:
         monkeypatch.setenv("AINSIGHTS_BASE_URL", it.url)
         monkeypatch.setenv("AINSIGHTS_API_KEY", "key")
-        _runtime.capture_classes(*ainsights.openai._CLASSES)  # as the import did, for another test undid it
+        _api.capture_classes(*ainsights.openai._CLASSES)  # as the import did, for another test undid it
         try:
             yield it
         finally:
@@ -117,7 +117,7 @@ def test_uninstrument_ends_it(it: Endpoint) -> None:
 def test_wrong_setting_is_told_when_the_drop_in_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AINSIGHTS_SAMPLE_RATE", "2")
     with pytest.raises(ConfigurationError, match="AINSIGHTS_SAMPLE_RATE='2' is wrong"):
-        _runtime.capture_classes()
+        _api.capture_classes()
 
 
 def test_drop_in_classes_are_openai_s_but_for_their_names() -> None:

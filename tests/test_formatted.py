@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from programs import run
+from support.programs import run
 
-from ainsights._formatted import Formatted, Memory
+from ainsights._context.template_cache import Formatted, Memory
 
 
 def messages(*texts: str) -> list[dict[str, Any]]:
@@ -116,7 +116,7 @@ def test_fork_knows_what_was_formatted_before_it_while_other_threads_format() ->
     ran = run("""
         import os, threading
         from ainsights import Template
-        from ainsights._formatted import memory
+        from ainsights._context.template_cache import memory
 
         stop = threading.Event()
         def work():

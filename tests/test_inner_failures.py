@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from faults import (
+from support.faults import (
     PATIENCE,
     BrokenError,
     Fault,
@@ -21,18 +21,21 @@ from faults import (
 )
 
 import ainsights
-from ainsights import _contain, _decode, _exchange, _insights, _patch
-from ainsights._exchange import Exchange
-from ainsights._insight import Insight
-from ainsights.delivery import encode, pipeline, sender, workers
-from ainsights.delivery.intake import Intake
-from ainsights.delivery.pipeline import Pipeline
-from ainsights.delivery.tally import Tally
+from ainsights import _client, _internal_errors
+from ainsights._delivery import http_sender, pipeline, worker_pool
+from ainsights._delivery.counters import Tally
+from ainsights._delivery.event_queue import Intake
+from ainsights._delivery.pipeline import Pipeline
+from ainsights._instrumentation import exchange as _exchange
+from ainsights._instrumentation import patch
+from ainsights._instrumentation.exchange import Exchange
+from ainsights._model import Insight
+from ainsights._processing import decoder, processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from endpoints import Endpoint
+    from support.endpoints import Endpoint
 
 CALLS = 3
 """So many are made while a step fails: what is said must be said once all the same."""
@@ -42,24 +45,24 @@ STREAMS = (stream, async_stream)
 STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
     # what fails: where its name is looked up, on which threads, as what it is counted, the forms of a call it concerns;
     # what had no beginning is tried once more when its response comes
-    "deciding to capture": (_insights.Insights, "begin", "caller", {"noting a call", "noting a response"}, ALL),
-    "making an exchange": (_insights, "Exchange", "caller", {"noting a call", "noting a response"}, ALL),
-    "starting the pipeline": (_insights.Insights, "_start", "caller", {"noting a call", "noting a response"}, ALL),
-    "a request": (Exchange, "sent", "caller", {"noting a request", "noting a response"}, ALL),
+    "deciding to capture": (_client.Insights, "begin", "caller", {"noting a call", "noting a response"}, ALL),
+    "making an exchange": (_client, "Exchange", "caller", {"noting a call", "noting a response"}, ALL),
+    "starting the pipeline": (_client.Insights, "_start", "caller", {"noting a call", "noting a response"}, ALL),
+    "a request": (Exchange, "on_request", "caller", {"noting a request", "noting a response"}, ALL),
     "a body": (_exchange, "content_of", "caller", {"noting a request"}, STREAMS),
-    "a response": (Exchange, "answered", "caller", {"noting a response"}, ALL),
+    "a response": (Exchange, "on_response", "caller", {"noting a response"}, ALL),
     "a whole body": (Exchange, "read", "caller", {"noting a response"}, (plain, async_plain)),
-    "watching a stream": (_patch, "watch", "caller", {"noting a response"}, STREAMS),
-    "the end of a stream": (Exchange, "stopped", "caller", {"noting the end of a stream"}, (stream,)),
+    "watching a stream": (patch, "watch", "caller", {"noting a response"}, STREAMS),
+    "the end of a stream": (Exchange, "on_stream_end", "caller", {"noting the end of a stream"}, (stream,)),
     "closing": (Exchange, "end", "caller", {"noting the end of a stream"}, (closed,)),
     "the end at collection": (Exchange, "end", "caller", {"noting the end of a stream"}, (abandoned,)),
     "submitting a call": (Pipeline, "put", "caller", {"noting a response"}, (plain, async_plain)),
     "submitting a stream": (Pipeline, "put", "caller", {"noting the end of a stream"}, STREAMS),
     "counting a call": (Tally, "took", "caller", {"noting a response"}, (plain, async_plain)),
     "counting a stream": (Tally, "took", "caller", {"noting the end of a stream"}, STREAMS),
-    "decoding": (encode, "decode", "worker", {"encoding an event"}, ALL),
-    "assembling": (_decode, "assemble", "worker", {"encoding an event"}, STREAMS),
-    "naming an event": (encode, "new_event_id", "worker", {"encoding an event"}, ALL),
+    "decoding": (processor, "decode", "worker", {"encoding an event"}, ALL),
+    "assembling": (decoder, "assemble", "worker", {"encoding an event"}, STREAMS),
+    "naming an event": (processor, "new_event_id", "worker", {"encoding an event"}, ALL),
     "encoding": (Insight, "encode", "worker", {"encoding an event"}, ALL),
 }
 STILL_CAPTURED = {"a body", "the end of a stream"}
@@ -70,14 +73,14 @@ DELIVERING: list[Any] = [
     pytest.param(Pipeline, "_settle", id="settling"),
     pytest.param(Pipeline, "_next", id="waiting for work"),
     pytest.param(Intake, "take", id="taking from the queue"),
-    pytest.param(workers.Crew, "_grow_with", id="growing"),
-    pytest.param(workers.Pace, "learn", id="the pace"),
+    pytest.param(worker_pool.Crew, "_grow_with", id="growing"),
+    pytest.param(worker_pool.Pace, "learn", id="the pace"),
 ]
 
 
 @pytest.fixture
 def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    monkeypatch.setattr(_contain, "raising", False)
+    monkeypatch.setattr(_internal_errors, "raising", False)
     with instrumented() as it:
         yield it
 
@@ -132,7 +135,7 @@ def test_step_that_fails_is_kept_from_the_user_counted_said_once_and_over_when_m
 def test_chunk_that_cannot_be_noted_is_kept_from_the_user(
     it: Endpoint, breaks: Callable[[Any, str, str], Fault], call: Callable[[], Any]
 ) -> None:
-    fault = breaks(Exchange, "arrives", "caller")
+    fault = breaks(Exchange, "on_first_chunk", "caller")
     assert call() == "abc"
     assert set(ainsights.stats().failures) == {"noting a chunk"}
     fault.mended = True
@@ -162,7 +165,7 @@ def test_step_of_delivery_that_fails_loses_nothing_once_it_is_mended(
 def test_connection_that_cannot_be_made_is_tried_again(
     it: Endpoint, breaks: Callable[[Any, str, str], Fault], caplog: pytest.LogCaptureFixture
 ) -> None:
-    fault = breaks(sender, "HttpSender", "worker")
+    fault = breaks(http_sender, "HttpSender", "worker")
     assert [plain() for _ in range(CALLS)] == ["abc"] * CALLS
     assert fault.wait(CALLS)
     assert len(said(caplog)) == 1
@@ -190,11 +193,11 @@ def test_failing_log_handler_of_the_users_does_not_make_our_failure_theirs(
     it: Endpoint, breaks: Callable[[Any, str, str], Fault]
 ) -> None:
     handler = Deaf()
-    _contain.logger.addHandler(handler)
+    _internal_errors.logger.addHandler(handler)
     try:
-        fault = breaks(Exchange, "answered", "caller")
+        fault = breaks(Exchange, "on_response", "caller")
         assert plain() == "abc"
         fault.mended = True
         assert goes_on(it)
     finally:
-        _contain.logger.removeHandler(handler)
+        _internal_errors.logger.removeHandler(handler)

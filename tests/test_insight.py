@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ainsights import Insight
-from ainsights._insight import new_event_id
+from ainsights._model import new_event_id
 
 KEYS = ["response", "messages", "template", "inputs", "args", "user_id", "meta"]
 VALUES = st.recursive(

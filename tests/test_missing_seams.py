@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from models import COMPLETION, EVENTS, MESSAGES, Captured, async_client, capturing, client, completed, http, streaming
+from support.models import (
+    COMPLETION,
+    EVENTS,
+    MESSAGES,
+    Captured,
+    async_client,
+    capturing,
+    client,
+    completed,
+    http,
+    streaming,
+)
 
-from ainsights import _patch
+from ainsights._instrumentation import patch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES = [str(seam) for seam in _patch.SEAMS]
+NAMES = [str(seam) for seam in patch.SEAMS]
 
 
 @pytest.fixture(params=NAMES)
@@ -25,7 +36,7 @@ def missing(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def captured(missing: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Captured]:
-    seam = next(seam for seam in _patch.SEAMS if str(seam) == missing)
+    seam = next(seam for seam in patch.SEAMS if str(seam) == missing)
     monkeypatch.setattr(seam, "name", "not_there_any_more")
     with capturing() as captured:
         yield captured

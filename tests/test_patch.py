@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 import wrapt
-from models import COMPLETION, EVENTS, MESSAGES, async_client, capturing, client, completed, http, streaming
 from openai import _base_client
-from programs import run
+from support.models import COMPLETION, EVENTS, MESSAGES, async_client, capturing, client, completed, http, streaming
+from support.programs import run
 
 import ainsights
-from ainsights import _contain, _patch
-from ainsights._context import Context, current
+from ainsights import _internal_errors
+from ainsights._context.context import Context, current
+from ainsights._instrumentation import patch as _patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from models import Captured
+    from support.models import Captured
 
 ATTRIBUTES = [
     (_base_client.SyncAPIClient, "request"),
@@ -236,7 +237,7 @@ def test_wrapped_functions_look_like_openais_own() -> None:
 
 def test_installing_twice_captures_once() -> None:
     with capturing():
-        _patch.install(_patch._capturer)  # type: ignore[arg-type]
+        _patch.install(_patch._recorder)  # type: ignore[arg-type]
         with capturing() as captured:
             create(client())
     assert len(captured) == 1
@@ -327,21 +328,21 @@ def test_request_that_goes_past_our_hook_is_still_captured(captured: Captured) -
     assert captured[0]["messages"] == MESSAGES
 
 
-@pytest.mark.parametrize("step", ["begin", "sent", "answered", "read", "end"])
+@pytest.mark.parametrize("step", ["begin", "on_request", "on_response", "read", "end"])
 def test_failure_of_ours_is_counted_said_and_not_the_users(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
 ) -> None:
     def broken(*_args: Any) -> Any:
         raise ValueError("ours")
 
-    monkeypatch.setattr(_contain, "raising", False)
-    before = _contain.failures.total()
+    monkeypatch.setattr(_internal_errors, "raising", False)
+    before = _internal_errors.failures.total()
     with capturing() as captured:
         with monkeypatch.context() as patch:
             patch.setattr(type(captured) if step == "begin" else _patch.Exchange, step, broken)
             assert create(client()).id == "c1"
             assert create(client()).id == "c1"
-        assert _contain.failures.total() > before
+        assert _internal_errors.failures.total() > before
         said = [record.getMessage() for record in caplog.records]
         assert said
         assert len(said) == len(set(said))

@@ -5,17 +5,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from endpoints import Endpoint, Handler, endpoint, free_port
+from support.endpoints import Endpoint, Handler, endpoint, free_port
 
-from ainsights._settings import load
-from ainsights.delivery.pipeline import Pipeline
-from ainsights.delivery.sender import senders
-from ainsights.delivery.tally import Tally
+from ainsights._config import load
+from ainsights._delivery.counters import Tally
+from ainsights._delivery.http_sender import senders
+from ainsights._delivery.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ainsights.delivery.retry import Answer
+    from ainsights._delivery.retry import Answer
 
 PATIENCE = 20.0
 """Seconds that a test waits for what must come; nothing is measured by it."""
@@ -238,7 +238,7 @@ def test_room_is_made_by_delivery(pipe: Callable[..., Pipeline]) -> None:
 def test_item_that_cannot_be_encoded_is_dropped_counted_and_said(
     pipe: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ainsights._contain.raising", False)
+    monkeypatch.setattr("ainsights._internal_errors.raising", False)
     with endpoint() as it:
         pipeline = pipe(it.url)
         pipeline.put(ValueError("odd"), 5)

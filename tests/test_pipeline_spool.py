@@ -6,13 +6,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from endpoints import Endpoint, Handler, endpoint, free_port
+from support.endpoints import Endpoint, Handler, endpoint, free_port
 
-from ainsights._settings import load
-from ainsights.delivery.pipeline import Pipeline
-from ainsights.delivery.sender import senders
-from ainsights.delivery.spool import Spool
-from ainsights.delivery.tally import Tally
+from ainsights._config import load
+from ainsights._delivery.counters import Tally
+from ainsights._delivery.http_sender import senders
+from ainsights._delivery.pipeline import Pipeline
+from ainsights._delivery.spool.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

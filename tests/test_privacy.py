@@ -5,19 +5,19 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from endpoints import endpoint
-from models import COMPLETION, MESSAGES, client, completed, http
+from support.endpoints import endpoint
+from support.models import COMPLETION, MESSAGES, client, completed, http
 
 import ainsights
-from ainsights._insight import Insight
-from ainsights._privacy import Rules, Withheld
-from ainsights._settings import load
+from ainsights._config import load
+from ainsights._model import Insight
+from ainsights._privacy.policy import EventDropped, PrivacyPolicy
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from endpoints import Endpoint
+    from support.endpoints import Endpoint
 
 KEY = "sk-insights-0123456789"
 EMAIL = "ann@example.com"
@@ -25,13 +25,13 @@ EMAIL = "ann@example.com"
 
 def sent(insight: Insight | None = None, **settings: Any) -> dict[str, Any] | None:
     made = insight or Insight(response=COMPLETION, messages=f"I am {EMAIL}")
-    body = Rules(load({}, **settings))(made, None)
+    body = PrivacyPolicy(load({}, **settings))(made, None)
     return json.loads(body) if body else None
 
 
 def test_nothing_is_changed_by_default() -> None:
     made = Insight(response=COMPLETION, messages=EMAIL, meta={"a": 1})
-    assert Rules(load({}))(made, None) == made.encode()
+    assert PrivacyPolicy(load({}))(made, None) == made.encode()
 
 
 def test_image_is_elided_by_default() -> None:
@@ -42,7 +42,7 @@ def test_image_is_elided_by_default() -> None:
 
 def test_event_beyond_the_limit_is_cut() -> None:
     made = Insight(response=COMPLETION, messages="x y " * 5000)
-    assert len(Rules(load({}, max_event_bytes=4096))(made, None) or b"") <= 4096
+    assert len(PrivacyPolicy(load({}, max_event_bytes=4096))(made, None) or b"") <= 4096
 
 
 # before_send
@@ -100,7 +100,7 @@ def spoiling(insight: Insight) -> Insight:
 
 @pytest.mark.parametrize("before_send", [failing, spoiling, lambda insight: insight.encode(), lambda _: False])
 def test_before_send_that_fails_withholds_the_event_and_says_nothing_of_it(before_send: Any) -> None:
-    with pytest.raises(Withheld) as caught:
+    with pytest.raises(EventDropped) as caught:
         sent(before_send=before_send)
     assert caught.value.reason == "before_send"
     assert EMAIL not in str(caught.value)
@@ -108,7 +108,7 @@ def test_before_send_that_fails_withholds_the_event_and_says_nothing_of_it(befor
 
 def test_place_where_before_send_failed_is_told() -> None:
     with pytest.raises(
-        Withheld, match=r"before_send raised LookupError at .*test_privacy\.py:\d+: the event was dropped"
+        EventDropped, match=r"before_send raised LookupError at .*test_privacy\.py:\d+: the event was dropped"
     ):
         sent(before_send=failing)
 
@@ -240,7 +240,7 @@ def call_thrice(it: Endpoint, **settings: Any) -> ainsights.Stats:
 
 
 @pytest.mark.parametrize(
-    ("setting", "reason"), [({"redact": failing}, "redact"), ({"before_send": failing}, "before_send")], ids=str
+    ("setting", "reason"), [({"redact": failing}, "redact"), ({"before_send": failing}, "before_send")]
 )
 def test_event_that_is_withheld_is_dropped_counted_and_said_once(
     it: Endpoint, caplog: pytest.LogCaptureFixture, setting: dict[str, Callable[..., Any]], reason: str

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from models import COMPLETION
 from openai.types.chat import ChatCompletion
+from support.models import COMPLETION
 
-from ainsights._insight import Insight
-from ainsights._privacy import Rules
-from ainsights._settings import load
+from ainsights._config import load
+from ainsights._model import Insight
+from ainsights._privacy.policy import PrivacyPolicy
 
 USAGE = {
     "prompt_tokens": 1,
@@ -25,7 +25,7 @@ CUSTOM = {"id": "call_2", "type": "custom", "custom": {"name": "run", "input": "
 
 def outlined(content: str = "metadata", **fields: Any) -> dict[str, Any]:
     made = Insight(**{"response": COMPLETION, "messages": "hi"} | fields)
-    encoded = Rules(load({}))(made, content)
+    encoded = PrivacyPolicy(load({}))(made, content)
     assert encoded is not None
     body: dict[str, Any] = json.loads(encoded)
     return body
@@ -202,7 +202,7 @@ def test_full_content_is_sent_as_it_is() -> None:
     ],
 )
 def test_level_of_the_call_goes_before_that_of_the_settings(setting: str, call: str | None, messages: Any) -> None:
-    body = Rules(load({}, content=setting))(Insight(response=COMPLETION, messages="hello"), call)
+    body = PrivacyPolicy(load({}, content=setting))(Insight(response=COMPLETION, messages="hello"), call)
     assert (json.loads(body)["messages"] if body else None) == messages
 
 
@@ -230,7 +230,7 @@ def test_no_text_of_any_field_passes(response: Any, messages: Any, inputs: Any, 
     made = Insight.model_construct(
         response=response, messages=messages, template=messages, inputs=inputs, args=args, user_id=None, meta={}
     )
-    body = Rules(load({}))(made, "metadata")
+    body = PrivacyPolicy(load({}))(made, "metadata")
     assert body is not None
     assert MARK.encode() not in body
     Insight.model_validate_json(body)

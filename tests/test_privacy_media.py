@@ -6,9 +6,9 @@ import random
 from typing import Any
 
 import pytest
-from models import COMPLETION
+from support.models import COMPLETION
 
-from ainsights._insight import Insight
+from ainsights._model import Insight
 from ainsights._privacy.media import LIMIT, elide
 
 DATA = b"\x89PNG" + random.Random(1).randbytes(LIMIT)

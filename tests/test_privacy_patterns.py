@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ainsights._config import BUILT_IN
 from ainsights._privacy.patterns import PATTERNS, api_key, credit_card, email, ip, phone
-from ainsights._settings import BUILT_IN
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -105,14 +105,16 @@ LEFT = {
         for around in AROUND
         if function is not email or around != "é{}é"  # letters belong to addresses
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_secret_is_found_whatever_is_around_it(function, secret: str, around: str) -> None:  # noqa: ANN001
     assert function(around.format(secret)) == around.format(f"[{function.__name__}]")
 
 
 @pytest.mark.parametrize(
-    ("function", "text"), [(function, text) for function, texts in LEFT.items() for text in texts], ids=str
+    ("function", "text"),
+    [(function, text) for function, texts in LEFT.items() for text in texts],
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_other_text_is_left_alone(function, text: str) -> None:  # noqa: ANN001
     assert function(text) == text

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import COMPLETION, DONE, event
 from openai.types.chat import ChatCompletion
+from support.models import COMPLETION, DONE, event
 
-from ainsights._decode import decode
-from ainsights._exchange import Exchange
-from ainsights._insight import Insight, new_event_id
-from ainsights._privacy.redact import Redaction
-from ainsights._privacy.withheld import Withheld
-from ainsights._said import Defaults
+from ainsights._instrumentation.exchange import Exchange
+from ainsights._model import Insight, new_event_id
+from ainsights._privacy.dropped import EventDropped
+from ainsights._privacy.redaction import Redaction
+from ainsights._processing.attributes import Defaults
+from ainsights._processing.decoder import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -255,7 +255,7 @@ def failing(_text: str) -> str:
 
 @pytest.mark.parametrize("rule", [failing, lambda _: None, lambda text: text.encode()])
 def test_function_that_fails_withholds_the_event_and_says_nothing_of_it(rule: Any) -> None:
-    with pytest.raises(Withheld) as caught:
+    with pytest.raises(EventDropped) as caught:
         redacted([rule])
     assert caught.value.reason == "redact"
     assert EMAIL not in str(caught.value)

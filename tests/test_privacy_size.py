@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import COMPLETION
 from openai.types.chat import ChatCompletion
+from support.models import COMPLETION
 
-from ainsights._insight import Insight
-from ainsights._privacy.size import fit
-from ainsights._privacy.withheld import Withheld
+from ainsights._model import Insight
+from ainsights._privacy.dropped import EventDropped
+from ainsights._privacy.truncation import truncate
 
 META = {"ainsights.event_id": "01912345-6789-7abc-8def-0123456789ab", "ainsights.status": "ok"}
 LOWEST = 512
@@ -20,7 +20,7 @@ LOWEST = 512
 
 def fitted(limit: int, **fields: Any) -> dict[str, Any]:
     made = Insight(**{"response": COMPLETION, "messages": "hi", "meta": META} | fields)
-    encoded = fit(made.encode(), limit)
+    encoded = truncate(made.encode(), limit)
     assert len(encoded) <= limit
     body: dict[str, Any] = json.loads(encoded)
     return body
@@ -42,7 +42,7 @@ def test_longest_text_is_cut_in_its_middle_and_tells_how_much_is_gone() -> None:
 
 def test_most_of_the_room_is_used() -> None:
     made = Insight(response=COMPLETION, messages="é" * 100_000, meta=META)
-    assert 8500 < len(fit(made.encode(), 10_000)) <= 10_000
+    assert 8500 < len(truncate(made.encode(), 10_000)) <= 10_000
 
 
 def test_long_texts_are_cut_to_one_length() -> None:
@@ -97,7 +97,7 @@ def test_lone_surrogates_are_counted_as_they_are_encoded() -> None:
 
 @pytest.mark.parametrize("limit", [1, 50, 100])
 def test_limit_too_low_for_anything_withholds_the_event(limit: int) -> None:
-    with pytest.raises(Withheld, match=f"max_event_bytes={limit} is too low") as caught:
+    with pytest.raises(EventDropped, match=f"max_event_bytes={limit} is too low") as caught:
         fitted(limit)
     assert caught.value.reason == "too_large"
 
@@ -137,7 +137,7 @@ INSIGHTS = st.builds(
 @given(INSIGHTS, st.integers(LOWEST, 3000))
 def test_any_insight_fits_stays_an_insight_and_says_so(insight: Insight, limit: int) -> None:
     whole = insight.encode()
-    encoded = fit(whole, limit)
+    encoded = truncate(whole, limit)
     assert len(encoded) <= limit
     body = json.loads(encoded)
     left = Insight.model_validate(body)

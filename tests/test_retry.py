@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ainsights.delivery.retry import (
+from ainsights._delivery.retry import (
     LONGEST_DELAY,
     LONGEST_RETRY_AFTER,
     Answer,

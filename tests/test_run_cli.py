@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ainsights.cli.run import AUTOLOAD, instrumented
+from ainsights._cli.run import AUTOLOAD, instrumented
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,13 +25,13 @@ from openai.lib.streaming.chat import _completions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, TypeAdapter
 
-from ainsights import scripted
-from ainsights._assemble import assemble
-from ainsights.scripted import CASES, DIRECTIVES, Case, Script, ScriptError, parse
-from ainsights.scripted.requests import KEPT, Received, Requests
-from ainsights.scripted.schema import instance
-from ainsights.scripted.script import AT_ONCE, directives_of
-from ainsights.scripted.sse import cut_small, encoded, events
+from ainsights import mock_openai as scripted
+from ainsights._processing.accumulator import assemble
+from ainsights.mock_openai import CASES, DIRECTIVES, Case, Script, ScriptError, parse
+from ainsights.mock_openai.requests import KEPT, Received, Requests
+from ainsights.mock_openai.schema import instance
+from ainsights.mock_openai.script import AT_ONCE, directives_of
+from ainsights.mock_openai.sse import cut_small, encoded, events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -597,7 +597,7 @@ def test_an_address_in_use_is_an_error(server: scripted.Server) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_prints_its_url_first_and_ends_at_a_signal(number: int) -> None:
-    command = [sys.executable, "-W", "error", "-m", "ainsights.scripted", "--announce"]
+    command = [sys.executable, "-W", "error", "-m", "ainsights.mock_openai", "--announce"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -613,7 +613,7 @@ def test_the_command_prints_its_url_first_and_ends_at_a_signal(number: int) -> N
 
 def test_the_command_says_which_address_it_cannot_use(server: scripted.Server) -> None:
     port = str(urlsplit(server.url).port)
-    command = [sys.executable, "-m", "ainsights.scripted", "--port", port]
+    command = [sys.executable, "-m", "ainsights.mock_openai", "--port", port]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert ended.returncode == 2
     assert port in ended.stderr

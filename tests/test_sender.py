@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from endpoints import Endpoint, Handler, Server, endpoint
 from hypothesis import given
 from hypothesis import strategies as st
+from support.endpoints import Endpoint, Handler, Server, endpoint
 
-from ainsights.delivery.retry import Answer
-from ainsights.delivery.sender import _plain_answer, senders
+from ainsights._delivery.http_sender import _plain_answer, senders
+from ainsights._delivery.retry import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,7 +212,7 @@ def test_proxy_is_asked_to_tunnel_to_an_https_endpoint(
 ) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     no_proxies.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    no_proxies.setattr("ainsights.delivery.sender.is_loopback", lambda _: False)
+    no_proxies.setattr("ainsights._delivery.http_sender.is_loopback", lambda _: False)
     with https(authority) as it:
         proxy = Proxy(it.port)
         no_proxies.setenv("https_proxy", f"http://ann:pass%20word@{proxy.url}")

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from serving import KEY, Client, insight, rows
+from support.serving import KEY, Client, insight, rows
 
-from ainsights.cli import serve
+from ainsights._cli import serve
 from ainsights.server import Endpoint
 from ainsights.server.run import is_loopback
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CODE = """
 import argparse
-from ainsights.cli import serve
+from ainsights._cli import serve
 parser = argparse.ArgumentParser()
 serve.add_parser(parser.add_subparsers())
 args = parser.parse_args()
@@ -167,7 +167,7 @@ def test_missing_extra_is_said_with_how_to_install_it(database: Path, missing: s
 
 
 def test_importing_the_command_does_not_import_the_server() -> None:
-    code = "import ainsights.cli.serve, sys; raise SystemExit('fastapi' in sys.modules or 'uvicorn' in sys.modules)"
+    code = "import ainsights._cli.serve, sys; raise SystemExit('fastapi' in sys.modules or 'uvicorn' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from serving import KEY, Client, insight, rows
+from support.serving import KEY, Client, insight, rows
 
 from ainsights.errors import ConfigurationError
 from ainsights.server import Options, Store, keys, running

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ainsights._settings import HOSTED, Settings, is_loopback, load
+from ainsights._config import HOSTED, Settings, is_loopback, load
 from ainsights.errors import ConfigurationError
 
 

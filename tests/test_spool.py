@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ainsights.delivery import owner, spool_file
-from ainsights.delivery.spool import Spool, SpoolStatus
+from ainsights._delivery.spool import database, process_lock
+from ainsights._delivery.spool.spool import Spool, SpoolStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ LARGE = 2**30
 PROGRAM = """
 import sys
 from pathlib import Path
-from ainsights.delivery.spool import Spool
+from ainsights._delivery.spool.spool import Spool
 spool = Spool(Path(sys.argv[1]), 2**30)
 """
 
@@ -128,7 +128,7 @@ def test_marks_of_the_dead_are_swept_away(spool: Spool, another: Spool) -> None:
     dead = spool.directory / "owner-dead.lock"
     dead.touch()
     for mark in (living, dead):
-        os.utime(mark, (0, time.time() - owner.SILENCE - 1))
+        os.utime(mark, (0, time.time() - process_lock.SILENCE - 1))
     spool.add([b"two"])
     assert living.exists()
     assert not dead.exists()
@@ -137,11 +137,11 @@ def test_marks_of_the_dead_are_swept_away(spool: Spool, another: Spool) -> None:
 def test_where_files_cannot_be_locked_silence_is_death(
     spool: Spool, another: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner, "fcntl", None)
+    monkeypatch.setattr(process_lock, "fcntl", None)
     spool.add([b"one"])
     assert another.claim(10) == []
     for mark in spool.directory.glob("owner-*.lock"):
-        os.utime(mark, (0, time.time() - owner.SILENCE - 1))
+        os.utime(mark, (0, time.time() - process_lock.SILENCE - 1))
     assert bodies(another.claim(10)) == [b"one"]
 
 
@@ -297,7 +297,7 @@ def test_file_that_was_deleted_is_begun_anew(spool: Spool) -> None:
 def test_file_that_another_keeps_locked_is_tried_again(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(spool_file, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     spool.add([b"one"])
     with contextlib.closing(sqlite3.connect(spool.directory / "spool.db", isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")

@@ -9,10 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from endpoints import Endpoint, endpoint, free_port
+from support.endpoints import Endpoint, endpoint, free_port
 
-from ainsights.cli import main
-from ainsights.delivery.spool import Spool
+from ainsights._cli import main
+from ainsights._delivery.spool.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

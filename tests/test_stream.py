@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import openai
 import pytest
-from models import DONE, EVENTS, MESSAGES, Body, async_client, capturing, client, event, http, streaming
+from support.models import DONE, EVENTS, MESSAGES, Body, async_client, capturing, client, event, http, streaming
 
-from ainsights import _patch
+from ainsights._instrumentation import patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from models import Captured
+    from support.models import Captured
 
 BASE_CLIENT_CLOSES = "finally" in inspect.getsource(openai.Stream.__stream__)
 PARTS = [*EVENTS[:3], event(content="d"), DONE]
@@ -174,7 +174,7 @@ def test_response_is_closed_as_often_as_without_us(captured: Captured) -> None:
 
     ours = closings()
     assert captured.statuses == ["ok"]
-    _patch.uninstall()
+    patch.uninstall()
     assert ours == closings()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models import MESSAGES, async_client, capturing, client, completed
+from support.models import MESSAGES, async_client, capturing, client, completed
 
 import ainsights
 from ainsights import Template, TemplateError
@@ -16,7 +16,7 @@ from ainsights import Template, TemplateError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from models import Captured
+    from support.models import Captured
 
 FIELDS = ["a", "b", "name", "größe", "class", "self", "_"]
 NAMES = st.sampled_from(FIELDS)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models import capturing, client
+from support.models import capturing, client
 
 from ainsights import ConfigurationError, Template, TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from models import Captured
+    from support.models import Captured
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from endpoints import endpoint
-from models import COMPLETION, EVENTS, MESSAGES, client, streaming
+from support.endpoints import endpoint
+from support.models import COMPLETION, EVENTS, MESSAGES, client, streaming
 
 import ainsights
 import ainsights.testing
-from ainsights import ConfigurationError, Insight, _patch
+from ainsights import ConfigurationError, Insight
+from ainsights._instrumentation import patch
 
 if TYPE_CHECKING:
     from ainsights.testing import Captured
@@ -63,13 +64,13 @@ def test_nothing_is_sent_also_if_the_program_instruments() -> None:
 
 def test_openai_is_as_before_when_it_stops() -> None:
     ainsights.uninstrument()
-    assert not any(seam._ours for seam in _patch.SEAMS)
+    assert not any(seam._ours for seam in patch.SEAMS)
     insights = ainsights.testing.capture()
     insights.stop()
     insights.stop()
     ask()
     assert insights == []
-    assert not any(seam._ours for seam in _patch.SEAMS)
+    assert not any(seam._ours for seam in patch.SEAMS)
 
 
 def test_captures_nest() -> None:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from models import MESSAGES, async_client, capturing, client
+from support.models import MESSAGES, async_client, capturing, client
 
 import ainsights
 from ainsights import ConfigurationError
-from ainsights._context import current
+from ainsights._context.context import current
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
-    from models import Captured
+    from support.models import Captured
 
 
 TRIO = [] if openai.__version__.startswith("1.5") else ["trio"]  # openai 1.5x itself needs asyncio

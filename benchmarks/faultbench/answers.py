@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import trustme
-from endpoints import endpoint, free_port
+from support.endpoints import endpoint, free_port
 
 from faultbench.row import Row, Size
 from faultbench.sink import Run, Sink, finished, ran, sink, start
@@ -17,7 +17,7 @@ from faultbench.sink import Run, Sink, finished, ran, sink, start
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from endpoints import Handler
+    from support.endpoints import Handler
 
 EXIT_TIMEOUT = 1.0
 EXIT_SLACK = 2.5

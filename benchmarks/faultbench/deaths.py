@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from endpoints import free_port
-from programs import MODEL, settings
-from servers import BIN, get, running
+from support.endpoints import free_port
+from support.programs import MODEL, settings
+from support.servers import BIN, get, running
 
 from faultbench.row import Row, Size
 from faultbench.sink import PATIENCE, Run, finished, flush_spool, sink, spooled, start

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from endpoints import free_port
+from support.endpoints import free_port
 
 from faultbench.row import Row, Size
 from faultbench.sink import flush_spool, ran, sink, spooled

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from endpoints import OK, Handler, endpoint
+from support.endpoints import OK, Handler, endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

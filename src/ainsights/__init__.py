@@ -17,14 +17,14 @@ from ainsights.errors import (
 )
 
 if TYPE_CHECKING:
-    from ainsights._context import context
-    from ainsights._insight import Insight
-    from ainsights._insights import Insights
-    from ainsights._runtime import capture, flush, instrument, shutdown, stats, uninstrument
-    from ainsights._template import Template
-    from ainsights._vendor import AInsights
-    from ainsights.delivery.retry import Answer
-    from ainsights.delivery.tally import Stats
+    from ainsights._api import capture, flush, instrument, shutdown, stats, uninstrument
+    from ainsights._client import Insights
+    from ainsights._context.context import context
+    from ainsights._context.template import Template
+    from ainsights._delivery.counters import Stats
+    from ainsights._delivery.retry import Answer
+    from ainsights._model import Insight
+    from ainsights._requesty import AInsights
 
 __all__ = [
     "AInsights",
@@ -51,19 +51,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AInsights": "ainsights._vendor",
-    "Answer": "ainsights.delivery.retry",
-    "Insight": "ainsights._insight",
-    "Insights": "ainsights._insights",
-    "Stats": "ainsights.delivery.tally",
-    "Template": "ainsights._template",
-    "capture": "ainsights._runtime",
-    "context": "ainsights._context",
-    "flush": "ainsights._runtime",
-    "instrument": "ainsights._runtime",
-    "shutdown": "ainsights._runtime",
-    "stats": "ainsights._runtime",
-    "uninstrument": "ainsights._runtime",
+    "AInsights": "ainsights._requesty",
+    "Answer": "ainsights._delivery.retry",
+    "Insight": "ainsights._model",
+    "Insights": "ainsights._client",
+    "Stats": "ainsights._delivery.counters",
+    "Template": "ainsights._context.template",
+    "capture": "ainsights._api",
+    "context": "ainsights._context.context",
+    "flush": "ainsights._api",
+    "instrument": "ainsights._api",
+    "shutdown": "ainsights._api",
+    "stats": "ainsights._api",
+    "uninstrument": "ainsights._api",
 }
 
 

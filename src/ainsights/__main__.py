@@ -2,6 +2,6 @@
 
 import sys
 
-from ainsights.cli import main
+from ainsights._cli import main
 
 sys.exit(main())

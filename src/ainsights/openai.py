@@ -12,7 +12,7 @@ from typing import Any
 
 import openai as _openai
 
-from ainsights._runtime import capture_classes
+from ainsights._api import capture_classes
 
 
 class OpenAI(_openai.OpenAI):

@@ -14,20 +14,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ainsights import _context, _router
-from ainsights._contain import contained
-from ainsights._exchange import Exchange
-from ainsights._insight import Insight
-from ainsights._said import sdk
-from ainsights._settings import load
-from ainsights.delivery.encode import Encoding
+from ainsights._config import load
+from ainsights._context.context import current
+from ainsights._instrumentation import routing
+from ainsights._instrumentation.exchange import Exchange
+from ainsights._internal_errors import capture_internal_errors
+from ainsights._model import Insight
+from ainsights._processing.attributes import sdk
+from ainsights._processing.processor import Encoding
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ainsights._by_hand import Record
+    from ainsights._processing.manual import Record
 
-_capturing = contained("capturing for a test")
+_capturing = capture_internal_errors("capturing for a test")
 
 
 class Captured(list[Insight]):
@@ -36,13 +37,13 @@ class Captured(list[Insight]):
     def __init__(self, encoding: Encoding) -> None:
         super().__init__()
         self._encoding = encoding
-        self._before = _router.instead
-        _router.capture_instead(self)
+        self._before = routing.recording_override
+        routing.override(self)
 
     def stop(self) -> None:
         """Capture no more; what was captured stays. Twice is harmless."""
-        if _router.instead is self:
-            _router.capture_instead(self._before)
+        if routing.recording_override is self:
+            routing.override(self._before)
 
     def __enter__(self) -> Self:
         return self
@@ -51,12 +52,12 @@ class Captured(list[Insight]):
         self.stop()
 
     def begin(self, _client: Any) -> Exchange | None:
-        """See :class:`ainsights._patch.Capturer`."""
-        context = _context.current.get()
+        """See :class:`ainsights._instrumentation.patch.Capturer`."""
+        context = current.get()
         return None if context is not None and not context.captured else Exchange(self._take, context, 0)
 
-    def hand_over(self, record: Record) -> None:
-        """See :class:`ainsights._router.Taker`."""
+    def submit(self, record: Record) -> None:
+        """See :class:`ainsights._instrumentation.routing.Taker`."""
         if record.context.captured:
             self._take(record)
 

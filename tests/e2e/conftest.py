@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from endpoints import Endpoint, endpoint
+from support.endpoints import Endpoint, endpoint
 
-from ainsights.scripted import Server, serving
+from ainsights.mock_openai import Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

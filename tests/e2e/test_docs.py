@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from programs import settings
+from support.programs import settings
 
-from ainsights._settings import Settings
-from ainsights.cli import COMMANDS
+from ainsights._cli import COMMANDS
+from ainsights._config import Settings
 
 if TYPE_CHECKING:
-    from endpoints import Endpoint
+    from support.endpoints import Endpoint
 
-    from ainsights.scripted import Server
+    from ainsights.mock_openai import Server
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

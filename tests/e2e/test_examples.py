@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from endpoints import Endpoint, free_port
-from programs import settings
-from servers import BIN, PATIENCE, get, running
+from support.endpoints import Endpoint, free_port
+from support.programs import settings
+from support.servers import BIN, PATIENCE, get, running
 
 if TYPE_CHECKING:
-    from ainsights.scripted import Server
+    from ainsights.mock_openai import Server
 
 FOLDERS = ("data_folder_in", "data_folder_out", "processed_folder", "control_folder")
 EXAMPLES = Path(__file__).parents[2] / "examples"

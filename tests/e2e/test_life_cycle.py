@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from endpoints import endpoint, free_port
-from programs import MODEL, run, settings
+from support.endpoints import endpoint, free_port
+from support.programs import MODEL, run, settings
 
 INSTRUMENT = "import ainsights; ainsights.instrument()\n"
 

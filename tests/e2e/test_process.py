@@ -5,8 +5,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from endpoints import endpoint
-from programs import MODEL, run, settings
+from support.endpoints import endpoint
+from support.programs import MODEL, run, settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,10 @@ import venv
 from pathlib import Path
 
 import pytest
-import servers
-from endpoints import Endpoint, free_port
-from programs import MODEL, settings
-from servers import BIN, PATIENCE, get, running
+from support import servers
+from support.endpoints import Endpoint, free_port
+from support.programs import MODEL, settings
+from support.servers import BIN, PATIENCE, get, running
 
 RUN = [sys.executable, "-m", "ainsights", "run"]
 PYTHON = sys.executable

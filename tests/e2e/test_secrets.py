@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from endpoints import Handler, endpoint, free_port
-from programs import run, settings
+from support.endpoints import Handler, endpoint, free_port
+from support.programs import run, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

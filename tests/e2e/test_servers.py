@@ -9,10 +9,10 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
-import servers
-from endpoints import Endpoint, endpoint, free_port
-from programs import MODEL, run, settings
-from servers import BIN, PATIENCE, get, running
+from support import servers
+from support.endpoints import Endpoint, endpoint, free_port
+from support.programs import MODEL, run, settings
+from support.servers import BIN, PATIENCE, get, running
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from endpoints import Endpoint, endpoint
-from programs import settings
-from relay import relay
+from support.endpoints import Endpoint, endpoint
+from support.programs import settings
+from support.relay import relay
 
-from ainsights.scripted import CASES, serving
+from ainsights.mock_openai import CASES, serving
 
-PROGRAM = Path(__file__).with_name("user_program.py")
+PROGRAM = Path(__file__).parents[1] / "support" / "user_program.py"
 
 
 class Seen(NamedTuple):

@@ -7,7 +7,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from ainsights.scripted import serving
+from ainsights.mock_openai import serving
 from ainsights.server import Options, running
 
 if TYPE_CHECKING:

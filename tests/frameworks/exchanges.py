@@ -8,13 +8,13 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ainsights.scripted import completion, parse
-from ainsights.scripted.script import directives_of
+from ainsights.mock_openai import completion, parse
+from ainsights.mock_openai.script import directives_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ainsights.scripted import Received
+    from ainsights.mock_openai import Received
 
 FORM = re.compile(r"form ([a-z_]+):")
 

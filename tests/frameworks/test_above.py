@@ -7,17 +7,17 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from endpoints import endpoint
 from exchanges import Exchange, form_of, of, successful, told
 from launching import Ran, launch
-from programs import settings
+from support.endpoints import endpoint
+from support.programs import settings
 
-from ainsights.scripted import serving
+from ainsights.mock_openai import serving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ainsights.scripted import Received
+    from ainsights.mock_openai import Received
 
 
 class Runs(NamedTuple):

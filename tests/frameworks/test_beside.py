@@ -10,12 +10,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from endpoints import endpoint
 from exchanges import Exchange, form_of, of, successful, told
 from launching import Ran, launch
-from programs import settings
+from support.endpoints import endpoint
+from support.programs import settings
 
-from ainsights.scripted import Server, serving
+from ainsights.mock_openai import Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from relay import relay
-from twice import World
+from support.relay import relay
+from support.twice import World
 
-from ainsights.scripted import serving
+from ainsights.mock_openai import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

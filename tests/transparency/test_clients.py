@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import http2
 import openai
 import pytest
-from models import COMPLETION, EVENTS, Captured, capturing, client, completed, streaming
-from twice import MESSAGES, World, all_of, inside, it, run_asyncio, twice
+from support import http2
+from support.models import COMPLETION, EVENTS, Captured, capturing, client, completed, streaming
+from support.twice import MESSAGES, World, all_of, inside, it, run_asyncio, twice
 
 if TYPE_CHECKING:
     import ssl

@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 import openai
 import pytest
-from models import COMPLETION, MESSAGES, capturing, client, completed, http
 from openai.types.chat import ChatCompletionMessage
-from twice import World, all_of, each, it, twice
+from support.models import COMPLETION, MESSAGES, capturing, client, completed, http
+from support.twice import World, all_of, each, it, twice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from ainsights import _exchange
+    from ainsights._instrumentation import exchange as _exchange
 
     Snippet = Callable[[World], Awaitable[Any]]
 

@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import openai
 import pytest
-from twice import World, all_of, each, inside, it, step, twice
+from support.twice import World, all_of, each, inside, it, step, twice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import programs
 import pytest
-from endpoints import endpoint
+from support import programs
+from support.endpoints import endpoint
 
 if TYPE_CHECKING:
-    from twice import World
+    from support.twice import World
 
 INSTRUMENT = "import ainsights; ainsights.instrument()\n"
 AT_EXIT = """

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from endpoints import free_port
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
-from twice import MESSAGES, World, all_of, inside, it, twice
+from support.endpoints import free_port
+from support.twice import MESSAGES, World, all_of, inside, it, twice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from twice import MESSAGES, World, all_of, each, inside, it, twice
+from support.twice import MESSAGES, World, all_of, each, inside, it, twice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ainsights._insight import Insight
+from ainsights._model import Insight
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -43,7 +43,7 @@ _LONGEST = 256
 """Characters that a name, as of a model, has at the most; what is longer is none."""
 
 
-def outline(insight: Insight) -> Insight:
+def to_metadata_only(insight: Insight) -> Insight:
     """Return ``insight`` without any text of the conversation."""
     return Insight.model_construct(
         response=_response(insight.response),

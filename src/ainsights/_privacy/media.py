@@ -7,7 +7,7 @@ import hashlib
 import re
 from typing import Any
 
-from ainsights._insight import Insight
+from ainsights._model import Insight
 
 LIMIT = 8192
 """Characters of base64 up to which media stay: 6 KiB, a small icon."""

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
-from ainsights._insight import Insight
+from ainsights._model import Insight
 from ainsights.server.rows import Instant, Row, timestamp
 
 MAX_PAGE_BYTES = 32 * 2**20

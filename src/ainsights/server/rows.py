@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, from_json
 
-from ainsights._insight import Insight, new_event_id
+from ainsights._model import Insight, new_event_id
 
 _LARGEST_INTEGER = 2**63 - 1
 """Of SQLite."""

@@ -1,0 +1,166 @@
+"""``ainsights demo``: a user's program from its calls to the stored insights, on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ainsights.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ainsights.server import Endpoint
+
+EXTRA = {"fastapi", "rich", "starlette", "uvicorn"}
+LONGEST_RUN = 120
+"""Seconds that the quickstart may take."""
+
+WIDE = 140
+"""Characters of a line where there is no terminal to say."""
+
+SCRIPTED = {
+    "OPENAI_API_KEY": "sk-demo",
+    "QUICKSTART_MODEL": "gpt-4o-mini",
+    "QUICKSTART_TOOLS_MODEL": "scripted:tools",
+    "QUICKSTART_BAD_MODEL": "scripted:status=404",
+}
+"""What the quickstart asks of the scripted model API."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command ``demo`` to those of ``ainsights``."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="run a small program and show the insights it leaves",
+        description="Run examples/quickstart.py against a scripted model API and a local Insights endpoint, "
+        "both started for it on this machine, and show what was stored.",
+    )
+    parser.add_argument("--live", action="store_true", help="use the real model API, with your OPENAI_API_KEY")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo; return the exit status."""
+    try:
+        from ainsights import mock_openai as scripted  # noqa: PLC0415  an extra
+        from ainsights import server  # noqa: PLC0415  the same
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        raise ConfigurationError("the demo needs the server extra: pip install 'ainsights[server]'") from None
+    if args.live and not os.environ.get("OPENAI_API_KEY"):
+        raise ConfigurationError("--live needs OPENAI_API_KEY: the key of your model API")
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ainsights-demo-")))
+        endpoint = stack.enter_context(server.running(server.Options(directory / "insights.db")))
+        print(f"Insights endpoint: {endpoint.url}")
+        model_api = {} if args.live else dict(SCRIPTED)
+        if not args.live:
+            model_api["OPENAI_BASE_URL"] = stack.enter_context(scripted.serving()).base_url
+            print(f"Scripted model API: {model_api['OPENAI_BASE_URL']}")
+        script = quickstart()
+        print(f"Running {script.name}, plain openai code and one line of ainsights:\n", flush=True)
+        status = _run(script, endpoint, model_api)
+        stored = _stored(endpoint)
+        _show(stored)
+    if status or not stored:
+        print(f"\nThe program ended with status {status}, {len(stored)} insights were stored.", file=sys.stderr)
+        return 1
+    print(NEXT)
+    return 0
+
+
+NEXT = """
+What next:
+  1. Add the one line to your program:    import ainsights; ainsights.instrument()
+  2. Keep an endpoint of your own:        ainsights serve
+     or send to your platform:            export AINSIGHTS_API_KEY=...
+"""
+
+
+def quickstart() -> Path:
+    """Return where the quickstart is: beside this file when installed, among the examples in a checkout."""
+    packaged = Path(__file__).with_name("quickstart.py")
+    return packaged if packaged.exists() else Path(__file__).parents[3] / "examples" / "quickstart.py"
+
+
+def _run(script: Path, endpoint: Endpoint, model_api: dict[str, str]) -> int:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AINSIGHTS_", "REQUESTY_"))}
+    ours = {"AINSIGHTS_BASE_URL": endpoint.url, "AINSIGHTS_API_KEY": endpoint.api_key}
+    ran = subprocess.run(  # noqa: S603  our own example
+        [sys.executable, str(script)],
+        env=inherited | ours | model_api,
+        check=False,
+        timeout=LONGEST_RUN,
+    )
+    return ran.returncode
+
+
+def _stored(endpoint: Endpoint) -> list[dict[str, Any]]:
+    import httpx  # noqa: PLC0415  start-up of the other commands stays light
+
+    answer = httpx.get(
+        f"{endpoint.url}/insights",
+        params={"limit": 100},
+        headers={"Authorization": f"Bearer {endpoint.api_key}"},
+        trust_env=False,
+    )
+    items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
+    return sorted(items, key=lambda item: item["time"] or "")
+
+
+def _show(stored: list[dict[str, Any]]) -> None:
+    from rich import box  # noqa: PLC0415  an extra
+    from rich.console import Console  # noqa: PLC0415  the same
+    from rich.table import Table  # noqa: PLC0415  the same
+
+    table = Table(title="\nWhat the endpoint stored", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for heading, width in {"time": 8, "model": 20, "status": 6, "user": 4}.items():
+        table.add_column(heading, no_wrap=True, min_width=width)
+    for heading in ("ms", "tokens"):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=6)
+    for heading in ("asked", "answered"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", max_width=40)
+    for item in stored:
+        body = item["body"]
+        status = item["status"]
+        table.add_row(
+            str(item["time"])[11:19],
+            str(item["model"]),
+            f"[{'green' if status == 'ok' else 'red'}]{status}[/]",
+            item["user_id"] or "",
+            f"{item['latency_ms']:.1f}" if item["latency_ms"] is not None else "",
+            str(item["total_tokens"] or ""),
+            _plain(_asked(body)),
+            _plain(_answered(body["response"])),
+        )
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table)
+
+
+def _asked(body: dict[str, Any]) -> str:
+    messages = body["messages"]
+    last = messages[-1] if isinstance(messages, list) and messages else messages
+    return str(last.get("content") if isinstance(last, dict) else last)
+
+
+def _answered(response: dict[str, Any]) -> str:
+    if response.get("error"):
+        return str(response["error"].get("message"))
+    message = response["choices"][0]["message"] if response.get("choices") else {}
+    calls = [f"{call['function']['name']}({call['function']['arguments']})" for call in message.get("tool_calls") or []]
+    return message.get("content") or " ".join(calls)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape  # noqa: PLC0415  an extra
+
+    return escape(" ".join(text.split()))

@@ -1,0 +1,1 @@
+"""Who, what and why: ``context()``, templates, and what they remember."""

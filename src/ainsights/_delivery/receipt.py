@@ -1,0 +1,44 @@
+"""Receipt: tells somebody who waits what became of their event."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import Future, InvalidStateError
+from typing import TYPE_CHECKING
+
+from ainsights._delivery.retry import Answer, Fate
+from ainsights.errors import DeliveryError, HeldError, RejectedError, RetryableError
+
+if TYPE_CHECKING:
+    from ainsights._delivery.retry import Verdict
+
+
+class Receipt:
+    """The first word counts: an answer, or why there is none. Whether the future was cancelled matters to nobody."""
+
+    __slots__ = ("future",)
+
+    def __init__(self) -> None:
+        self.future: Future[Answer] = Future()
+
+    def judged(self, verdict: Verdict, outcome: Answer | Exception) -> None:
+        """Tell what the endpoint made of the event; nothing while it is still tried."""
+        if verdict.fate is Fate.DELIVERED and isinstance(outcome, Answer):
+            with contextlib.suppress(InvalidStateError):
+                self.future.set_result(outcome)
+        elif verdict.fate is Fate.REJECTED:
+            self._fail(RejectedError(verdict.reason))
+        elif verdict.fate is Fate.HELD:
+            self._fail(HeldError(f"{verdict.reason}. It is sent as soon as that is mended"))
+
+    def dropped(self, why: str) -> None:
+        """Tell that the event will never be sent."""
+        self._fail(DeliveryError(why))
+
+    def left(self, why: str) -> None:
+        """Tell that the event was not delivered while this process looked after it."""
+        self._fail(RetryableError(why))
+
+    def _fail(self, error: DeliveryError) -> None:
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_exception(error)

@@ -1,0 +1,1 @@
+"""Events on disk, shared by any number of processes."""

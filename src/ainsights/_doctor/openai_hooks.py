@@ -1,0 +1,162 @@
+"""What is installed here, whether our hooks take in it, and who else has wrapped the same functions."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import platform
+import re
+import sys
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from ainsights._doctor.finding import Finding, described, ok, problem, warning
+from ainsights._instrumentation.patch import MODULE, SEAMS, Seam
+from ainsights._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+OLDEST = (1, 55, 3)
+"""Of openai, as the distribution asks for it."""
+
+CLIENTS = ("OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI")
+RESOURCES = ("Completions", "AsyncCompletions")
+METHODS = ("create", "parse", "stream")
+
+NOT_STRANGERS = {"ainsights", "openai", "functools", "typing", "typing_extensions", "warnings"}
+
+PROXY = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
+"""What all of wrapt's wrappers are; before wrapt 2 ``ObjectProxy`` was."""
+
+_INSTALL = "python -m pip install --upgrade 'openai>=" + ".".join(map(str, OLDEST)) + "'"
+
+
+def look() -> Iterator[Finding]:
+    """Yield what there is to say about Python, openai, our hooks and those of others."""
+    python = platform.python_version()
+    yield ok(
+        "python",
+        f"ainsights {__version__} in Python {python} ({sys.executable})",
+        ainsights=__version__,
+        python=python,
+        executable=sys.executable,
+    )
+    try:
+        openai = importlib.import_module("openai")
+        base = importlib.import_module(MODULE)
+    except Exception as error:  # noqa: BLE001  it is the user's installation, and may fail in any way
+        yield _not_imported(error)
+        return
+    yield _installed(openai)
+    yield _hooks(base)
+    yield from _others(openai, base)
+
+
+def _not_imported(error: Exception) -> Finding:
+    openai = sys.modules.get("openai")
+    version = getattr(openai, "__version__", None)
+    if isinstance(error, ModuleNotFoundError) and error.name == "openai":
+        return problem("openai", f"openai is not installed in {sys.executable}", _INSTALL, openai=None)
+    if isinstance(error, ModuleNotFoundError) and error.name == MODULE:
+        if version is None:
+            where = getattr(openai, "__file__", None)
+            says = f"{where} stands before the OpenAI SDK, and is not it"
+            return problem("openai", says, f"rename {where}", openai=None)
+        says = f"openai {version} has no {MODULE}: nothing can be captured"
+        return problem("openai", says, "python -m pip install --upgrade ainsights", openai=version)
+    says = f"openai cannot be imported: {described(error)}"
+    return problem("openai", says, _INSTALL, openai=version)
+
+
+def _installed(openai: ModuleType) -> Finding:
+    version = str(getattr(openai, "__version__", "of an unknown version"))
+    http = _http_library(openai)
+    says = f"{version} over {http}"
+    numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    if numbers and tuple(map(int, numbers.groups())) < OLDEST:
+        return problem("openai", f"{says} is too old", _INSTALL, openai=version, http=http)
+    return ok("openai", says, openai=version, http=http)
+
+
+def _http_library(openai: ModuleType) -> str:
+    """Return the name and version of what openai sends with: where its clients' base class comes from."""
+    for ancestor in getattr(getattr(openai, "DefaultHttpxClient", object), "__mro__", ()):
+        name = ancestor.__module__.partition(".")[0]
+        if name not in {"openai", "builtins"}:
+            return f"{name} {getattr(sys.modules.get(name), '__version__', '')}".rstrip()
+    return "an unknown HTTP library"
+
+
+# Our hooks
+
+
+def _hooks(base: ModuleType) -> Finding:
+    trials = [Seam(seam.owner, seam.name, seam.wrap) for seam in SEAMS]
+    try:
+        took = [str(trial) for trial in trials if trial.apply(base) and trial.is_outermost(base)]
+    finally:
+        for trial in reversed(trials):
+            trial.remove(base)
+    missing = [str(trial) for trial in trials if str(trial) not in took]
+    if missing:
+        says = f"{', '.join(missing)} cannot be hooked: calls are captured in part or not at all"
+        return problem("hooks", says, "python -m pip install --upgrade ainsights", took=took, missing=missing)
+    return ok("hooks", f"all {len(took)} took", took=took, missing=missing)
+
+
+# Those of others
+
+
+def _others(openai: ModuleType, base: ModuleType) -> Iterator[Finding]:
+    around_calls = {str(seam): (getattr(base, seam.owner, None), seam.name) for seam in SEAMS}
+    around_calls |= {f"{name}.request": (getattr(openai, name, None), "request") for name in CLIENTS}
+    completions = importlib.import_module("openai.resources.chat.completions")
+    above = {f"{owner}.{name}": (getattr(completions, owner, None), name) for owner in RESOURCES for name in METHODS}
+    reach, harmless = _strangers(around_calls), _strangers(above)
+    if reach:
+        remedy = "nothing if all calls arrive; else switch the other off, to see whether it keeps them from us"
+        yield warning("others", _listed(reach), remedy, patched=reach | harmless)
+    elif harmless:
+        yield ok("others", f"{_listed(harmless)}: above our hooks, both work", patched=harmless)
+    else:
+        yield ok("others", "nobody else has patched openai in this process", patched={})
+
+
+def _listed(strangers: dict[str, list[str]]) -> str:
+    return "; ".join(f"{name} is also patched by {', '.join(modules)}" for name, modules in strangers.items())
+
+
+def _strangers(targets: dict[str, tuple[Any, str]]) -> dict[str, list[str]]:
+    """Return who wraps each target, by its name; a class of which only the base is wrapped is not named again."""
+    found = {name: strangers(vars(owner).get(method)) for name, (owner, method) in targets.items() if owner}
+    return {name: modules for name, modules in found.items() if modules}
+
+
+def strangers(function: Any) -> list[str]:
+    """Return the modules, neither openai's nor ours, of the wrappers around ``function``, the outermost first."""
+    modules: list[str] = []
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
+        seen.add(id(function))
+        module = _written_in(function)
+        if module.partition(".")[0] not in NOT_STRANGERS and module not in modules:
+            modules.append(module)
+        function = getattr(function, "__wrapped__", None)
+    return modules
+
+
+def _written_in(function: Any) -> str:
+    """Return the module of the code that runs; ``__module__`` may be that of what it wraps."""
+    if isinstance(function, PROXY):  # it goes by the class of what it wraps, so it has to be the first
+        wrapper = getattr(function, "_self_wrapper", None)
+        return _written_in(wrapper) if wrapper is not None else type(function).__module__
+    if isinstance(function, functools.partial):
+        return _written_in(function.func)
+    if isinstance(function, MethodType):
+        return _written_in(function.__func__)
+    module = getattr(function, "__globals__", {}).get("__name__")
+    return str(module or type(function).__module__)

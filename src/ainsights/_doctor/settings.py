@@ -1,0 +1,141 @@
+"""What the environment sets: each setting with where it comes from, what is wrong, and whether anything is captured."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ByteSize, SecretStr
+
+from ainsights._config import ALIASES, HOSTED, PREFIX, Settings, load
+from ainsights._doctor.finding import Finding, ok, problem, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LONG_ENOUGH = 16
+"""Characters of a key of which the last four may be shown, by which its owner knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The settings of an environment, as far as they can be used."""
+
+    settings: Settings
+    """Those that are wrong have their default here."""
+    variables: dict[str, str]
+    """The variable that each setting comes from, but for those that have their default."""
+    wrong: dict[str, str]
+    """What is wrong, by setting."""
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Return each setting's value, as JSON has it and with the key masked, and where it comes from."""
+        return {
+            name: {
+                "value": None if name in self.wrong else shown(getattr(self.settings, name)),
+                "from": self.variables.get(name, "default"),
+                "wrong": name in self.wrong,
+            }
+            for name in Settings.model_fields
+        }
+
+
+def read(environ: Mapping[str, str]) -> Read:
+    """Read ``environ`` setting by setting, so that a wrong one does not hide the others."""
+    variables: dict[str, str] = {}
+    for name in Settings.model_fields:
+        for variable in reversed(names_of(name)):
+            if environ.get(variable, "").strip():
+                variables[name] = variable
+    usable: dict[str, str] = {}
+    wrong: dict[str, str] = {}
+    for name in sorted(variables, key=lambda name: name != "allow_insecure"):  # what base_url is judged by
+        variable = variables[name]
+        try:
+            load(usable | {variable: environ[variable]})
+        except (ValueError, RecursionError) as error:  # ConfigurationError is one
+            wrong[name] = str(error)
+        else:
+            usable[variable] = environ[variable]
+    return Read(load(usable), variables, wrong)
+
+
+def names_of(setting: str) -> tuple[str, ...]:
+    """Return the variables that a setting is read from, the first over the others."""
+    return ALIASES.get(setting, (PREFIX + setting.upper(),))
+
+
+def keys(environ: Mapping[str, str]) -> list[str]:
+    """Return the keys in ``environ``, those included that are not used."""
+    return [key for variable in names_of("api_key") if (key := environ.get(variable, "").strip())]
+
+
+def shown(value: Any) -> Any:
+    """Return ``value`` as JSON has it; a key masked."""
+    if isinstance(value, SecretStr):
+        key = value.get_secret_value()
+        end = f"...{key[-4:]} " if len(key) >= LONG_ENOUGH else ""
+        return f"{end}({len(key)} characters)"
+    if isinstance(value, ByteSize):
+        return int(value)
+    if isinstance(value, tuple):
+        return [shown(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str, dict)) else str(value)
+
+
+def look(found: Read, environ: Mapping[str, str], others: frozenset[str]) -> Iterator[Finding]:
+    """Yield what there is to say about the settings.
+
+    Args:
+        found: what was read.
+        environ: where it was read from.
+        others: variables with our prefix that are not settings.
+    """
+    for name, says in found.wrong.items():
+        variable = found.variables[name]
+        extra = Settings.model_fields[name].json_schema_extra
+        takes = extra["takes"] if isinstance(extra, dict) else ""
+        yield problem("settings", says, f"export {variable}=<{takes}>, or: unset {variable}", variable=variable)
+    yield from _misspelt(environ, others)
+    if not found.wrong:
+        count = len(found.variables)
+        yield ok("settings", f"{count} from the environment, {len(Settings.model_fields) - count} defaults", set=count)
+    key = None if "api_key" in found.wrong else _key(found)
+    if key is not None:
+        yield key
+    if not found.wrong and (key is None or key.level != "problem"):
+        yield _capture(found.settings)
+
+
+def _misspelt(environ: Mapping[str, str], others: frozenset[str]) -> Iterator[Finding]:
+    known = {variable for name in Settings.model_fields for variable in names_of(name)}
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable not in known | others:
+            near = difflib.get_close_matches(variable, known, n=1)
+            remedy = f"rename it to {near[0]}" if near else f"unset {variable}"
+            yield warning("settings", f"{variable} is no setting, and not read", remedy, variable=variable)
+
+
+def _key(found: Read) -> Finding:
+    settings, variable = found.settings, found.variables.get("api_key")
+    remedy = f"export {PREFIX}API_KEY=<the key that your platform shows>"
+    if settings.api_key is not None:
+        return ok("key", f"{shown(settings.api_key)}, from {variable}", present=True, variable=variable)
+    if settings.base_url == HOSTED and "base_url" not in found.wrong:
+        effect = "instrument() raises" if settings.strict else "nothing is captured"
+        return problem("key", f"no API key for {HOSTED}: {effect}", remedy, present=False)
+    return warning("key", "no API key: insights are sent without one", remedy, present=False)
+
+
+def _capture(settings: Settings) -> Finding:
+    for off, name, value in (
+        (not settings.enabled, "enabled", "false"),
+        (settings.content == "none", "content", "none"),
+        (settings.sample_rate == 0, "sample_rate", "0"),
+    ):
+        if off:
+            variable = PREFIX + name.upper()
+            return warning("capture", f"nothing is captured: {variable} is {value}", f"unset {variable}", on=False)
+    share = "each call" if settings.sample_rate == 1 else f"{settings.sample_rate:.3g} of the calls"
+    return ok("capture", f"{share}, content {settings.content}", on=True)

@@ -1,0 +1,77 @@
+"""What ``ainsights run`` puts first on PYTHONPATH: Python runs it as it starts, in the command and in its children.
+
+It stands alone in its directory, so that nothing of ours comes before the program's own packages. Any Python 3 may run
+it, also one without ainsights. It costs a process that never imports openai next to nothing: ainsights is loaded when
+openai is, and not when a program only looks whether there is one.
+"""  # noqa: INP001  a directory on a path, no package
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # typing would be one more module to load
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+
+SAID = "AINSIGHTS_RUN_SAID"
+"""The variable by which children know what was said already."""
+
+
+class Watch:
+    """A finder that sees openai being loaded: the first of its parts is looked for."""
+
+    started = False
+
+    def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: object = None) -> ModuleSpec | None:
+        """Instrument before the first part of openai is loaded; if that fails, say why and leave the program alone."""
+        if self.started or not name.startswith("openai."):
+            return None
+        self.started = True
+        start()
+        from importlib.util import find_spec  # noqa: PLC0415  only now is it needed
+
+        return find_spec(name)  # anew: a finder of ours may have come before this one, too late for this search
+
+
+def start() -> None:
+    """Instrument; if that fails, say why."""
+    try:
+        from ainsights import _api  # noqa: PLC0415  only now is it needed
+
+        _api.instrument_unless_done()
+    except ImportError as error:
+        lacks = "ainsights is not installed" if error.name == "ainsights" else str(error)
+        say(f"{lacks} for {sys.executable}, mend it with: {sys.executable} -m pip install ainsights")
+    except Exception as error:  # noqa: BLE001  whatever it is, the program runs on
+        say(str(error))
+
+
+def say(why: str) -> None:
+    """Tell, in one line and once in a family of processes, why nothing is captured."""
+    line = "ainsights run: nothing is captured: " + " ".join(why.split())
+    try:
+        if os.environ.get(SAID) != line:
+            os.environ[SAID] = line
+            sys.stderr.write(line + "\n")
+    except Exception:  # noqa: BLE001, S110  stderr is closed or another's, and there is nobody to tell
+        pass
+
+
+def chain() -> None:
+    """Run the ``sitecustomize`` that Python would have found without ours."""
+    here = os.path.dirname(__file__)  # noqa: PTH120  pathlib would be one more module to load
+    sys.path[:] = [entry for entry in sys.path if entry != here]
+    ours = sys.modules.pop(__name__)
+    try:
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401, PLC0415  it is another one, now
+    except ImportError as error:
+        if error.name != __name__:
+            raise
+        sys.modules[__name__] = ours
+
+
+if __name__ == "sitecustomize":
+    sys.meta_path.insert(0, Watch())
+    chain()

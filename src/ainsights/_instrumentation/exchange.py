@@ -1,0 +1,182 @@
+"""Exchange: one HTTP call to a model API as seen on the wire. It ends once.
+
+The user's thread only notes references here; ``_decode`` makes sense of them on the background thread.
+An exchange holds no reference to the response, so that a response nobody finished can be collected and reported.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import weakref
+    from collections.abc import Callable
+
+    from ainsights._context.context import Context
+
+Ending = Literal["complete", "closed", "error", "cancelled", "collected"]
+"""How the bytes stopped: at their end, by a close, by an exception, by a cancellation, or by nobody's doing."""
+
+CHUNK_OVERHEAD = 41
+"""Bytes that CPython needs for a bytes object beyond its content, and for the list slot that holds it."""
+
+_CANCELLATIONS = frozenset({"CancelledError", "Cancelled"})  # asyncio's and trio's, without importing either
+
+open_exchanges: set[Exchange] = set()
+"""The streams that have not ended, so that those still open when the process ends are reported too."""
+
+
+class Request(Protocol):
+    """What we use of ``httpx.Request`` and ``httpx2.Request``."""
+
+    url: Any
+    content: bytes
+
+
+class Response(Protocol):
+    """What we use of ``httpx.Response`` and ``httpx2.Response``."""
+
+    status_code: int
+    headers: Any
+    content: bytes
+    stream: Any
+
+
+class Failure:
+    """What is kept of an exception: no traceback, so none of the user's frames are held."""
+
+    __slots__ = ("message", "type")
+
+    def __init__(self, error: BaseException) -> None:
+        self.type = type(error).__name__
+        self.message = str(error)
+
+
+class Exchange:
+    """One HTTP exchange, from before its request is built until its last byte was handed to the user."""
+
+    # Defaults of the class, so that making one costs the user's thread little
+
+    attempts = 0
+    url: Any = None
+    request_body: bytes | None = None
+    status_code: int | None = None
+    headers: Any = None
+    body: bytes | None = None
+    chunks: list[bytes] | None = None
+    first_byte: float | None = None
+    finished: float | None = None
+    ending: Ending | None = None
+    failure: Failure | None = None
+    finalizer: weakref.ref[Any] | None = None
+    receipt: None = None
+    """Nobody waits to hear what becomes of it."""
+
+    def __init__(self, sink: Callable[[Exchange], object], context: Context | None, generation: int) -> None:
+        self.began_at = time.time()
+        self.started = time.perf_counter()
+        self.context = context
+        self.generation = generation
+        self._sink = sink
+        self._ended: list[None] = [None]
+
+    def backdate(self, seconds_ago: float) -> None:
+        """Correct the beginning of a call that we first saw ``seconds_ago`` after it."""
+        self.began_at -= seconds_ago
+        self.started -= seconds_ago
+
+    def on_request(self, request: Request) -> None:
+        """Note a request that is about to be sent; the last one counts, the number of them tells the retries."""
+        self.attempts += 1
+        self.url = request.url
+        self.request_body = content_of(request)
+
+    def on_response(self, response: Response) -> None:
+        """Note the status and the headers of the response; the latter are read for their request id and encoding."""
+        self.status_code = response.status_code
+        self.headers = response.headers
+
+    def read(self, response: Response) -> None:
+        """Note a response that was read whole, or closed without being read."""
+        self.body = content_of(response)
+        self.end("closed" if self.body is None else "complete")
+
+    def parsed(self, result: Any) -> None:
+        """Note what was made of a response that we could not see."""
+        from pydantic_core import to_json  # noqa: PLC0415  openai has loaded it by now
+
+        self.status_code = 200
+        dump = getattr(result, "model_dump_json", None)
+        text = dump(exclude_unset=True, warnings=False) if dump else to_json(result, fallback=str).decode()
+        self.body = text.encode()
+        self.end("complete")
+
+    def opened(self) -> list[bytes]:
+        """Note that the body is still to come, and return the list that takes its pieces."""
+        chunks: list[bytes] = []
+        self.chunks = chunks
+        open_exchanges.add(self)
+        return chunks
+
+    def on_first_chunk(self) -> None:
+        """Note that the first piece of the body is there."""
+        self.first_byte = time.perf_counter()
+
+    def failed(self, error: BaseException) -> None:
+        """Note the exception that ended the call, unless the response had been handed over before it."""
+        if not self._ended or self.chunks is not None:
+            return
+        request, response = getattr(error, "request", None), getattr(error, "response", None)
+        if request is not None and not self.attempts:
+            self.on_request(request)
+        if response is not None:
+            self.on_response(response)
+            self.body = content_of(response)
+        self.failure = Failure(error)
+        self.end(_ending_of(error))
+
+    def on_stream_end(self, error: BaseException) -> None:
+        """Note the exception that came instead of the next piece; the end of the iteration is one too."""
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            self.end("complete")
+        elif not isinstance(error, GeneratorExit):  # somebody closes the iterator: the response's close() tells why
+            if self._ended:
+                self.failure = Failure(error)
+            self.end(_ending_of(error))
+
+    def end(self, ending: Ending) -> None:
+        """End the exchange and hand it on. The first caller wins; safe inside a garbage-collector finaliser."""
+        try:
+            self._ended.pop()
+        except IndexError:
+            return
+        self.finished = time.perf_counter()
+        self.ending = ending
+        self.finalizer = None
+        if self.chunks is not None:
+            open_exchanges.discard(self)
+        if self.attempts:
+            self._sink(self)
+
+    @property
+    def size(self) -> int:
+        """The bytes that are held: of the request, and of what arrived of the response."""
+        held = len(self.request_body or b"")
+        if self.body is not None:
+            held += len(self.body)
+        elif self.chunks is not None:
+            held += sum(map(len, self.chunks)) + CHUNK_OVERHEAD * len(self.chunks)
+        return held
+
+
+def content_of(message: Request | Response) -> bytes | None:
+    """Return the whole body if it is at hand; reads nothing. httpx and httpx2 raise each their own error if not."""
+    try:
+        return message.content
+    except RuntimeError:
+        return None
+
+
+def _ending_of(error: BaseException) -> Ending:
+    return "cancelled" if type(error).__name__ in _CANCELLATIONS else "error"

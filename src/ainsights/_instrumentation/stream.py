@@ -1,0 +1,160 @@
+"""The byte stream of a response that is yet to be read: notes each piece as the user pulls it, and how it stops.
+
+Nothing is pulled that the user does not pull, and everything else about the stream is the stream's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import weakref
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from ainsights._internal_errors import capture_internal_errors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import FrameType
+
+    from ainsights._instrumentation.exchange import Exchange
+
+    Proxy = wrapt.ObjectProxy[Any]
+else:
+    Proxy = wrapt.ObjectProxy  # generic to type checkers only, before wrapt 2
+
+_chunking = capture_internal_errors("noting a chunk")
+_ending = capture_internal_errors("noting the end of a stream")
+
+
+def watch(response: Any, exchange: Exchange) -> None:
+    """Note in ``exchange`` what is read of ``response``, and end it when the reading ends, or can't go on any more."""
+    chunks = exchange.opened()
+    response.stream = _Stream(response.stream, exchange, chunks)
+    exchange.finalizer = weakref.ref(response, functools.partial(_collected, exchange))
+
+
+def _collected(exchange: Exchange, _response: object) -> None:
+    with _ending:
+        exchange.end("collected")
+
+
+class _Stream(Proxy):
+    """The response's byte stream, noting each piece as the user pulls it; in everything else the stream itself."""
+
+    def __init__(self, stream: Any, exchange: Exchange, chunks: list[bytes]) -> None:
+        super().__init__(stream)
+        self._self_exchange = exchange
+        self._self_chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _noting(self.__wrapped__, self._self_exchange, self._self_chunks)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        iterator = self.__wrapped__.__aiter__()
+        noting = _AsyncGeneratorNoting if isinstance(iterator, AsyncGenerator) else _AsyncNoting
+        return noting(iterator, self._self_exchange, self._self_chunks)
+
+    def close(self) -> None:
+        _close(self._self_exchange)
+        self.__wrapped__.close()
+
+    async def aclose(self) -> None:
+        _close(self._self_exchange)
+        await self.__wrapped__.aclose()
+
+
+def _noting(stream: Any, exchange: Exchange, chunks: list[bytes]) -> Iterator[bytes]:
+    note = chunks.append
+    try:
+        for chunk in stream:
+            if not chunks:
+                _first(exchange)
+            note(chunk)
+            yield chunk
+    except BaseException as error:
+        _stop(exchange, error)
+        raise
+    _stop(exchange, StopIteration())
+
+
+class _AsyncNoting:
+    """The iterator of an async byte stream. No generator: an abandoned one would be the loop's to finalise."""
+
+    __slots__ = ("_chunks", "_exchange", "_iterator", "_next", "_note")
+
+    def __init__(self, iterator: Any, exchange: Exchange, chunks: list[bytes]) -> None:
+        self._iterator = iterator
+        self._next = iterator.__anext__
+        self._exchange = exchange
+        self._chunks = chunks
+        self._note = chunks.append
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk: bytes = await self._next()
+        except BaseException as error:
+            _stop(self._exchange, error)
+            raise
+        if not self._chunks:
+            _first(self._exchange)
+        self._note(chunk)
+        return chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._iterator, name)
+
+
+class _AsyncGeneratorNoting(_AsyncNoting):
+    """The same where the stream's iterator is a generator: httpx2 closes it only if it can tell that it is one."""
+
+    __slots__ = ()
+
+    def asend(self, value: Any) -> Any:
+        return self._iterator.asend(value)
+
+    def athrow(self, *args: Any) -> Any:
+        return self._iterator.athrow(*args)
+
+    def aclose(self) -> Any:
+        return self._iterator.aclose()
+
+
+def _first(exchange: Exchange) -> None:
+    with _chunking:
+        exchange.on_first_chunk()
+
+
+def _stop(exchange: Exchange, error: BaseException) -> None:
+    with _ending:
+        exchange.on_stream_end(error)
+
+
+def _close(exchange: Exchange) -> None:
+    with _ending:
+        error, closer = sys.exc_info()[1], sys._getframe(3)  # noqa: SLF001  who called the response's close()
+        if error is None or not _comes_through(error, closer):
+            exchange.end("closed")
+        elif isinstance(error, GeneratorExit):
+            exchange.end("collected")
+        else:
+            exchange.on_stream_end(error)
+
+
+def _comes_through(error: BaseException, closer: FrameType) -> bool:
+    """Tell whether the response is closed by a generator that ``error`` ends, and not by the user's own call.
+
+    The traceback must show it: the exception at hand may as well be one that the user handles around all this.
+    """
+    if not closer.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame is not closer:
+        trace = trace.tb_next
+    return trace is not None

@@ -1,0 +1,246 @@
+"""Redaction of every string of an insight. Pure, but for the callables of the user's.
+
+Strings are redacted wherever they are: values, the names of fields that the API does not have (those of inputs are
+the user's), and whole numbers outside of the response, by their digits. What is JSON in a string, as the arguments of
+a tool call, is redacted by its own strings, so that no escape hides a secret, and stays JSON where it can. Untouched
+are only the words by which the API tells things apart (``"role": "user"``) and what ainsights itself writes.
+
+``logprobs`` and ids of tokens spell the text once more. Where a text was redacted they lose their tokens; the numbers
+stay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json, to_jsonable_python
+
+from ainsights._model import Insight
+from ainsights._privacy import patterns
+from ainsights._privacy.dropped import EventDropped, place_of
+from ainsights._privacy.fields import API, KINDS, OURS, WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_WRITTEN = {
+    "ainsights.event_id": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "ainsights.sdk": re.compile(r"ainsights/[\w. /]{1,80}"),
+    "ainsights.timestamp": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z"),
+}
+"""What we write by ourselves, and what it looks like then: digits that are no telephone number."""
+
+_TOKEN_LISTS = ("prompt_logprobs", "prompt_token_ids", "token_ids")
+_LONGEST_NUMBER = 10_000
+"""Bits of the largest number whose digits are looked at; Python refuses to write out much larger ones."""
+_ESCAPE = re.compile(r"\\u00([2-7][0-9A-Fa-f])")
+
+
+class Redaction:
+    """What is redacted.
+
+    Args:
+        rules: names of built-in patterns, compiled patterns, and functions from text to text; they work in this order.
+    """
+
+    def __init__(self, rules: Sequence[str | re.Pattern[str] | Callable[[str], str]]) -> None:
+        self._steps = [_step(rule) for rule in rules]
+        self._all_built_in = all(isinstance(rule, str) for rule in rules)
+
+    def __call__(self, insight: Insight) -> Insight:
+        """Return a redacted copy of ``insight``.
+
+        Raises:
+            EventDropped: a rule failed.
+        """
+        messages = self.value(insight.messages)
+        return Insight.model_construct(
+            response=self._response(insight.response, prompt_changed=messages != insight.messages),
+            messages=messages,
+            template=self.value(insight.template),
+            inputs=self.value(insight.inputs),
+            args=self.value(insight.args, numbers=False),
+            user_id=self.value(insight.user_id),
+            meta=self._meta(insight.meta),
+        )
+
+    def text(self, text: str) -> str:
+        """Return ``text`` redacted, if it is JSON by the strings in it."""
+        plain = self._plain(text)
+        if text.lstrip()[:1] in {"{", "["}:
+            return self._json(text, plain)
+        return plain
+
+    def value(self, value: Any, *, numbers: bool = True) -> Any:
+        """Return a redacted copy of ``value``, which is JSON or what can be made JSON."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return self._fields(value, numbers=numbers)
+        if isinstance(value, (list, tuple)):
+            return [self.value(item, numbers=numbers) for item in value]
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, (int, float)):
+            return self._number(value) if numbers else value
+        return self.value(_as_json(value), numbers=numbers)
+
+    def _plain(self, text: str) -> str:
+        for step in self._steps:
+            text = step(text)
+        return text
+
+    def _number(self, number: float) -> int | float | str:
+        whole = int(number) if isinstance(number, int) or number.is_integer() else None
+        if whole is None or whole.bit_length() > _LONGEST_NUMBER:
+            return number
+        redacted = self._plain(str(whole))
+        return number if redacted == str(whole) else redacted
+
+    def _fields(self, fields: Mapping[Any, Any], *, numbers: bool) -> dict[Any, Any]:
+        redacted: dict[Any, Any] = {}
+        for key, item in fields.items():
+            if key in KINDS and isinstance(item, str) and item in WORDS:
+                redacted[key] = item
+            else:
+                name = key if key in API or key in OURS else _free(self.text(str(key)), redacted)
+                redacted[name] = self.value(item, numbers=numbers)
+        return redacted
+
+    def _meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        redacted: dict[str, Any] = self.value({key: item for key, item in meta.items() if not _is_written(key, item)})
+        return redacted | {key: item for key, item in meta.items() if _is_written(key, item)}
+
+    # JSON within a string
+
+    def _json(self, text: str, plain: str) -> str:
+        if self._all_built_in and plain == text and "\\" not in text:
+            return text  # to built-in rules a quotation mark is the end of a text
+        value = _parsed(text)
+        if value is None:
+            unescaped = _ESCAPE.sub(_unescaped, text)
+            return plain if unescaped == text or (redacted := self._plain(unescaped)) == unescaped else redacted
+        redacted = self.value(value)
+        if redacted == value and plain == text:
+            return text
+        if plain != text and (still := _parsed(plain)) is not None and self.value(still) == still:
+            return plain
+        return self._plain(json.dumps(redacted, ensure_ascii=False))
+
+    # What spells the text once more
+
+    def _response(self, response: dict[str, Any], *, prompt_changed: bool) -> dict[str, Any]:
+        redacted: dict[str, Any] = self.value(response, numbers=False)
+        choices = response.get("choices")
+        changed = prompt_changed or redacted.get("choices") != choices
+        for before, after in _pairs(choices, redacted.get("choices")):
+            if self._is_spelled(before, after):
+                after["logprobs"] = _without_tokens(after["logprobs"])
+            _drop_token_lists(after, changed=changed)
+        _drop_token_lists(redacted, changed=changed)
+        return redacted
+
+    def _is_spelled(self, before: dict[str, Any], after: dict[str, Any]) -> bool:
+        if not before.get("logprobs"):
+            return False
+        spelled = "".join(_tokens(before["logprobs"]))
+        return before != after or self._plain(spelled) != spelled
+
+
+def _step(rule: str | re.Pattern[str] | Callable[[str], str]) -> Callable[[str], str]:
+    if isinstance(rule, str):
+        return patterns.PATTERNS[rule]
+    if isinstance(rule, re.Pattern):
+        return lambda text: rule.sub(_named, text)
+    return _Checked(rule)
+
+
+def _named(found: re.Match[str]) -> str:
+    return f"[{found.lastgroup or 'redacted'}]" if found.group() else ""
+
+
+class _Checked:
+    """A function of the user's; one that fails, or gives no text, withholds the event."""
+
+    def __init__(self, function: Callable[[str], str]) -> None:
+        self.function = function
+
+    def __call__(self, text: str) -> str:
+        try:
+            redacted = self.function(text)
+        except Exception as error:  # noqa: BLE001  whatever a user's function raises
+            raise EventDropped("redact", f"a function of the setting redact raised {place_of(error)}") from None
+        if not isinstance(redacted, str):
+            kind = type(redacted).__name__
+            raise EventDropped("redact", f"a function of the setting redact returned {kind} instead of str")
+        return redacted
+
+
+def _as_json(value: Any) -> Any:
+    """Return what JSON has for an object of the user's, as encoding would; a text at the worst."""
+    try:
+        return to_jsonable_python(value, inf_nan_mode="strings", fallback=str)
+    except ValueError:
+        return str(value)
+
+
+def _is_written(key: str, value: Any) -> bool:
+    looks = _WRITTEN.get(key)
+    return looks is not None and isinstance(value, str) and looks.fullmatch(value) is not None
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    """Return ``name``, numbered if two names became the same."""
+    unique, number = name, 1
+    while unique in taken:
+        number += 1
+        unique = f"{name} {number}"
+    return unique
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return from_json(text)
+    except ValueError:
+        pass
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return found.group() if character in '"\\\x7f' else character
+
+
+def _pairs(before: Any, after: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    if not isinstance(before, list) or not isinstance(after, list):
+        return []
+    return [(old, new) for old, new in zip(before, after, strict=True) if isinstance(old, dict)]
+
+
+def _tokens(logprobs: Any) -> list[str]:
+    """Return the tokens that were chosen, in their order."""
+    if not isinstance(logprobs, dict):
+        return []
+    lists = [logprobs.get(name) for name in ("content", "refusal", "tokens")]
+    items = [item for each in lists if isinstance(each, list) for item in each]
+    tokens = [item.get("token") if isinstance(item, dict) else item for item in items]
+    return [token for token in tokens if isinstance(token, str)]
+
+
+def _without_tokens(logprobs: Any) -> Any:
+    if isinstance(logprobs, dict):
+        return {key: None if key == "bytes" else _without_tokens(item) for key, item in logprobs.items()}
+    if isinstance(logprobs, list):
+        return [_without_tokens(item) for item in logprobs]
+    return "" if isinstance(logprobs, str) else logprobs
+
+
+def _drop_token_lists(fields: dict[str, Any], *, changed: bool) -> None:
+    for name in _TOKEN_LISTS:
+        if changed and fields.get(name):
+            fields[name] = None

@@ -1,0 +1,163 @@
+"""An event beyond the limit, cut where it is longest. Pure.
+
+Each object and list gives its parts the room that it has: short ones stay whole, all others are cut to one length.
+Where the parts are too many, those in the middle go, or those whose names the API does not know. A text that was cut
+tells in its middle how many characters are gone.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from ainsights._model import Insight
+from ainsights._privacy.dropped import EventDropped
+from ainsights._privacy.fields import API, OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+TOLD = "ainsights.truncated"
+
+_NULL = 4
+"""Bytes of the smallest part that may have to stay."""
+_SMALLEST_ITEM, _SMALLEST_FIELD = 192, 64
+"""Bytes below which the items of a list and the fields of an object are not cut: rather some of them go."""
+_MOST_TOLD = 20
+_LONGEST_OURS = 256
+_LONGEST_PATH = 200
+
+
+def truncate(body: bytes, limit: int) -> bytes:
+    """Return the encoded insight ``body`` in at most ``limit`` bytes; what was cut is told in ``ainsights.truncated``.
+
+    Raises:
+        EventDropped: the limit is so low that not even an empty insight fits.
+    """
+    fields = _parsed(body)
+    measure = _measure(fields)
+    meta = fields["meta"]
+    ours = {key: meta[key] for key in meta if key in OURS - {TOLD} and measure(meta[key]) <= _LONGEST_OURS}
+    told_before = meta.get(TOLD)
+    told = told_before if isinstance(told_before, dict) else {}
+    parts = fields | {"meta": {key: meta[key] for key in meta if key not in ours and key != TOLD}}
+    frame = dict.fromkeys(fields) | {"meta": ours | {TOLD: None}}
+    for_told = min(2048, limit // 8)
+    cut = _Cut(measure)
+    level = _level([measure(part) for part in parts.values()], limit - measure(frame) - for_told)
+    fitted = {key: cut.value(part, max(level, 0) + _NULL, key) for key, part in parts.items()}
+    fitted["meta"] |= ours | {TOLD: _told(told | cut.lengths, for_told, measure)}
+    encoded = Insight.model_construct(**fitted).encode()
+    if len(encoded) > limit:
+        raise EventDropped("too_large", f"max_event_bytes={limit} is too low for any event")
+    return encoded
+
+
+class _Cut:
+    """Cuts, and notes how long it was what it cut, by paths."""
+
+    def __init__(self, measure: Callable[[Any], int]) -> None:
+        self.lengths: dict[str, int] = {}
+        self._measure = measure
+
+    def value(self, value: Any, room: int, path: str) -> Any:
+        """Return ``value`` in at most ``room`` bytes, which are 4 at least."""
+        if self._measure(value) <= room:
+            return value
+        if isinstance(value, str):
+            self.lengths[path] = len(value)
+            return self._text(value, room)
+        if isinstance(value, dict):
+            return dict(self._parts(list(value.items()), room - 2, path))
+        if isinstance(value, list):
+            return [item for _, item in self._parts(list(enumerate(value)), room - 2, path)]
+        self.lengths[path] = self._measure(value)
+        return None
+
+    def _text(self, text: str, room: int) -> str:
+        kept = len(text) * room // self._measure(text)
+        while kept >= 0:
+            begin = kept - kept // 3
+            short = f"{text[:begin]}[… {len(text) - kept} characters cut …]{text[len(text) - (kept - begin) :]}"
+            excess = self._measure(short) - room
+            if excess <= 0:
+                return short
+            kept -= excess
+        return ""
+
+    def _parts(self, parts: list[tuple[Any, Any]], room: int, path: str) -> Iterable[tuple[Any, Any]]:
+        sizes = [self._measure(item) for _, item in parts]
+        beside = [self._measure(key) + 2 if isinstance(key, str) else 1 for key, _ in parts]
+        enough = _enough(parts, room)
+        least = [each + min(size, enough) for each, size in zip(beside, sizes, strict=True)]
+        kept = sorted(_affordable(_by_weight(parts), least, room))
+        if len(kept) < len(parts):
+            self.lengths[path] = len(parts)
+        level = _level([sizes[index] for index in kept], room - sum(beside[index] for index in kept))
+        for index in kept:
+            key, item = parts[index]
+            yield key, item if sizes[index] <= level else self.value(item, level, f"{path}.{key}")
+
+
+def _by_weight(parts: Sequence[tuple[Any, Any]]) -> list[int]:
+    """Return the positions of ``parts``, those first that had better stay: known names, or the ends of a list."""
+    positions = range(len(parts))
+    if parts and isinstance(parts[0][0], str):
+        return sorted(positions, key=lambda position: parts[position][0] not in API)
+    return sorted(positions, key=lambda position: min(position, len(parts) - 1 - position))
+
+
+def _enough(parts: Sequence[tuple[Any, Any]], room: int) -> int:
+    are_fields = parts and isinstance(parts[0][0], str)
+    return max(_NULL, min(_SMALLEST_FIELD, room // 8) if are_fields else min(_SMALLEST_ITEM, room // 2))
+
+
+def _affordable(positions: Iterable[int], costs: Sequence[int], room: int) -> Iterable[int]:
+    for position in positions:
+        if costs[position] <= room:
+            room -= costs[position]
+            yield position
+
+
+def _level(sizes: Sequence[int], room: int) -> int:
+    """Return to what size all have to be cut that are larger, so that together they have ``room``."""
+    left = len(sizes)
+    for size in sorted(sizes):
+        if size * left > room:
+            return room // left
+        room -= size
+        left -= 1
+    return max(sizes, default=0)
+
+
+def _told(lengths: dict[str, int], room: int, measure: Callable[[Any], int]) -> dict[str, int]:
+    """Return the largest of ``lengths`` that have ``room``, and as ``…`` how many others there are."""
+    told: dict[str, int] = {}
+    room -= measure({"…": len(lengths)})
+    for path, length in sorted(lengths.items(), key=lambda item: -item[1]):
+        shown = path[:_LONGEST_PATH]
+        cost = measure({shown: length})
+        if cost <= room and shown not in told and len(told) < _MOST_TOLD:
+            told[shown] = length
+            room -= cost
+    others = len(lengths) - len(told)
+    return told | ({"…": others} if others else {})
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        fields: dict[str, Any] = from_json(body)
+    except ValueError:
+        fields = json.loads(body)
+    return fields
+
+
+def _measure(fields: dict[str, Any]) -> Callable[[Any], int]:
+    """Return what tells the encoded size of a part; an insight with lone surrogates is encoded in another way."""
+    try:
+        to_json(fields)
+    except PydanticSerializationError:
+        return lambda value: len(json.dumps(value, separators=(",", ":")))
+    return lambda value: len(to_json(value))

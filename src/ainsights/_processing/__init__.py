@@ -1,0 +1,1 @@
+"""A captured call becomes the bytes of an insight, on the background thread."""

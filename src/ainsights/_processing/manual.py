@@ -1,0 +1,147 @@
+"""By hand: a chat completion that the user hands over, kept as it is at that moment."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from ainsights._context.context import Entry, checked, current
+from ainsights._context.snapshot import encode, parse
+from ainsights._model import Insight
+from ainsights._processing.attributes import Said
+from ainsights._processing.decoder import as_messages
+from ainsights.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from openai.types.chat import ChatCompletion, ChatCompletionMessage, ChatCompletionMessageParam
+    from typing_extensions import Required, TypedDict
+
+    from ainsights._context.context import Context, PromptTemplate
+    from ainsights._processing.attributes import Defaults
+
+    Completion = ChatCompletion | Mapping[str, Any]
+    Messages = str | Sequence[str | Mapping[str, object] | ChatCompletionMessageParam | ChatCompletionMessage]
+
+    class CaptureArguments(TypedDict, total=False):
+        """The arguments of ``capture()``."""
+
+        response: Required[Completion]
+        messages: Messages | None
+        args: Mapping[str, Any] | None
+        meta: Mapping[str, Any] | None
+        user_id: str | int | UUID | None
+        template: PromptTemplate | None
+        inputs: Mapping[str, Any] | None
+
+
+class Record:
+    """What was handed over. The background thread makes an insight of it.
+
+    Raises:
+        ConfigurationError: an argument is of a wrong type, or missing; it is named.
+    """
+
+    __slots__ = ("body", "context", "made_at", "receipt")
+
+    receipt: Any
+    """Is told what becomes of it; None: nobody waits for that."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  the contract's seven keys
+        self,
+        response: Any,
+        messages: Any = None,
+        args: Any = None,
+        meta: Any = None,
+        user_id: Any = None,
+        template: Any = None,
+        inputs: Any = None,
+    ) -> None:
+        said = checked(user_id, meta, template, inputs)
+        self.made_at = time.time()
+        self.receipt = None
+        self.context: Context = said.over(current.get(), Entry(said))
+        if messages is None and (self.context.template is None or self.context.inputs is None):
+            raise ConfigurationError("messages=... is missing. Give it, or a template and its inputs.")
+        try:
+            parts = {"response": _completion(response), "messages": _plain(messages), "args": _arguments(args)}
+            self.body = encode(parts)
+        except (RecursionError, ValueError) as error:
+            if isinstance(error, ConfigurationError):
+                raise
+            raise ConfigurationError(f"what is to be captured cannot be made JSON: {error}.") from None
+
+    @property
+    def size(self) -> int:
+        """The bytes that are held."""
+        return len(self.body)
+
+
+def build_insight(record: Record, defaults: Defaults, event_id: str) -> Insight:
+    """Return the insight that tells ``record``."""
+    told: dict[str, Any] = parse(record.body)
+    args, messages = told["args"], told["messages"]
+    messages = None if messages is None else as_messages(messages)
+    said = Said(record.context, args, messages, defaults)
+    template, inputs = said.template()
+    known = {"ainsights.status": "ok", "ainsights.event_id": event_id, "ainsights.sdk": defaults.sdk}
+    return Insight.model_construct(
+        response=told["response"],
+        messages=messages,
+        template=template,
+        inputs=inputs,
+        args=args,
+        user_id=said.user_id(),
+        meta=known | said.meta(),
+    )
+
+
+def _completion(response: Any) -> Any:
+    completion = _plain(response)
+    if not isinstance(completion, dict):
+        takes = "It takes a ChatCompletion, or a dict with what one has"
+        hint = "" if response is None else "; a stream is no completion, collect its chunks first"
+        raise ConfigurationError(f"response=... is {_kind(response)}. {takes}{hint}.")
+    for choice in completion.get("choices") or ():
+        _unparse(choice)
+    return completion
+
+
+def _unparse(choice: Any) -> None:
+    """Take away what ``parse()`` added to what the API returned."""
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict):
+        return
+    message.pop("parsed", None)
+    for call in message.get("tool_calls") or ():
+        if isinstance(call, dict) and isinstance(call.get("function"), dict):
+            call["function"].pop("parsed_arguments", None)
+
+
+def _arguments(args: Mapping[str, Any] | None) -> Any:
+    if args is None:
+        return {}
+    arguments = _plain(args)
+    if not isinstance(arguments, dict):
+        raise ConfigurationError(f"args=... is {_kind(args)}. It takes a mapping: the model arguments.")
+    arguments.pop("messages", None)
+    return arguments
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` with its models as the dicts that they came from, and its containers copied."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_unset=True, warnings=False)
+    if hasattr(value, "keys"):
+        return {key: _plain(value[key]) for key in value.keys()}  # noqa: SIM118  any mapping
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _kind(value: Any) -> str:
+    return "missing" if value is None else f"a {type(value).__name__}"

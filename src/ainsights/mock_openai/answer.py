@@ -1,0 +1,151 @@
+"""Script and request -> what goes over the wire, and how it ends. Pure; :mod:`ainsights.mock_openai.app` sends it."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ainsights.mock_openai import sse
+from ainsights.mock_openai.chunks import chunks
+from ainsights.mock_openai.problems import problem
+from ainsights.mock_openai.replies import completion
+from ainsights.mock_openai.script import AT_ONCE, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Headers: TypeAlias = "list[tuple[bytes, bytes]]"
+
+JSON = b"application/json"
+HTML = b"text/html; charset=utf-8"
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+
+_PAGE = "<!DOCTYPE html><html><body><h1>502 – the page of a proxy, with status 200</h1></body></html>".encode()
+_GZIP = 31
+_DEFLATE = 15
+_FAST = 1
+
+
+class Ending(Enum):
+    """What becomes of the connection after the last byte."""
+
+    WHOLE = auto()
+    CUT = auto()
+    HANG = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it is sent.
+
+    Attributes:
+        status: of HTTP; None answers nothing at all.
+        headers: names in lower case.
+        writes: the body in the pieces in which it is sent.
+        ending: what happens then.
+        delay: seconds before the first byte.
+        pace: seconds between pieces.
+    """
+
+    status: int | None
+    headers: Headers
+    writes: Sequence[bytes]
+    ending: Ending = Ending.WHOLE
+    delay: float = 0.0
+    pace: float = 0.0
+
+
+def answer(script: Script, request: Mapping[str, Any], key: str, attempt: int = 1) -> Answer:
+    """Return the answer to the nth of equal requests for a chat completion."""
+    script = script.for_attempt(attempt)
+    if script.reset or script.hang == AT_ONCE:
+        return Answer(None, [], (), Ending.CUT if script.reset else Ending.HANG, script.delay)
+    identity = _identity(f"{key}-{attempt}" if script.fail else key, script.delay)
+    if script.status:
+        return _error(script, script.status, identity)
+    kind, writes = _body(script, request, key)
+    length = None if kind == EVENT_STREAM else sum(map(len, writes))
+    writes, ending = _cut(script, writes, is_stream=kind == EVENT_STREAM)
+    return _finished(script, Answer(200, [(b"content-type", kind), *identity], writes, ending), length)
+
+
+def refusal(status: int, message: str, key: str = "0", **details: str) -> Answer:
+    """Return the answer to a request that the server cannot take."""
+    return of_json(problem(status, message, **details), key, status)
+
+
+def of_json(value: Any, key: str, status: int = 200) -> Answer:
+    """Return the answer that says ``value``."""
+    body = sse.encoded(value)
+    headers = [(b"content-type", JSON), *_identity(key, 0), (b"content-length", b"%d" % len(body))]
+    return Answer(status, headers, (body,))
+
+
+def _identity(key: str, delay: float) -> Headers:
+    return [
+        (b"x-request-id", f"req_{key}".encode()),
+        (b"openai-processing-ms", b"%d" % (1 + delay * 1000)),
+        (b"openai-version", b"2020-10-01"),
+    ]
+
+
+def _error(script: Script, status: int, identity: Headers) -> Answer:
+    headers = [(b"content-type", JSON), *identity]
+    if script.retry_after is not None:
+        headers.append((b"retry-after", f"{script.retry_after:g}".encode()))
+        headers.append((b"retry-after-ms", f"{script.retry_after * 1000:g}".encode()))
+    body = sse.encoded(problem(status))
+    return _finished(script, Answer(status, headers, [body]), len(body))
+
+
+def _body(script: Script, request: Mapping[str, Any], key: str) -> tuple[bytes, list[bytes]]:
+    """Return the type of the content, and the content: a stream by events."""
+    if script.html:
+        return HTML, [_PAGE]
+    is_stream = request.get("stream") is True
+    if script.empty:
+        return EVENT_STREAM if is_stream else JSON, []
+    whole = completion(script, request, key)
+    if is_stream:
+        options = request.get("stream_options")
+        include_usage = isinstance(options, dict) and options.get("include_usage") is True
+        return EVENT_STREAM, sse.events(chunks(whole, pieces=script.chunks, include_usage=include_usage), script)
+    body = sse.encoded(whole)
+    return JSON, [body[: len(body) // 2] if script.badjson else body]
+
+
+def _cut(script: Script, writes: list[bytes], *, is_stream: bool) -> tuple[list[bytes], Ending]:
+    after = script.hang if script.abort is None else script.abort
+    if after is None:
+        return writes, Ending.WHOLE
+    ending = Ending.HANG if script.abort is None else Ending.CUT
+    if is_stream:
+        return writes[:after], ending
+    return [piece[: len(piece) // 2] for piece in writes], ending
+
+
+def _finished(script: Script, plain: Answer, length: int | None) -> Answer:
+    """Return ``plain`` in the pieces, the encoding and the tempo of the script."""
+    headers, writes = plain.headers, plain.writes
+    if script.merge or script.split:
+        body = b"".join(writes)
+        writes = sse.cut_small(body) if script.split else [body]
+    if script.gzip or script.badgzip or script.deflate:
+        encoding = b"deflate" if script.deflate else b"gzip"
+        headers = [*headers, (b"content-encoding", encoding)]
+        writes = _compressed(writes, _DEFLATE if script.deflate else _GZIP, ending=plain.ending)
+        if script.badgzip:
+            writes = [*writes[:-2], b"".join(writes[-2:])[: len(b"".join(writes[-2:])) // 2]]
+        length = None if length is None or plain.ending is not Ending.WHOLE else sum(map(len, writes))
+    if length is not None:
+        headers = [*headers, (b"content-length", b"%d" % length)]
+    return Answer(plain.status, headers, writes, plain.ending, script.delay, script.pace)
+
+
+def _compressed(writes: Sequence[bytes], window: int, ending: Ending) -> list[bytes]:
+    """Return each piece compressed so that it can be read when it arrives; the trailer only where all is sent."""
+    compress = zlib.compressobj(_FAST, zlib.DEFLATED, window)
+    pieces = [compress.compress(piece) + compress.flush(zlib.Z_SYNC_FLUSH) for piece in writes]
+    return [*pieces, compress.flush()] if ending is Ending.WHOLE else pieces

@@ -1,0 +1,91 @@
+"""What else an OpenAI client asks for: models, embeddings, stored completions. As little as a client needs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import struct
+from typing import TYPE_CHECKING, Any
+
+from ainsights.mock_openai.answer import Answer, of_json, refusal
+from ainsights.mock_openai.replies import CREATED, completion
+from ainsights.mock_openai.script import Script
+
+if TYPE_CHECKING:
+    from ainsights.mock_openai.app import Call
+
+MODELS = ("gpt-4o-mini", "scripted:tools", "scripted:refusal")
+"""A few that are listed; any name is served."""
+
+_DIMENSIONS = 8
+_DEEPEST = 255
+
+
+def health(call: Call) -> Answer:
+    """Say that the server runs."""
+    return of_json({"status": "ok"}, call.key)
+
+
+def models(call: Call) -> Answer:
+    """List some models."""
+    listed = [{"id": name, "object": "model", "created": CREATED, "owned_by": "scripted"} for name in MODELS]
+    return of_json({"object": "list", "data": listed}, call.key)
+
+
+def embeddings(call: Call) -> Answer:
+    """Return a small vector for each input."""
+    request = _object(call.body)
+    given = request.get("input")
+    if given is None:
+        return refusal(400, "Missing required parameter: 'input'.", call.key, param="input")
+    inputs = given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
+    in_base64 = request.get("encoding_format") == "base64"
+    data = [
+        {"object": "embedding", "index": index, "embedding": _vector(text, in_base64=in_base64)}
+        for index, text in enumerate(inputs)
+    ]
+    usage = {"prompt_tokens": len(inputs), "total_tokens": len(inputs)}
+    return of_json({"object": "list", "data": data, "model": request.get("model", ""), "usage": usage}, call.key)
+
+
+def stored_list(call: Call) -> Answer:
+    """List one stored completion."""
+    return of_json(_page([_stored("chatcmpl-stored")]), call.key)
+
+
+def stored(call: Call) -> Answer:
+    """Retrieve, update or delete a stored completion; each id is known, and none is gone."""
+    identity = call.path_params["id"]
+    if call.method == "DELETE":
+        return of_json({"object": "chat.completion.deleted", "id": identity, "deleted": True}, call.key)
+    return of_json(_stored(identity) | {"metadata": _object(call.body).get("metadata") or {}}, call.key)
+
+
+def stored_messages(call: Call) -> Answer:
+    """List the messages of a stored completion."""
+    return of_json(_page([{"id": "msg_0", "role": "user", "content": "Hello!", "name": None}]), call.key)
+
+
+def _stored(identity: str) -> dict[str, Any]:
+    request = {"model": MODELS[0], "messages": [{"role": "user", "content": "Hello!"}]}
+    return completion(Script(), request, "stored") | {"id": identity}
+
+
+def _page(data: list[dict[str, Any]]) -> dict[str, Any]:
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]}
+    return {"object": "list", "data": data, **ends, "has_more": False}
+
+
+def _vector(text: Any, *, in_base64: bool) -> list[float] | str:
+    digest = hashlib.blake2b(json.dumps(text).encode(), digest_size=_DIMENSIONS).digest()
+    values = [byte / _DEEPEST for byte in digest]
+    return base64.b64encode(struct.pack(f"<{_DIMENSIONS}f", *values)).decode() if in_base64 else values
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,100 @@
+"""Chunks -> server-sent events, well formed or as the script deviates. Pure.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+from ainsights.mock_openai.problems import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ainsights.mock_openai.script import Script
+
+DONE = b"[DONE]"
+
+_SMALL = (1, 2, 3, 5, 7, 11)
+_SAFE = {"filtered": False, "severity": "safe"}
+_FIRST_OF_AZURE = {
+    "choices": [],
+    "created": 0,
+    "id": "",
+    "model": "",
+    "object": "",
+    "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {"hate": _SAFE, "violence": _SAFE}}],
+}
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def encoded(value: Any) -> bytes:
+    """Return ``value`` as JSON in UTF-8; half a surrogate pair, which UTF-8 does not have, escaped."""
+    text = _encode(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value).encode()
+
+
+def events(chunks: Iterable[dict[str, Any]], script: Script) -> list[bytes]:
+    """Return the events that say ``chunks``, each with its blank line and what precedes it."""
+    said = [encoded(chunk) for chunk in _deviating(list(chunks), script)]
+    middle = len(said) // 2
+    if script.badjson:
+        said[middle] = said[middle][: len(said[middle]) // 2]
+    if script.sse_error:
+        said[middle:] = [encoded(problem(500, "The stream failed, as its script wants."))]
+    elif not script.nodone:
+        said.append(DONE)
+    return [_event(data, number, script) for number, data in enumerate(said)]
+
+
+def cut_small(body: bytes) -> list[bytes]:
+    """Return ``body`` in pieces of a few bytes, so that characters and lines are cut in all ways."""
+    pieces, start, sizes = [], 0, cycle(_SMALL)
+    while start < len(body):
+        end = start + next(sizes)
+        pieces.append(body[start:end])
+        start = end
+    return pieces
+
+
+def _event(data: bytes, number: int, script: Script) -> bytes:
+    lines = [b"data: " + data, b"", b""]
+    if script.event_names and data != DONE:
+        lines.insert(0, b"event: error" if data.startswith(b'{"error"') else b"event: chunk")
+    if script.comments:
+        lines[:0] = [b": keep-alive %d" % number, b"", b":", b""]
+    return (b"\r\n" if script.crlf else b"\n").join(lines)
+
+
+def _deviating(chunks: list[dict[str, Any]], script: Script) -> Iterator[dict[str, Any]]:
+    ids: dict[tuple[int, int], str] = {}
+    if script.emptyfirst:
+        yield _FIRST_OF_AZURE
+    for number, chunk in enumerate(chunks):
+        if script.emptychoices and number == len(chunks) // 2:
+            yield {**chunk, "choices": []}
+        choices = chunk["choices"]
+        if script.noindex:
+            choices = [_by_id(choice, ids) for choice in choices]
+        if script.nulldelta or script.nodelta:
+            choices = [_without_delta(choice, script) if choice["finish_reason"] else choice for choice in choices]
+        yield {**chunk, "choices": choices}
+
+
+def _without_delta(choice: dict[str, Any], script: Script) -> dict[str, Any]:
+    without = {key: value for key, value in choice.items() if key != "delta"}
+    return without if script.nodelta else {**without, "delta": None}
+
+
+def _by_id(choice: dict[str, Any], ids: dict[tuple[int, int], str]) -> dict[str, Any]:
+    calls = []
+    for call in choice["delta"].get("tool_calls", ()):
+        known = ids.setdefault((choice["index"], call["index"]), call.get("id", ""))
+        calls.append({"id": known} | {key: value for key, value in call.items() if key != "index"})
+    return {**choice, "delta": {**choice["delta"], "tool_calls": calls}} if calls else choice
