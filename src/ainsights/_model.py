@@ -5,10 +5,35 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticSerializationError, to_json
+
+
+class MetaKey:
+    """The keys that ainsights adds to ``meta``. Each is absent when its value is not known."""
+
+    BASE_URL: Final = "ainsights.base_url"
+    CHARS: Final = "ainsights.chars"
+    ERROR_TYPE: Final = "ainsights.error_type"
+    EVENT_ID: Final = "ainsights.event_id"
+    HTTP_STATUS: Final = "ainsights.http_status"
+    LATENCY_MS: Final = "ainsights.latency_ms"
+    PARTIAL: Final = "ainsights.partial"
+    REQUEST_ID: Final = "ainsights.request_id"
+    RETRIES: Final = "ainsights.retries"
+    SDK: Final = "ainsights.sdk"
+    STATUS: Final = "ainsights.status"
+    STREAM: Final = "ainsights.stream"
+    TEST: Final = "ainsights.test"
+    TIMESTAMP: Final = "ainsights.timestamp"
+    TRUNCATED: Final = "ainsights.truncated"
+    TTFT_MS: Final = "ainsights.ttft_ms"
+
+
+META_KEYS: Final = frozenset(key for name, key in vars(MetaKey).items() if name.isupper())
+"""All keys of :class:`MetaKey`."""
 
 Messages = str | list[str] | list[dict[str, Any]]
 """What a chat completion was asked: one text, several, or message objects."""

@@ -17,7 +17,7 @@ from ainsights._config import PREFIX, is_loopback
 from ainsights._delivery.http_sender import Route, senders
 from ainsights._delivery.retry import Answer, Fate, judge
 from ainsights._doctor.finding import Finding, described, ok, problem, warning
-from ainsights._model import Insight, new_event_id
+from ainsights._model import Insight, MetaKey, new_event_id
 from ainsights._processing.attributes import sdk
 
 if TYPE_CHECKING:
@@ -182,12 +182,12 @@ def _test_insight(event_id: str, at: float) -> Insight:
         "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
     }
     meta = {
-        "ainsights.event_id": event_id,
-        "ainsights.timestamp": datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds"),
-        "ainsights.stream": False,
-        "ainsights.status": "ok",
-        "ainsights.sdk": sdk(),
-        "ainsights.test": True,
+        MetaKey.EVENT_ID: event_id,
+        MetaKey.TIMESTAMP: datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds"),
+        MetaKey.STREAM: False,
+        MetaKey.STATUS: "ok",
+        MetaKey.SDK: sdk(),
+        MetaKey.TEST: True,
     }
     asked = [{"role": "user", "content": "Does an insight arrive?"}]
     return Insight(response=completion, messages=asked, args={"model": "ainsights-doctor"}, meta=meta)

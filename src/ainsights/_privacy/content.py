@@ -22,12 +22,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ainsights._model import Insight
+from ainsights._model import Insight, MetaKey
 
 if TYPE_CHECKING:
     from collections.abc import Container
-
-CHARS = "ainsights.chars"
 
 _PLAIN = ("id", "object", "created", "model", "provider", "system_fingerprint", "service_tier")
 _CHOICE = ("index", "finish_reason", "native_finish_reason")
@@ -78,7 +76,7 @@ def _choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 def _error(error: dict[str, Any]) -> dict[str, Any]:
     known = {key: error[key] for key in _ERROR if _is_identifier(error.get(key))}
-    return known | {CHARS: _chars_beside(error, known)}
+    return known | {MetaKey.CHARS: _chars_beside(error, known)}
 
 
 def _messages(messages: Any) -> Any:
@@ -90,7 +88,7 @@ def _messages(messages: Any) -> Any:
 
 def _message(message: Any) -> dict[str, Any]:
     if not isinstance(message, dict):
-        return {"content": None, CHARS: _chars(message)}
+        return {"content": None, MetaKey.CHARS: _chars(message)}
     outlined = _short(message, ("role", "tool_call_id"))
     content, calls, called = message.get("content"), message.get("tool_calls"), message.get("function_call")
     told = {"role", "tool_call_id", "tool_calls", "function_call", *(["content"] if isinstance(content, list) else [])}
@@ -102,13 +100,13 @@ def _message(message: Any) -> dict[str, Any]:
         outlined["tool_calls"] = [_call(each) for each in _dicts(calls)]
     if isinstance(called, dict):
         outlined["function_call"] = _called(called, "arguments")
-    return outlined | {CHARS: _chars_beside(message, told)}
+    return outlined | {MetaKey.CHARS: _chars_beside(message, told)}
 
 
 def _part(part: Any) -> dict[str, Any]:
     if not isinstance(part, dict) or part.get("type") not in _PARTS:
-        return {"type": "other", CHARS: _chars(part)}
-    return {"type": part["type"], CHARS: _chars_beside(part, {"type"})}
+        return {"type": "other", MetaKey.CHARS: _chars(part)}
+    return {"type": part["type"], MetaKey.CHARS: _chars_beside(part, {"type"})}
 
 
 def _call(call: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +118,7 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _called(function: dict[str, Any], text: str) -> dict[str, Any]:
-    return {"name": "", **_short(function, ("name",)), text: "", CHARS: _chars_beside(function, {"name"})}
+    return {"name": "", **_short(function, ("name",)), text: "", MetaKey.CHARS: _chars_beside(function, {"name"})}
 
 
 def _args(args: dict[str, Any]) -> dict[str, Any]:
@@ -144,13 +142,13 @@ def _typed(value: Any) -> Any:
     outlined = {key: value[key] for key in ("type", "name") if _is_identifier(value.get(key))}
     for key in ("function", "custom"):
         if isinstance(value.get(key), dict):
-            outlined[key] = _short(value[key], ("name",)) | {CHARS: _chars_beside(value[key], {"name"})}
+            outlined[key] = _short(value[key], ("name",)) | {MetaKey.CHARS: _chars_beside(value[key], {"name"})}
     return outlined
 
 
 def _meta(meta: dict[str, Any]) -> dict[str, Any]:
-    said = meta.get("ainsights.error_type")
-    return meta if said is None or _is_identifier(said) else {**meta, "ainsights.error_type": "other"}
+    said = meta.get(MetaKey.ERROR_TYPE)
+    return meta if said is None or _is_identifier(said) else {**meta, MetaKey.ERROR_TYPE: "other"}
 
 
 def _short(fields: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ainsights._model import Insight
+from ainsights._model import Insight, MetaKey
 
 MASK = "[api_key]"
 
@@ -34,7 +34,7 @@ def strip_credentials(insight: Insight) -> Insight:
         args = {key: MASK if key in _CARRIERS else _masked(item) for key, item in args.items()}
     if failed:
         response = response | {"error": _scrubbed(response["error"])}
-        meta = {key: _scrubbed(item) if key == "ainsights.error_type" else item for key, item in meta.items()}
+        meta = {key: _scrubbed(item) if key == MetaKey.ERROR_TYPE else item for key, item in meta.items()}
     return Insight.model_construct(**insight.__dict__ | {"args": args, "response": response, "meta": meta})
 
 

@@ -19,12 +19,3 @@ WORDS = frozenset(
     string system text tool tool_calls tool_use url_citation user""".split()  # noqa: SIM905  words read better
 )
 """The values that they have."""
-
-OURS = frozenset(
-    f"ainsights.{name}"
-    for name in (
-        *("base_url", "chars", "error_type", "event_id", "http_status", "latency_ms", "request_id", "retries", "sdk"),
-        *("status", "stream", "timestamp", "truncated", "ttft_ms"),
-    )
-)
-"""What ainsights adds."""

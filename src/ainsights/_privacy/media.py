@@ -7,7 +7,7 @@ import hashlib
 import re
 from typing import Any
 
-from ainsights._model import Insight
+from ainsights._model import Insight, MetaKey
 
 LIMIT = 8192
 """Characters of base64 up to which media stay: 6 KiB, a small icon."""
@@ -47,8 +47,8 @@ def elide(insight: Insight) -> Insight:
 
 def tell(meta: dict[str, Any], found: dict[str, int]) -> dict[str, Any]:
     """Return ``meta`` that also tells what was cut: paths, and how many characters were there."""
-    told = meta.get("ainsights.truncated", {})
-    return {**meta, "ainsights.truncated": told | found} if isinstance(told, dict) else meta
+    told = meta.get(MetaKey.TRUNCATED, {})
+    return {**meta, MetaKey.TRUNCATED: told | found} if isinstance(told, dict) else meta
 
 
 def _may_have_media(fields: dict[str, Any]) -> bool:

@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_jsonable_python
 
-from ainsights._model import Insight
+from ainsights._model import META_KEYS, Insight, MetaKey
 from ainsights._privacy import patterns
 from ainsights._privacy.dropped import EventDropped, place_of
-from ainsights._privacy.fields import API, KINDS, OURS, WORDS
+from ainsights._privacy.fields import API, KINDS, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _WRITTEN = {
-    "ainsights.event_id": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-    "ainsights.sdk": re.compile(r"ainsights/[\w. /]{1,80}"),
-    "ainsights.timestamp": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z"),
+    MetaKey.EVENT_ID: re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    MetaKey.SDK: re.compile(r"ainsights/[\w. /]{1,80}"),
+    MetaKey.TIMESTAMP: re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z"),
 }
 """What we write by ourselves, and what it looks like then: digits that are no telephone number."""
 
@@ -105,7 +105,7 @@ class Redaction:
             if key in KINDS and isinstance(item, str) and item in WORDS:
                 redacted[key] = item
             else:
-                name = key if key in API or key in OURS else _free(self.text(str(key)), redacted)
+                name = key if key in API or key in META_KEYS else _free(self.text(str(key)), redacted)
                 redacted[name] = self.value(item, numbers=numbers)
         return redacted
 

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from ainsights._model import Insight
+from ainsights._model import META_KEYS, Insight, MetaKey
 from ainsights._privacy.dropped import EventDropped
-from ainsights._privacy.fields import API, OURS
+from ainsights._privacy.fields import API
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-TOLD = "ainsights.truncated"
 
 _NULL = 4
 """Bytes of the smallest part that may have to stay."""
@@ -39,16 +37,18 @@ def truncate(body: bytes, limit: int) -> bytes:
     fields = _parsed(body)
     measure = _measure(fields)
     meta = fields["meta"]
-    ours = {key: meta[key] for key in meta if key in OURS - {TOLD} and measure(meta[key]) <= _LONGEST_OURS}
-    told_before = meta.get(TOLD)
+    ours = {
+        key: meta[key] for key in meta if key in META_KEYS - {MetaKey.TRUNCATED} and measure(meta[key]) <= _LONGEST_OURS
+    }
+    told_before = meta.get(MetaKey.TRUNCATED)
     told = told_before if isinstance(told_before, dict) else {}
-    parts = fields | {"meta": {key: meta[key] for key in meta if key not in ours and key != TOLD}}
-    frame = dict.fromkeys(fields) | {"meta": ours | {TOLD: None}}
+    parts = fields | {"meta": {key: meta[key] for key in meta if key not in ours and key != MetaKey.TRUNCATED}}
+    frame = dict.fromkeys(fields) | {"meta": ours | {MetaKey.TRUNCATED: None}}
     for_told = min(2048, limit // 8)
     cut = _Cut(measure)
     level = _level([measure(part) for part in parts.values()], limit - measure(frame) - for_told)
     fitted = {key: cut.value(part, max(level, 0) + _NULL, key) for key, part in parts.items()}
-    fitted["meta"] |= ours | {TOLD: _told(told | cut.lengths, for_told, measure)}
+    fitted["meta"] |= ours | {MetaKey.TRUNCATED: _told(told | cut.lengths, for_told, measure)}
     encoded = Insight.model_construct(**fitted).encode()
     if len(encoded) > limit:
         raise EventDropped("too_large", f"max_event_bytes={limit} is too low for any event")

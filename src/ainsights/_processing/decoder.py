@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from ainsights._context.snapshot import parse
-from ainsights._model import Insight
+from ainsights._model import Insight, MetaKey
 from ainsights._processing.accumulator import assemble
 from ainsights._processing.attributes import Said
 
@@ -43,9 +43,9 @@ def decode(exchange: Exchange, defaults: Defaults, event_id: str) -> Insight:
     meta = said.meta()
     for key, value in _measured(exchange, outcome, args).items():
         if value is not None:
-            meta.setdefault(f"ainsights.{key}", value)
-    meta.setdefault("ainsights.event_id", event_id)
-    meta.setdefault("ainsights.sdk", defaults.sdk)
+            meta.setdefault(key, value)
+    meta.setdefault(MetaKey.EVENT_ID, event_id)
+    meta.setdefault(MetaKey.SDK, defaults.sdk)
     return Insight.model_construct(
         response=_response(exchange, outcome, args),
         messages=messages,
@@ -191,16 +191,18 @@ def _measured(exchange: Exchange, outcome: Outcome, args: dict[str, Any]) -> dic
     finished = exchange.finished or exchange.started
     error_type = exchange.failure.type if exchange.failure else (outcome.error or {}).get("type")
     return {
-        "timestamp": datetime.fromtimestamp(exchange.began_at, timezone.utc).isoformat().replace("+00:00", "Z"),
-        "latency_ms": _milliseconds(finished - exchange.started),
-        "ttft_ms": _milliseconds(exchange.first_byte - exchange.started) if stream and exchange.first_byte else None,
-        "stream": stream,
-        "status": outcome.status,
-        "retries": exchange.attempts - 1,
-        "http_status": exchange.status_code,
-        "error_type": error_type if outcome.status in {"error", "cancelled"} else None,
-        "request_id": _header(exchange, "x-request-id"),
-        "base_url": base_url(str(exchange.url)),
+        MetaKey.TIMESTAMP: datetime.fromtimestamp(exchange.began_at, timezone.utc).isoformat().replace("+00:00", "Z"),
+        MetaKey.LATENCY_MS: _milliseconds(finished - exchange.started),
+        MetaKey.TTFT_MS: _milliseconds(exchange.first_byte - exchange.started)
+        if stream and exchange.first_byte
+        else None,
+        MetaKey.STREAM: stream,
+        MetaKey.STATUS: outcome.status,
+        MetaKey.RETRIES: exchange.attempts - 1,
+        MetaKey.HTTP_STATUS: exchange.status_code,
+        MetaKey.ERROR_TYPE: error_type if outcome.status in {"error", "cancelled"} else None,
+        MetaKey.REQUEST_ID: _header(exchange, "x-request-id"),
+        MetaKey.BASE_URL: base_url(str(exchange.url)),
     }
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ainsights._context.context import Entry, checked, current
 from ainsights._context.snapshot import encode, parse
-from ainsights._model import Insight
+from ainsights._model import Insight, MetaKey
 from ainsights._processing.attributes import Said
 from ainsights._processing.decoder import as_messages
 from ainsights.errors import ConfigurationError
@@ -88,7 +88,7 @@ def build_insight(record: Record, defaults: Defaults, event_id: str) -> Insight:
     messages = None if messages is None else as_messages(messages)
     said = Said(record.context, args, messages, defaults)
     template, inputs = said.template()
-    known = {"ainsights.status": "ok", "ainsights.event_id": event_id, "ainsights.sdk": defaults.sdk}
+    known = {MetaKey.STATUS: "ok", MetaKey.EVENT_ID: event_id, MetaKey.SDK: defaults.sdk}
     return Insight.model_construct(
         response=told["response"],
         messages=messages,

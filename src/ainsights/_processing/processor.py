@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ainsights._instrumentation.exchange import Exchange
-from ainsights._model import new_event_id
+from ainsights._model import MetaKey, new_event_id
 from ainsights._privacy.policy import PrivacyPolicy
 from ainsights._processing.attributes import Defaults
 from ainsights._processing.decoder import decode
@@ -35,6 +35,6 @@ class Encoding:
         else:
             insight = build_insight(item, self._defaults, new_event_id(item.made_at))
         content = item.context.content if item.context else None
-        if not self._capture_errors and insight.meta.get("ainsights.status") == "error":
+        if not self._capture_errors and insight.meta.get(MetaKey.STATUS) == "error":
             return None
         return self._rules(insight, content)

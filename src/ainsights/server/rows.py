@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, from_json
 
-from ainsights._model import Insight, new_event_id
+from ainsights._model import Insight, MetaKey, new_event_id
 
 _LARGEST_INTEGER = 2**63 - 1
 """Of SQLite."""
@@ -82,13 +82,13 @@ def row_of(insight: Insight, body: bytes, received_at: float) -> Row:
     usage = response.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Row(
-        event_id=_text(meta.get("ainsights.event_id")) or new_event_id(received_at),
+        event_id=_text(meta.get(MetaKey.EVENT_ID)) or new_event_id(received_at),
         received_at=received,
-        time=_instant(meta.get("ainsights.timestamp")) or received,
+        time=_instant(meta.get(MetaKey.TIMESTAMP)) or received,
         model=_text(response.get("model")) or _text(insight.args.get("model")),
         user_id=insight.user_id,
-        status=_text(meta.get("ainsights.status")),
-        latency_ms=_number(meta.get("ainsights.latency_ms")),
+        status=_text(meta.get(MetaKey.STATUS)),
+        latency_ms=_number(meta.get(MetaKey.LATENCY_MS)),
         prompt_tokens=_whole_number(usage.get("prompt_tokens")),
         completion_tokens=_whole_number(usage.get("completion_tokens")),
         total_tokens=_whole_number(usage.get("total_tokens")),
