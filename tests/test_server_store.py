@@ -9,8 +9,8 @@ import pytest
 from support.serving import KEY, Client, insight, rows
 
 from ainsights.errors import ConfigurationError
-from ainsights.server import Options, Store, keys, running
-from ainsights.server.store import _connect
+from ainsights.server import Options, SQLiteStore, keys, running
+from ainsights.server.store.sqlite import _connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,7 +199,7 @@ def test_key_that_no_header_carries_is_refused(database: Path, key: str) -> None
 def test_file_that_is_no_database_is_refused_and_left_alone(database: Path) -> None:
     database.write_text("something else entirely" * 50)
 
-    with pytest.raises(ConfigurationError, match="not a database"), Store(database):
+    with pytest.raises(ConfigurationError, match="not a database"), SQLiteStore(database):
         pass
     assert database.read_text() == "something else entirely" * 50
 
@@ -209,24 +209,24 @@ def test_database_of_another_program_is_refused_and_left_alone(database: Path) -
         connection.execute("CREATE TABLE theirs (x)")
     before = database.read_bytes()
 
-    with pytest.raises(ConfigurationError, match="another program"), Store(database):
+    with pytest.raises(ConfigurationError, match="another program"), SQLiteStore(database):
         pass
     assert database.read_bytes() == before
 
 
 def test_database_of_a_newer_version_is_refused(database: Path) -> None:
-    with Store(database), closing(sqlite3.connect(database)) as connection:
+    with SQLiteStore(database), closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(ConfigurationError, match=r"newer ainsights \(schema 99"), Store(database):
+    with pytest.raises(ConfigurationError, match=r"newer ainsights \(schema 99"), SQLiteStore(database):
         pass
 
 
 def test_database_in_a_missing_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="No such file"), Store(tmp_path / "missing" / "insights.db"):
+    with pytest.raises(ConfigurationError, match="No such file"), SQLiteStore(tmp_path / "missing" / "insights.db"):
         pass
 
 
 def test_closing_the_store_twice_is_harmless(database: Path) -> None:
-    with Store(database) as store:
+    with SQLiteStore(database) as store:
         store.close()

@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from ainsights.server.app import create_app
 from ainsights.server.run import Endpoint, Options, running, serve
-from ainsights.server.store import Store, StoreError
+from ainsights.server.store import SQLiteStore, StoreError
 
-__all__ = ["Endpoint", "Options", "Store", "StoreError", "create_app", "running", "serve"]
+__all__ = ["Endpoint", "Options", "SQLiteStore", "StoreError", "create_app", "running", "serve"]

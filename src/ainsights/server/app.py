@@ -15,7 +15,7 @@ from ainsights.server.problems import Problem
 from ainsights.server.rows import NotJSONError, parse, row_of
 
 if TYPE_CHECKING:
-    from ainsights.server.store import Store
+    from ainsights.server.store import SQLiteStore
 
 MAX_BODY_BYTES = 16 * 2**20
 """Twice what the client sends at the most by default."""
@@ -33,7 +33,7 @@ class Accepted(BaseModel):
     success: Literal[True]
 
 
-def create_app(store: Store, api_key: str, max_body_bytes: int = MAX_BODY_BYTES) -> FastAPI:
+def create_app(store: SQLiteStore, api_key: str, max_body_bytes: int = MAX_BODY_BYTES) -> FastAPI:
     """Return the endpoint as an ASGI application. ``store`` is open while it serves; the caller owns it.
 
     Args:
@@ -61,7 +61,7 @@ def create_app(store: Store, api_key: str, max_body_bytes: int = MAX_BODY_BYTES)
     return app
 
 
-def _add_writing(app: FastAPI, store: Store, max_body_bytes: int, with_key: list[Any]) -> None:
+def _add_writing(app: FastAPI, store: SQLiteStore, max_body_bytes: int, with_key: list[Any]) -> None:
     body = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Insight"}}}}
 
     @app.put(
@@ -86,7 +86,7 @@ def _add_writing(app: FastAPI, store: Store, max_body_bytes: int, with_key: list
         return Response(STORED, media_type="application/json")
 
 
-def _add_reading(app: FastAPI, store: Store, with_key: list[Any]) -> None:
+def _add_reading(app: FastAPI, store: SQLiteStore, with_key: list[Any]) -> None:
     @app.get(
         "/insights",
         dependencies=with_key,

@@ -15,7 +15,7 @@ from ainsights._listen import listen, url_of
 from ainsights.errors import ConfigurationError
 from ainsights.server import keys
 from ainsights.server.app import MAX_BODY_BYTES, create_app
-from ainsights.server.store import Store
+from ainsights.server.store import SQLiteStore
 
 if TYPE_CHECKING:
     import socket
@@ -110,7 +110,7 @@ def running(options: Options) -> Iterator[Endpoint]:
 @contextmanager
 def _prepared(options: Options) -> Iterator[_Parts]:
     given = None if options.api_key is None else keys.checked(options.api_key)
-    with _listener(options.host, options.port) as listener, Store(options.database) as store:
+    with _listener(options.host, options.port) as listener, SQLiteStore(options.database) as store:
         key = given or keys.kept(options.database)
         config = uvicorn.Config(
             create_app(store, key, options.max_body_bytes or MAX_BODY_BYTES),

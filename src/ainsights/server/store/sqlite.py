@@ -30,9 +30,10 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
-from ainsights.errors import ConfigurationError, InsightsError
+from ainsights.errors import ConfigurationError
 from ainsights.server import listing, private
 from ainsights.server.rows import Row
+from ainsights.server.store.protocol import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,16 +78,12 @@ INSERT = (
 )
 
 
-class StoreError(InsightsError):
-    """The insight could not be stored or read this time: a full disk, a locked or damaged file."""
-
-
 class _Put(NamedTuple):
     row: Row
     stored: asyncio.Future[None]
 
 
-class Store:
+class SQLiteStore:
     """The database file at ``path``, created if it is not there. Use it as a context manager, or open and close it."""
 
     def __init__(self, path: Path) -> None:
