@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from ainsights import _internal_errors
+from ainsights import _internal_errors, _logging
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
 
@@ -13,7 +13,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 def _our_failures_are_loud(monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be kept from the user's program is raised in the tests."""
     monkeypatch.setattr(_internal_errors, "raising", True)
-    _internal_errors.reset_rate_limits()
+    _logging.reset_rate_limits()
     _internal_errors.failures.clear()
 
 

@@ -21,7 +21,7 @@ from support.faults import (
 )
 
 import ainsights
-from ainsights import _client, _internal_errors
+from ainsights import _client, _internal_errors, _logging
 from ainsights._delivery import http_sender, pipeline, worker_pool
 from ainsights._delivery.counters import Tally
 from ainsights._delivery.event_queue import Intake
@@ -193,11 +193,11 @@ def test_failing_log_handler_of_the_users_does_not_make_our_failure_theirs(
     it: Endpoint, breaks: Callable[[Any, str, str], Fault]
 ) -> None:
     handler = Deaf()
-    _internal_errors.logger.addHandler(handler)
+    _logging.logger.addHandler(handler)
     try:
         fault = breaks(Exchange, "on_response", "caller")
         assert plain() == "abc"
         fault.mended = True
         assert goes_on(it)
     finally:
-        _internal_errors.logger.removeHandler(handler)
+        _logging.logger.removeHandler(handler)

@@ -12,7 +12,8 @@ from ainsights._context.context import current
 from ainsights._delivery.counters import Stats, Tally
 from ainsights._instrumentation import routing
 from ainsights._instrumentation.exchange import Exchange, open_exchanges
-from ainsights._internal_errors import capture_internal_errors, failures, log_rate_limited, logger, reset_rate_limits
+from ainsights._internal_errors import capture_internal_errors, failures
+from ainsights._logging import log_rate_limited, logger, reset_rate_limits
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:

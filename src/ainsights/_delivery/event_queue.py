@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ainsights._delivery.retry import Fate
 from ainsights._delivery.scheduler import Flush, Job
-from ainsights._internal_errors import capture_internal_errors, log_rate_limited
+from ainsights._internal_errors import capture_internal_errors
+from ainsights._logging import log_rate_limited
 from ainsights._privacy.policy import EventDropped
 
 if TYPE_CHECKING:

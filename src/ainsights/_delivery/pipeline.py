@@ -16,7 +16,7 @@ from ainsights._delivery.event_queue import Intake
 from ainsights._delivery.retry import Fate, judge
 from ainsights._delivery.scheduler import Backlog, Flush, Job
 from ainsights._delivery.worker_pool import Crew, are_threads
-from ainsights._internal_errors import log_rate_limited
+from ainsights._logging import log_rate_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ import time
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ainsights._internal_errors import capture_internal_errors, log_rate_limited
+from ainsights._internal_errors import capture_internal_errors
+from ainsights._logging import log_rate_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ainsights._doctor import endpoint, openai_hooks, settings, spool
 from ainsights._doctor.finding import Finding, described, problem
-from ainsights._internal_errors import logger
+from ainsights._logging import logger
 from ainsights._version import __version__
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ import wrapt
 
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.stream import watch
-from ainsights._internal_errors import capture_internal_errors, log_rate_limited
+from ainsights._internal_errors import capture_internal_errors
+from ainsights._logging import log_rate_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable

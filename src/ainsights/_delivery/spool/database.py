@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ainsights._delivery.spool.process_lock import Owner, sweep
-from ainsights._internal_errors import log_rate_limited
+from ainsights._logging import log_rate_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from ainsights._delivery.spool.database import SpoolFile
 from ainsights._delivery.spool.process_lock import is_dead
-from ainsights._internal_errors import log_rate_limited
+from ainsights._logging import log_rate_limited
 
 if TYPE_CHECKING:
     import sqlite3
