@@ -3,8 +3,8 @@
     python tests/openai_suite.py [--version X.Y.Z] [--checkout DIRECTORY]
 
 The tests come from openai's source distribution and run in a virtual environment made for them; both are gone
-afterwards. Those that want openai's mock server get the scripted one. Those that play back recorded streams, which
-source distributions lack, play streams of the scripted one instead: they fail, but must fail with the same words.
+afterwards. Those that want openai's mock server get the mock one. Those that play back recorded streams, which
+source distributions lack, play streams of the mock one instead: they fail, but must fail with the same words.
 Exit status: 0 the same, 1 not the same, 2 the tests could not be had or could not run, which is no pass.
 """
 
@@ -124,7 +124,7 @@ def environment(version: str, into: Path) -> Path:
 
 
 def stand_in(root: Path) -> int:
-    """Write a stream of the scripted server for each recording that the tests name and ``root`` lacks."""
+    """Write a stream of the mock server for each recording that the tests name and ``root`` lacks."""
     recordings = root / ".inline-snapshot" / "external"
     streamed = itertools.cycle(case for case in CASES if case.stream and not case.fails)
     text = "".join(path.read_text() for path in sorted((root / "tests" / "lib" / "chat").glob("*.py")))
@@ -244,7 +244,7 @@ def main() -> int:
         except (Unavailable, OSError, subprocess.TimeoutExpired) as error:
             print(f"openai's tests could not run, so nothing is shown: {error}", file=sys.stderr)
             return UNAVAILABLE
-        print(f"openai {version}, {len(bare.outcomes)} tests, {stood_in} recorded streams replaced by scripted ones")
+        print(f"openai {version}, {len(bare.outcomes)} tests, {stood_in} recorded streams replaced by mock ones")
         report(bare, ours, insights)
         wrong = compare(bare, ours, insights)
     print(*wrong or ["the same with ainsights as without"], sep="\n")

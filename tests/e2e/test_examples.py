@@ -1,4 +1,4 @@
-"""Every example runs as it says, against the scripted model API, and leaves the insights that it promises."""
+"""Every example runs as it says, against the mock model API, and leaves the insights that it promises."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def meta(body: dict[str, Any], key: str) -> Any:
 
 
 def test_quickstart(it: Endpoint, environ: dict[str, str]) -> None:
-    script(
-        "quickstart.py", environ, QUICKSTART_TOOLS_MODEL="scripted:tools", QUICKSTART_BAD_MODEL="scripted:status=404"
-    )
+    script("quickstart.py", environ, QUICKSTART_TOOLS_MODEL="mock:tools", QUICKSTART_BAD_MODEL="mock:status=404")
     assert [meta(body, "status") for body in it.stored].count("ok") == 4
     assert len(it.stored) == 5
 
@@ -63,12 +61,12 @@ def test_asynchronous(it: Endpoint, environ: dict[str, str]) -> None:
 
 
 def test_tools(it: Endpoint, environ: dict[str, str]) -> None:
-    script("tools.py", environ, EXAMPLE_MODEL="scripted:tools")
+    script("tools.py", environ, EXAMPLE_MODEL="mock:tools")
     assert sorted(body["response"]["choices"][0]["finish_reason"] for body in it.stored) == ["stop", "tool_calls"]
 
 
 def test_structured_output(it: Endpoint, environ: dict[str, str]) -> None:
-    assert "participants" in script("structured_output.py", environ, EXAMPLE_MODEL="scripted:json")
+    assert "participants" in script("structured_output.py", environ, EXAMPLE_MODEL="mock:json")
     (body,) = it.stored
     assert body["args"]["response_format"]["type"] == "json_schema"
 

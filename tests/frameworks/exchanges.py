@@ -1,4 +1,4 @@
-"""What the scripted model API saw, and the events that must come of it."""
+"""What the mock model API saw, and the events that must come of it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Run(NamedTuple):
 
 def forget(model_api: Server) -> None:
     """Let the model API count requests, and those to fail, from 1 again."""
-    urllib.request.urlopen(urllib.request.Request(f"{model_api.url}/scripted/requests", method="DELETE")).close()
+    urllib.request.urlopen(urllib.request.Request(f"{model_api.url}/mock/requests", method="DELETE")).close()
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ainsights.mock_openai import Server
 
 MESSAGES: list[Any] = [{"role": "user", "content": "hi"}]
-NOT_THE_USERS = {"ainsights", "ainsights-scripted", relay.NAME}
+NOT_THE_USERS = {"ainsights", "ainsights-mock-openai", relay.NAME}
 """Names of threads."""
 _VARYING = re.compile(
     r"0x[0-9a-f]+|127\.0\.0\.1:\d+|port=\d+|(?<=fd=)\d+|(?<='127\.0\.0\.1', )\d+|Task-\d+|scope [0-9a-f]+"

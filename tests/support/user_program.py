@@ -1,4 +1,4 @@
-"""A user's program: every case of the scripted server, sync and async, and all that it can see of each printed.
+"""A user's program: every case of the mock server, sync and async, and all that it can see of each printed.
 
 python user_program.py BASE_URL [instrument]
 """

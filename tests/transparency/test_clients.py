@@ -77,7 +77,7 @@ if found("h2", "hypercorn"):
 
     @pytest.fixture(scope="session")
     def over_http2() -> Iterator[tuple[str, ssl.SSLContext]]:
-        """The scripted model API behind a server that speaks HTTP/2 alone."""
+        """The mock model API, reached through a server that speaks HTTP/2 alone."""
         with http2.serving() as served:
             yield served
 
@@ -120,7 +120,7 @@ def test_stream_is_captured_in_each_event_loop(model_api: World, backend: str) -
 
     async def main() -> Any:
         try:
-            return await all_of(world.create("scripted:text=said", stream=True))
+            return await all_of(world.create("mock:text=said", stream=True))
         finally:
             await world.close()
 
@@ -228,7 +228,7 @@ def test_kind_of_client_is_captured(world: World, snippet: Snippet) -> None:
 
 def test_what_was_made_before_is_captured(world: World) -> None:
     async def main() -> Captured:
-        made, request = world.client(), {"model": "scripted:text=said", "messages": MESSAGES}
+        made, request = world.client(), {"model": "mock:text=said", "messages": MESSAGES}
         place = made.chat.completions
         bound, raw, streaming = place.create, place.with_raw_response, place.with_streaming_response
         raw_bound, other = raw.create, made.with_options(timeout=30)

@@ -93,7 +93,7 @@ async def changed_afterwards(world: World) -> Any:
 
 
 async def answer_changed(world: World) -> Any:
-    completion = await it(world.create("scripted:text=said"))
+    completion = await it(world.create("mock:text=said"))
     completion.choices[0].message.content = "changed"
     completion.choices.clear()
     return completion
@@ -138,7 +138,7 @@ def test_deviation_of_a_stream_is_borne(world: World, directives: str) -> None:
 
     async def snippet(world: World) -> Any:
         pieces.clear()
-        stream = await it(world.create(f"scripted:{directives},text={quote(TEXT)}", stream=True))
+        stream = await it(world.create(f"mock:{directives},text={quote(TEXT)}", stream=True))
         async for chunk in each(stream):
             pieces.extend(choice.delta.content or "" for choice in chunk.choices or () if choice.delta)
         return list(pieces)
@@ -154,7 +154,7 @@ def test_deviation_of_a_stream_is_borne(world: World, directives: str) -> None:
 
 
 async def tools_without_index(world: World) -> Any:
-    return await all_of(world.create("scripted:tools,noindex", stream=True))
+    return await all_of(world.create("mock:tools,noindex", stream=True))
 
 
 def test_tool_calls_without_index_are_told_apart(world: World) -> None:
@@ -168,7 +168,7 @@ def test_tool_calls_without_index_are_told_apart(world: World) -> None:
 @pytest.mark.parametrize(("directives", "status"), [("gzip", "ok"), ("deflate", "ok"), ("badgzip", "error")])
 def test_compressed_answer_is_told_in_the_clear(world: World, directives: str, status: str) -> None:
     async def snippet(world: World) -> Any:
-        return await it(world.create(f"scripted:{directives},text=plain"))
+        return await it(world.create(f"mock:{directives},text=plain"))
 
     captured, _ = twice(snippet, world)
     assert captured.statuses == [status]
@@ -176,11 +176,11 @@ def test_compressed_answer_is_told_in_the_clear(world: World, directives: str, s
 
 
 async def vendor(world: World) -> Any:
-    return await it(world.create("scripted:vendor,reasoning"))
+    return await it(world.create("mock:vendor,reasoning"))
 
 
 async def vendor_streamed(world: World) -> Any:
-    return await all_of(world.create("scripted:vendor,reasoning", stream=True))
+    return await all_of(world.create("mock:vendor,reasoning", stream=True))
 
 
 @pytest.mark.parametrize("snippet", [vendor, vendor_streamed])

@@ -39,7 +39,7 @@ def ends(status: str, *, after: int, among: dict[str, tuple[Snippet, str, int]] 
 
 def opened(world: World, *directives: str) -> Any:
     text = TEXT.replace(" ", "%20")
-    return world.create(",".join([f"scripted:text={text}", "chunks=6", *directives]), stream=True)
+    return world.create(",".join([f"mock:text={text}", "chunks=6", *directives]), stream=True)
 
 
 async def some(stream: Any, count: int) -> list[Any]:

@@ -52,7 +52,7 @@ def seen(text: str) -> str:
 
 @pytest.mark.parametrize("kind", ["OpenAI", "AsyncOpenAI"])
 def test_process_that_exits_with_the_stream_open_tells_what_had_come(model_api: World, kind: str) -> None:
-    asked = kind, model_api.server.url, "scripted:text=one%20two,chunks=2,hang=2"
+    asked = kind, model_api.server.url, "mock:text=one%20two,chunks=2,hang=2"
     with endpoint() as insights:
         bare = programs.run("\n" + AT_EXIT, *asked)
         ours = programs.run(INSTRUMENT + AT_EXIT, *asked, **programs.settings(insights.url))

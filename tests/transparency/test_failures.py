@@ -36,7 +36,7 @@ def measured(event: dict[str, Any], *keys: str) -> tuple[Any, ...]:
 
 def calling(directives: str, /, **options: Any) -> Snippet:
     async def call(world: World) -> Any:
-        return await it(world.create(f"scripted:{directives}", **options))
+        return await it(world.create(f"mock:{directives}", **options))
 
     return call
 
@@ -69,7 +69,7 @@ def with_retries(directives: str, max_retries: int) -> Snippet:
     async def call(world: World) -> Any:
         completions = world.client(max_retries=max_retries).chat.completions
         run = f"run-{uuid.uuid4().hex}"  # the server counts equal requests
-        completion = await it(completions.create(model=f"scripted:{directives}", messages=MESSAGES, user=run))
+        completion = await it(completions.create(model=f"mock:{directives}", messages=MESSAGES, user=run))
         return completion.choices
 
     return call
@@ -94,7 +94,7 @@ async def no_such_host(world: World) -> Any:
 
 
 async def reset(world: World) -> Any:
-    return await it(world.create("scripted:reset"))
+    return await it(world.create("mock:reset"))
 
 
 def calling_at(world: World, base_url: str) -> Any:
@@ -110,12 +110,12 @@ def test_connection_that_fails_is_told(world: World, snippet: Snippet) -> None:
 
 
 async def too_late(world: World) -> Any:
-    return await it(world.client(timeout=0.2).chat.completions.create(model="scripted:hang", messages=MESSAGES))
+    return await it(world.client(timeout=0.2).chat.completions.create(model="mock:hang", messages=MESSAGES))
 
 
 async def too_late_in_the_middle(world: World) -> Any:
     client = world.client(timeout=0.3)
-    return await all_of(client.chat.completions.create(model="scripted:hang=2", messages=MESSAGES, stream=True))
+    return await all_of(client.chat.completions.create(model="mock:hang=2", messages=MESSAGES, stream=True))
 
 
 def test_timeout_is_told(world: World) -> None:
@@ -140,7 +140,7 @@ def parsing(directives: str, *, streamed: bool = False) -> Snippet:
     async def call(world: World) -> Any:
         client = world.client()
         place = client.chat.completions if HAS_PARSE else client.beta.chat.completions
-        asked: Any = {"model": f"scripted:{directives}", "messages": MESSAGES, "response_format": Person}
+        asked: Any = {"model": f"mock:{directives}", "messages": MESSAGES, "response_format": Person}
         if not streamed:
             return (await it(place.parse(**asked))).choices[0].message.parsed.name
         async with inside(place.stream(**asked)) as stream:

@@ -56,13 +56,13 @@ async def create_streamed(world: World) -> Any:
 
 @form
 async def create_with_tools_and_choices(world: World) -> Any:
-    return await it(world.create("scripted:tools,n=2"))
+    return await it(world.create("mock:tools,n=2"))
 
 
 @form
 async def parse(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    completion = await it(place.parse(**asked("scripted:json", response_format=schema())))
+    completion = await it(place.parse(**asked("mock:json", response_format=schema())))
     return completion.choices[0].message.parsed.name
 
 
@@ -110,7 +110,7 @@ async def raw_streamed_lines(world: World) -> Any:
 @form
 async def raw_parse(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    raw = await it(place.with_raw_response.parse(**asked("scripted:json", response_format=schema())))
+    raw = await it(place.with_raw_response.parse(**asked("mock:json", response_format=schema())))
     return (await it(raw.parse())).choices[0].message.parsed.name
 
 
@@ -262,7 +262,7 @@ def test_response_of_which_only_the_headers_are_read_is_unread(world: World) -> 
 
 async def left_early(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    async with inside(place.stream(**asked("scripted:chunks=5"))) as stream:
+    async with inside(place.stream(**asked("mock:chunks=5"))) as stream:
         async for event in each(stream):
             return event.type
     raise AssertionError("the stream is empty")

@@ -24,13 +24,13 @@ LONGEST_RUN = 120
 WIDE = 140
 """Characters of a line where there is no terminal to say."""
 
-SCRIPTED = {
+MOCK_MODELS = {
     "OPENAI_API_KEY": "sk-demo",
     "QUICKSTART_MODEL": "gpt-4o-mini",
-    "QUICKSTART_TOOLS_MODEL": "scripted:tools",
-    "QUICKSTART_BAD_MODEL": "scripted:status=404",
+    "QUICKSTART_TOOLS_MODEL": "mock:tools",
+    "QUICKSTART_BAD_MODEL": "mock:status=404",
 }
-"""What the quickstart asks of the scripted model API."""
+"""What the quickstart asks of the mock model API."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "demo",
         help="run a small program and show the insights it leaves",
-        description="Run examples/quickstart.py against a scripted model API and a local Insights endpoint, "
+        description="Run examples/quickstart.py against a mock model API and a local Insights endpoint, "
         "both started for it on this machine, and show what was stored.",
     )
     parser.add_argument("--live", action="store_true", help="use the real model API, with your OPENAI_API_KEY")
@@ -48,8 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; return the exit status."""
     try:
-        from ainsights import mock_openai as scripted  # noqa: PLC0415  an extra
-        from ainsights import server  # noqa: PLC0415  the same
+        from ainsights import mock_openai, server  # noqa: PLC0415  extras
     except ModuleNotFoundError as error:
         if error.name not in EXTRA:
             raise
@@ -60,10 +59,10 @@ def run(args: argparse.Namespace) -> int:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ainsights-demo-")))
         endpoint = stack.enter_context(server.running(server.Options(directory / "insights.db")))
         print(f"Insights endpoint: {endpoint.url}")
-        model_api = {} if args.live else dict(SCRIPTED)
+        model_api = {} if args.live else dict(MOCK_MODELS)
         if not args.live:
-            model_api["OPENAI_BASE_URL"] = stack.enter_context(scripted.serving()).base_url
-            print(f"Scripted model API: {model_api['OPENAI_BASE_URL']}")
+            model_api["OPENAI_BASE_URL"] = stack.enter_context(mock_openai.serving()).base_url
+            print(f"Mock model API: {model_api['OPENAI_BASE_URL']}")
         script = quickstart()
         print(f"Running {script.name}, plain openai code and one line of ainsights:\n", flush=True)
         status = _run(script, endpoint, model_api)

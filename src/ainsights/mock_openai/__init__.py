@@ -1,10 +1,10 @@
-"""A scripted model API, compatible with OpenAI's, for demo, tests and examples. Extra ``ainsights[server]``.
+"""A mock model API, compatible with OpenAI's, for demo, tests and examples. Extra ``ainsights[server]``.
 
-A request says how it is answered: by directives in its model's name, ``scripted:tools,n=2,delay=0.05``, or in a header
-``x-scripted: tools,n=2``, which wins. Any other model gets an ordinary reply. :data:`DIRECTIVES` tells what there is.
+A request says how it is answered: by directives in its model's name, ``mock:tools,n=2,delay=0.05``, or in a header
+``x-mock: tools,n=2``, which wins. Any other model gets an ordinary reply. :data:`DIRECTIVES` tells what there is.
 The same request is always answered the same, byte for byte; only ``fail=N`` counts.
 
-    with scripted.serving() as server:
+    with mock_openai.serving() as server:
         client = openai.OpenAI(base_url=server.base_url, api_key="any")
 
 A request walks this way: ``app`` (records it) → ``chat`` (reads it) → ``script`` (its directives) → ``answer``, from

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ainsights.mock_openai.connection import Connection
 
 _BODY = "body"
-_UNRECORDED = ("/scripted/requests", "/health")
+_UNRECORDED = ("/mock/requests", "/health")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def create_app(requests: Requests) -> ASGIApp:
         _route("/v1/embeddings", others.embeddings, "POST"),
         _route("/openai/deployments/{deployment}/embeddings", others.embeddings, "POST"),
         _route("/health", others.health, "GET"),
-        _route("/scripted/requests", received, "GET", "DELETE"),
+        _route("/mock/requests", received, "GET", "DELETE"),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_problem, Exception: _failed})
     app.router.redirect_slashes = False
@@ -176,7 +176,7 @@ async def _http_problem(request: Request, error: Any) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _response(refusal(500, f"The scripted server failed: {type(error).__name__}"))
+    return _response(refusal(500, f"The mock server failed: {type(error).__name__}"))
 
 
 def _response(answer: Answer) -> Response:

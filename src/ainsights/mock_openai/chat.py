@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ainsights.mock_openai.app import Call
     from ainsights.mock_openai.script import Script
 
-SCRIPT_HEADER = b"x-scripted"
+SCRIPT_HEADER = b"x-mock"
 """Has directives, and wins over those of the model's name."""
 
-ID_HEADER = b"x-scripted-id"
+ID_HEADER = b"x-mock-id"
 """Requests that have the same one count as equal for ``fail=N``; without one, those with the same body do."""
 
 _KNOWN = 10_000

@@ -15,7 +15,7 @@ from ainsights.mock_openai.script import Script
 if TYPE_CHECKING:
     from ainsights.mock_openai.app import Call
 
-MODELS = ("gpt-4o-mini", "scripted:tools", "scripted:refusal")
+MODELS = ("gpt-4o-mini", "mock:tools", "mock:refusal")
 """A few that are listed; any name is served."""
 
 _DIMENSIONS = 8
@@ -29,7 +29,7 @@ def health(call: Call) -> Answer:
 
 def models(call: Call) -> Answer:
     """List some models."""
-    listed = [{"id": name, "object": "model", "created": CREATED, "owned_by": "scripted"} for name in MODELS]
+    listed = [{"id": name, "object": "model", "created": CREATED, "owned_by": "mock"} for name in MODELS]
     return of_json({"object": "list", "data": listed}, call.key)
 
 

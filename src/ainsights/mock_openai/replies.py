@@ -29,7 +29,7 @@ _REFUSAL = "Sorry – I can't help with that."
 _REASONING = "The user wrote something – so I say it back, naïvely. 🤔"
 _TRANSCRIPT = "Grüezi! That is what I would say."
 _VENDOR: _Fields = {
-    "provider": "Scripted",
+    "provider": "Mock",
     "citations": ["https://example.com/one", "https://example.com/zwei?ü=1"],
     "x_extra": {"route": {"region": "eu-central", "tries": [1, {"ms": 12.5}]}, "note": None},
 }
@@ -54,7 +54,7 @@ def completion(script: Script, request: Mapping[str, Any], key: str) -> dict[str
         "choices": choices,
         "usage": _usage(script, request, choices),
         "service_tier": "default",
-        "system_fingerprint": "fp_scripted",
+        "system_fingerprint": "fp_mock",
     }
     return answer | _VENDOR if script.vendor else answer
 

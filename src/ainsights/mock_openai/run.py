@@ -29,7 +29,7 @@ IDLE_SECONDS = 75
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A scripted server on a thread of this process.
+    """A mock server on a thread of this process.
 
     Attributes:
         url: ``http://127.0.0.1:PORT``; Azure's clients take it as their endpoint.
@@ -69,7 +69,7 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
     requests = Requests()
     with closing(listen(host, port)) as listener:
         core = _server(requests)
-        thread = threading.Thread(target=lambda: core.run([listener]), name="ainsights-scripted", daemon=True)
+        thread = threading.Thread(target=lambda: core.run([listener]), name="ainsights-mock-openai", daemon=True)
         server = Server(url_of(listener), requests, core, thread)
         thread.start()
         try:

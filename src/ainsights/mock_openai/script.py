@@ -14,7 +14,7 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PREFIX = "scripted:"
+PREFIX = "mock:"
 """A model's name that begins so is followed by directives."""
 
 AT_ONCE = -1

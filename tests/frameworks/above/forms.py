@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 BASE_URL = sys.argv[1]
 KEY = "sk-model"
 MODEL = "gpt-4o-mini"
-FAILING = "scripted:status=400"
-SHAKY = "scripted:status=500,fail=1"
+FAILING = "mock:status=400"
+SHAKY = "mock:status=500,fail=1"
 """The first call fails."""
 
 if "instrument" in sys.argv:

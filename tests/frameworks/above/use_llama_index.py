@@ -11,8 +11,8 @@ from llama_index.llms.openai import OpenAI
 PROMPT = PromptTemplate("{text}")
 
 
-class Scripted(OpenAI):
-    """Takes the directives of the scripted server for the name of a model."""
+class MockOpenAI(OpenAI):
+    """Takes the directives of the mock server for the name of a model."""
 
     @property
     def metadata(self) -> Any:
@@ -20,7 +20,7 @@ class Scripted(OpenAI):
 
 
 def llm(model: str = MODEL) -> OpenAI:
-    return Scripted(model=model, api_base=BASE_URL, api_key=KEY)
+    return MockOpenAI(model=model, api_base=BASE_URL, api_key=KEY)
 
 
 def said(text: str) -> list[ChatMessage]:
@@ -44,7 +44,7 @@ def structured_streamed(text: str) -> list[Any]:
 
 
 def tools(text: str) -> Any:
-    answer = llm("scripted:tools").chat_with_tools([FunctionTool.from_defaults(get_weather)], user_msg=text)
+    answer = llm("mock:tools").chat_with_tools([FunctionTool.from_defaults(get_weather)], user_msg=text)
     return answer.message.additional_kwargs["tool_calls"]
 
 

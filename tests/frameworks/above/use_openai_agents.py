@@ -28,8 +28,8 @@ run(
     streamed=streamed,
     structured=lambda text: asynchronous(text, output_type=City),
     structured_streamed=lambda text: streamed(text, output_type=City),
-    tools=lambda text: asynchronous(text, "scripted:tools", tools=[function_tool(get_weather)]),
-    tools_streamed=lambda text: streamed(text, model="scripted:tools", tools=[function_tool(get_weather)]),
+    tools=lambda text: asynchronous(text, "mock:tools", tools=[function_tool(get_weather)]),
+    tools_streamed=lambda text: streamed(text, model="mock:tools", tools=[function_tool(get_weather)]),
     retried=lambda text: asynchronous(text, SHAKY),
     failed=lambda text: asynchronous(text, FAILING),
 )

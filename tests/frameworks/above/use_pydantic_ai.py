@@ -35,7 +35,7 @@ run(
     structured_natively=lambda text: agent(output_type=NativeOutput(City)).run_sync(text).output,
     async_structured=lambda text: asynchronous(text, output_type=City),
     structured_streamed=lambda text: async_streamed(text, output_type=City),
-    tools=lambda text: agent(model="scripted:tools", tools=[get_weather]).run_sync(text).output,
+    tools=lambda text: agent(model="mock:tools", tools=[get_weather]).run_sync(text).output,
     retried=lambda text: asynchronous(text, model=SHAKY),
     failed=lambda text: agent(model=FAILING).run_sync(text),
     async_failed=lambda text: asynchronous(text, model=FAILING),

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FAILING = "scripted:status=400"
+FAILING = "mock:status=400"
 OPTIONS: dict[str, Any] = {"base_url": sys.argv[1], "api_key": "sk-model", "max_retries": 0}
 
 
@@ -76,7 +76,7 @@ def managed(text: str) -> Any:
 
 def retried(text: str) -> Any:
     shaky = client().with_options(max_retries=1)
-    return shaky.chat.completions.create(**asked(text, model="scripted:status=500,fail=1,retry-after=0.01"))
+    return shaky.chat.completions.create(**asked(text, model="mock:status=500,fail=1,retry-after=0.01"))
 
 
 def raw(text: str) -> Any:

@@ -25,7 +25,7 @@ from openai.lib.streaming.chat import _completions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, TypeAdapter
 
-from ainsights import mock_openai as scripted
+from ainsights import mock_openai
 from ainsights._processing.accumulator import assemble
 from ainsights.mock_openai import CASES, DIRECTIVES, Case, Script, ScriptError, parse
 from ainsights.mock_openai.requests import KEPT, Received, Requests
@@ -45,25 +45,25 @@ IS_OLD = tuple(map(int, openai.__version__.split(".")[:2])) < (1, 109)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[scripted.Server]:
-    with scripted.serving() as server:
+def server() -> Iterator[mock_openai.Server]:
+    with mock_openai.serving() as server:
         yield server
 
 
 @pytest.fixture
-def client(server: scripted.Server) -> Iterator[openai.OpenAI]:
+def client(server: mock_openai.Server) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=server.base_url, api_key="key", max_retries=0, timeout=10) as client:
         yield client
 
 
 def asked(directive: str, **more: Any) -> dict[str, Any]:
-    return ASK | {"model": f"scripted:{directive}"} | more
+    return ASK | {"model": f"mock:{directive}"} | more
 
 
 class Wire:
     """A response as the wire has it, asked for without the client."""
 
-    def __init__(self, server: scripted.Server, body: Any, path: str = "/v1/chat/completions", **how: Any) -> None:
+    def __init__(self, server: mock_openai.Server, body: Any, path: str = "/v1/chat/completions", **how: Any) -> None:
         url = urlsplit(server.url)
         connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
         try:
@@ -120,7 +120,7 @@ EXPECTED: dict[str, Callable[[ChatCompletion], bool]] = {
         base64.b64decode(message(it).audio.data)[:256] == bytes(range(256)) and "Grüezi" in message(it).audio.transcript
     ),
     "reasoning": lambda it: message(it).reasoning_content.endswith("🤔") and message(it).content != "",
-    "vendor": lambda it: it.provider == "Scripted" and it.x_extra["route"]["tries"] == [1, {"ms": 12.5}],
+    "vendor": lambda it: it.provider == "Mock" and it.x_extra["route"]["tries"] == [1, {"ms": 12.5}],
     "vendor's usage": lambda it: it.usage.cost == 0.000125,
     "schema": lambda it: (
         json.loads(message(it).content) == {"name": "café", "age": 1, "kind": "friend", "friends": [{"name": "café"}]}
@@ -226,7 +226,7 @@ def test_a_case_that_fails_raises_what_it_says(case: Case, client: openai.OpenAI
     assert "status" not in case.name or str(getattr(caught.value, "status_code", "")) in case.name
 
 
-def test_every_case_does_the_same_to_the_async_client(server: scripted.Server) -> None:
+def test_every_case_does_the_same_to_the_async_client(server: mock_openai.Server) -> None:
     async def main() -> None:
         async with openai.AsyncOpenAI(base_url=server.base_url, api_key="key", max_retries=0, timeout=10) as client:
             for case in [case for case in CASES if case.name not in NOT_UNDERSTOOD]:
@@ -258,7 +258,7 @@ def test_names_of_cases_are_unique_and_each_directive_has_one() -> None:
 # What a directive does beyond its case
 
 
-def test_an_answer_is_the_same_to_the_same_request(server: scripted.Server) -> None:
+def test_an_answer_is_the_same_to_the_same_request(server: mock_openai.Server) -> None:
     for directive in ("tools,n=2,vendor", "audio", "logprobs,gzip"):
         for stream in (False, True):
             first, second = (Wire(server, asked(directive, stream=stream)) for _ in range(2))
@@ -266,7 +266,7 @@ def test_an_answer_is_the_same_to_the_same_request(server: scripted.Server) -> N
             assert first.headers.items() == second.headers.items()
 
 
-def test_responses_tell_their_request_id(client: openai.OpenAI, server: scripted.Server) -> None:
+def test_responses_tell_their_request_id(client: openai.OpenAI, server: mock_openai.Server) -> None:
     completion = client.chat.completions.create(**ASK)
     assert completion._request_id == f"req_{completion.id.removeprefix('chatcmpl-')}"
     assert Wire(server, None, "/nowhere", method="GET").headers["x-request-id"]
@@ -275,7 +275,7 @@ def test_responses_tell_their_request_id(client: openai.OpenAI, server: scripted
 
 def test_the_header_wins_over_the_model(client: openai.OpenAI) -> None:
     for header, expected in (("text=H%C3%B6%2C", "Hö,"), ("", "You said: “Ünïcode, 好?” – naïve café, 你好 🙂")):
-        completion = client.chat.completions.create(**asked("refusal"), extra_headers={"x-scripted": header})
+        completion = client.chat.completions.create(**asked("refusal"), extra_headers={"x-mock": header})
         assert completion.choices[0].message.content == expected
 
 
@@ -284,7 +284,7 @@ def test_the_header_wins_over_the_model(client: openai.OpenAI) -> None:
 def test_the_clients_retries_get_an_answer_after_the_failures(
     fault: str,
     stream: bool,  # noqa: FBT001  a parameter of the case
-    server: scripted.Server,
+    server: mock_openai.Server,
 ) -> None:
     server.requests.clear()
     with openai.OpenAI(base_url=server.base_url, api_key="key", max_retries=2) as client:
@@ -297,46 +297,46 @@ def test_the_clients_retries_get_an_answer_after_the_failures(
 
 
 @pytest.mark.parametrize("fault", ["reset", "abort=0", "empty,abort=1"])
-def test_a_broken_connection_is_whole_after_the_failures(fault: str, server: scripted.Server) -> None:
+def test_a_broken_connection_is_whole_after_the_failures(fault: str, server: mock_openai.Server) -> None:
     statuses = [failed(server, asked(f"fail=2,{fault}", stream=True)) for _ in range(3)]
     assert statuses == [True, True, False]
 
 
-def failed(server: scripted.Server, request: Any) -> bool:
+def failed(server: mock_openai.Server, request: Any) -> bool:
     try:
         return Wire(server, request).status != 200
     except (http.client.HTTPException, OSError):
         return True
 
 
-def test_failures_are_counted_by_the_id_that_a_request_gives(server: scripted.Server) -> None:
+def test_failures_are_counted_by_the_id_that_a_request_gives(server: mock_openai.Server) -> None:
     statuses = [
-        Wire(server, asked("fail=1", user=str(number)), **{"x-scripted-id": identity}).status
+        Wire(server, asked("fail=1", user=str(number)), **{"x-mock-id": identity}).status
         for number, identity in enumerate(["one", "one", "two"])
     ]
     assert statuses == [500, 200, 500]
 
 
-def test_errors_tell_when_to_retry(server: scripted.Server) -> None:
+def test_errors_tell_when_to_retry(server: mock_openai.Server) -> None:
     answer = Wire(server, asked("status=429,retry-after=0.25"))
     assert (answer.headers["retry-after"], answer.headers["retry-after-ms"]) == ("0.25", "250")
     assert answer.json["error"]["code"] == "rate_limit_exceeded"
 
 
-def test_compressed_means_compressed_on_the_wire(server: scripted.Server) -> None:
+def test_compressed_means_compressed_on_the_wire(server: mock_openai.Server) -> None:
     for stream in (False, True):
         plain = Wire(server, asked("size=50000", stream=stream)).body
-        zipped = Wire(server, asked("size=50000", stream=stream), **{"x-scripted": "size=50000,gzip"})
+        zipped = Wire(server, asked("size=50000", stream=stream), **{"x-mock": "size=50000,gzip"})
         assert zipped.headers["content-encoding"] == "gzip"
         assert len(zipped.body) < len(plain) / 3
         assert gzip.decompress(zipped.body) == plain
-        deflated = Wire(server, asked("size=50000", stream=stream), **{"x-scripted": "size=50000,deflate"})
+        deflated = Wire(server, asked("size=50000", stream=stream), **{"x-mock": "size=50000,deflate"})
         assert zlib.decompress(deflated.body) == plain
 
 
-def test_deviations_are_on_the_wire(server: scripted.Server) -> None:
+def test_deviations_are_on_the_wire(server: mock_openai.Server) -> None:
     def streamed(directive: str) -> bytes:
-        return Wire(server, asked("", stream=True), **{"x-scripted": directive}).body
+        return Wire(server, asked("", stream=True), **{"x-mock": directive}).body
 
     plain = streamed("")
     assert plain.endswith(b"data: [DONE]\n\n")
@@ -362,7 +362,7 @@ def test_abort_lets_the_first_chunks_through(client: openai.OpenAI) -> None:
     assert len(seen) == 3
 
 
-def test_reset_is_one(server: scripted.Server) -> None:
+def test_reset_is_one(server: mock_openai.Server) -> None:
     with pytest.raises(ConnectionResetError):
         Wire(server, asked("reset"))
 
@@ -395,7 +395,7 @@ def test_parse_gets_an_instance_of_its_model(client: openai.OpenAI) -> None:
     assert parsed.choices[0].message.parsed
 
 
-def test_half_a_surrogate_pair_is_answered(server: scripted.Server) -> None:
+def test_half_a_surrogate_pair_is_answered(server: mock_openai.Server) -> None:
     body = b'{"model": "m", "messages": [{"role": "user", "content": "\\ud83d"}]}'
     assert "\ud83d" in Wire(server, body).json["choices"][0]["message"]["content"]
 
@@ -423,37 +423,37 @@ def test_an_unknown_directive_is_answered_with_the_list_of_them(client: openai.O
         ({"model": "gpt", "messages": "hello"}, "'messages'"),
     ],
 )
-def test_a_request_that_is_none_is_400(server: scripted.Server, body: Any, says: str) -> None:
+def test_a_request_that_is_none_is_400(server: mock_openai.Server, body: Any, says: str) -> None:
     answer = Wire(server, body)
     assert answer.status == 400
     assert answer.json["error"]["type"] == "invalid_request_error"
     assert says in answer.json["error"]["message"]
 
 
-def test_what_is_not_there_is_404_and_what_cannot_be_done_405(server: scripted.Server) -> None:
+def test_what_is_not_there_is_404_and_what_cannot_be_done_405(server: mock_openai.Server) -> None:
     for path, method, status in (("/v1/nothing", "GET", 404), ("/v1/models", "POST", 405), ("/v1/models/", "GET", 404)):
         answer = Wire(server, None, path, method=method)
         assert (answer.status, answer.json["error"]["message"]) == (status, f"Invalid URL ({method} {path})")
 
 
-def test_a_failure_of_its_own_is_told_in_the_api_s_shape(server: scripted.Server) -> None:
+def test_a_failure_of_its_own_is_told_in_the_api_s_shape(server: mock_openai.Server) -> None:
     schema = {"type": "json_schema", "json_schema": {"schema": {"type": "string", "minLength": "x"}}}
     answer = Wire(server, ASK | {"response_format": schema})
     assert answer.status == 500
-    assert answer.json["error"]["message"] == "The scripted server failed: TypeError"
+    assert answer.json["error"]["message"] == "The mock server failed: TypeError"
     assert Wire(server, ASK).status == 200
 
 
 # The other routes
 
 
-def test_azure_is_served(server: scripted.Server) -> None:
+def test_azure_is_served(server: mock_openai.Server) -> None:
     azure: dict[str, Any] = {"azure_endpoint": server.url, "api_key": "key", "api_version": "2024-10-21"}
     with openai.AzureOpenAI(**azure) as client:
         assert called(client.chat.completions.create(**asked("tools"))) == ["function"] * 2
-    with openai.AzureOpenAI(**azure, azure_deployment="scripted:n=2") as client:
+    with openai.AzureOpenAI(**azure, azure_deployment="mock:n=2") as client:
         assert len(client.chat.completions.create(**ASK).choices) == 2
-    assert "/deployments/scripted" in server.requests[-1].path
+    assert "/deployments/mock" in server.requests[-1].path
     assert server.requests[-1].query == "api-version=2024-10-21"
 
 
@@ -475,7 +475,7 @@ def test_stored_completions_models_and_embeddings_are_served(client: openai.Open
         client.post("/embeddings", body={}, cast_to=object)
 
 
-def test_health_is_served_and_not_recorded(server: scripted.Server) -> None:
+def test_health_is_served_and_not_recorded(server: mock_openai.Server) -> None:
     server.requests.clear()
     assert Wire(server, None, "/health", method="GET").json == {"status": "ok"}
     assert server.requests.total == 0
@@ -484,7 +484,7 @@ def test_health_is_served_and_not_recorded(server: scripted.Server) -> None:
 # What is recorded
 
 
-def test_requests_are_recorded_as_they_came(server: scripted.Server) -> None:
+def test_requests_are_recorded_as_they_came(server: mock_openai.Server) -> None:
     server.requests.clear()
     body = json.dumps(ASK, indent=3).encode()
     Wire(server, body, "/v1/chat/completions?a=%20b", **{"X-Mixed-Case": "grün"})
@@ -493,15 +493,15 @@ def test_requests_are_recorded_as_they_came(server: scripted.Server) -> None:
     assert ("X-Mixed-Case", "grün") in received.headers
     assert received.body == body
 
-    told = Wire(server, None, "/scripted/requests", method="GET").json
+    told = Wire(server, None, "/mock/requests", method="GET").json
     assert told["total"] == 1
     assert base64.b64decode(told["requests"][0].pop("body")) == body
     assert told["requests"][0]["headers"][0][0] == "Host"
-    assert Wire(server, None, "/scripted/requests", method="DELETE").json == {"total": 0, "requests": []}
+    assert Wire(server, None, "/mock/requests", method="DELETE").json == {"total": 0, "requests": []}
     assert list(server.requests) == []
 
 
-def test_requests_tell_their_connections_apart(server: scripted.Server) -> None:
+def test_requests_tell_their_connections_apart(server: mock_openai.Server) -> None:
     server.requests.clear()
     for _ in range(2):
         with openai.OpenAI(base_url=server.base_url, api_key="key") as client:
@@ -528,7 +528,7 @@ def test_requests_are_bounded_in_number_and_size() -> None:
 
 
 @contextmanager
-def connected(server: scripted.Server, directive: str, *, stream: bool) -> Iterator[socket.socket]:
+def connected(server: mock_openai.Server, directive: str, *, stream: bool) -> Iterator[socket.socket]:
     """Send a request and leave the connection open."""
     url = urlsplit(server.url)
     body = json.dumps(asked(directive, stream=stream)).encode()
@@ -551,7 +551,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 )
 def test_stop_ends_promptly_while_requests_hang(directive: str, stream: bool) -> None:  # noqa: FBT001
     before = set(threading.enumerate())
-    with scripted.serving() as server, connected(server, directive, stream=stream) as one:
+    with mock_openai.serving() as server, connected(server, directive, stream=stream) as one:
         wait_for(lambda: server.requests.total == 1)
         start = time.monotonic()
         server.stop()
@@ -565,14 +565,14 @@ def test_stop_ends_promptly_while_requests_hang(directive: str, stream: bool) ->
 
 
 def test_stop_lets_an_answer_finish() -> None:
-    with scripted.serving() as server, connected(server, "delay=0.1", stream=False) as one:
+    with mock_openai.serving() as server, connected(server, "delay=0.1", stream=False) as one:
         wait_for(lambda: server.requests.total == 1)
         server.stop()
         assert one.recv(65536).startswith(b"HTTP/1.1 200")
         server.stop()
 
 
-def test_a_client_that_leaves_does_no_harm(server: scripted.Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_leaves_does_no_harm(server: mock_openai.Server, caplog: pytest.LogCaptureFixture) -> None:
     before = server.requests.total
     for directive in ("chunks=5000,size=4000000", "hang", "hang=2", "pace=0.01", "delay=0.01", "split,size=100000"):
         with connected(server, directive, stream=True) as one:
@@ -582,7 +582,7 @@ def test_a_client_that_leaves_does_no_harm(server: scripted.Server, caplog: pyte
     assert not caplog.records
 
 
-def test_garbage_does_no_harm(server: scripted.Server) -> None:
+def test_garbage_does_no_harm(server: mock_openai.Server) -> None:
     url = urlsplit(server.url)
     with socket.create_connection((url.hostname, url.port), timeout=10) as connection:
         connection.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
@@ -590,8 +590,8 @@ def test_garbage_does_no_harm(server: scripted.Server) -> None:
     assert Wire(server, ASK).status == 200
 
 
-def test_an_address_in_use_is_an_error(server: scripted.Server) -> None:
-    with pytest.raises(OSError, match="in use"), scripted.serving(port=urlsplit(server.url).port or 0):
+def test_an_address_in_use_is_an_error(server: mock_openai.Server) -> None:
+    with pytest.raises(OSError, match="in use"), mock_openai.serving(port=urlsplit(server.url).port or 0):
         pass
 
 
@@ -611,7 +611,7 @@ def test_the_command_prints_its_url_first_and_ends_at_a_signal(number: int) -> N
     assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_the_command_says_which_address_it_cannot_use(server: scripted.Server) -> None:
+def test_the_command_says_which_address_it_cannot_use(server: mock_openai.Server) -> None:
     port = str(urlsplit(server.url).port)
     command = [sys.executable, "-m", "ainsights.mock_openai", "--port", port]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
@@ -658,9 +658,9 @@ def test_directives_that_are_wrong_are_named(text: str, says: str) -> None:
 
 def test_directives_come_from_the_model_unless_a_header_has_them() -> None:
     assert directives_of("gpt-4o") == ""
-    assert directives_of("scripted:tools") == "tools"
-    assert directives_of("scripted:tools", "n=2") == "n=2"
-    assert directives_of("scripted:tools", "") == ""
+    assert directives_of("mock:tools") == "tools"
+    assert directives_of("mock:tools", "n=2") == "n=2"
+    assert directives_of("mock:tools", "") == ""
 
 
 def test_the_fault_ends_after_its_number_of_attempts() -> None:
@@ -676,9 +676,9 @@ REPLIES = ["", "n=3", "tools", "tools,n=2,text=a", "function", "refusal", "audio
 @given(directives=st.sampled_from(REPLIES), pieces=st.none() | st.integers(1, 50), text=st.text(max_size=60))
 def test_chunks_put_together_are_the_completion(directives: str, pieces: int | None, text: str) -> None:
     request = {"model": "m", "messages": [{"role": "user", "content": text}]}
-    completion = scripted.completion(parse(directives), request, "key")
+    completion = mock_openai.completion(parse(directives), request, "key")
     state = new_state()
-    for chunk in scripted.chunks(completion, pieces=pieces, include_usage=True):
+    for chunk in mock_openai.chunks(completion, pieces=pieces, include_usage=True):
         state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
     snapshot = state.current_completion_snapshot.model_dump(exclude_none=True)
     for choice in completion["choices"]:
@@ -692,8 +692,8 @@ def test_chunks_put_together_are_the_completion(directives: str, pieces: int | N
 @given(directives=st.sampled_from(REPLIES), pieces=st.none() | st.integers(1, 50), text=st.text(max_size=60))
 def test_what_a_stream_says_is_the_completion(directives: str, pieces: int | None, text: str) -> None:
     request = {"model": "m", "messages": [{"role": "user", "content": text}]}
-    completion = scripted.completion(parse(directives), request, "key")
-    chunks = scripted.chunks(completion, pieces=pieces, include_usage=True)
+    completion = mock_openai.completion(parse(directives), request, "key")
+    chunks = mock_openai.chunks(completion, pieces=pieces, include_usage=True)
     assembled = assemble(b"".join(events(chunks, Script(comments=True, crlf=True))))
     assert (assembled.completion, assembled.done, assembled.error) == (completion, True, None)
 
@@ -715,8 +715,8 @@ def pruned(value: Any) -> Any:
 @given(count=st.integers(1, 40))
 def test_the_number_of_chunks_is_that_which_was_asked(count: int) -> None:
     script = parse(f"chunks={count}")
-    completion = scripted.completion(script, ASK, "key")
-    contents = [chunk["choices"][0]["delta"].get("content") for chunk in scripted.chunks(completion, pieces=count)]
+    completion = mock_openai.completion(script, ASK, "key")
+    contents = [chunk["choices"][0]["delta"].get("content") for chunk in mock_openai.chunks(completion, pieces=count)]
     assert len([content for content in contents if content]) == count
 
 
@@ -782,5 +782,5 @@ def test_an_instance_keeps_to_the_rules_of_its_schema(schema: Any, expected: Any
 @pytest.mark.skipif(IS_OLD, reason="this openai has no custom tools")
 def test_completions_are_what_the_api_returns() -> None:
     for case in CASES:
-        completion = scripted.completion(parse(case.directive), case.arguments(), "key")
+        completion = mock_openai.completion(parse(case.directive), case.arguments(), "key")
         TypeAdapter(ChatCompletion).validate_python(completion, strict=False)
