@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench faults clean
+.PHONY: demo test lint types docs bench faults clean
 
 demo: $(VENV)/.ready
 	$(BIN)/ainsights demo
@@ -19,6 +19,10 @@ lint: $(VENV)/.ready
 types: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(VENV)/.ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo 'Open site/index.html'
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/senders.py
