@@ -3,8 +3,13 @@ from __future__ import annotations
 import signal
 
 import pytest
+from hypothesis import settings
 
 from ainsights import _internal_errors, _logging
+
+settings.register_profile("short", max_examples=30, deadline=None)
+settings.register_profile("long", max_examples=300, deadline=None)  # .ci/run: pytest --hypothesis-profile=long
+settings.load_profile("short")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would children
 
