@@ -18,7 +18,7 @@ import httpx
 from senders import HEADERS, endpoint
 
 from ainsights._config import load
-from ainsights._delivery.counters import Tally
+from ainsights._delivery.counters import Counters
 from ainsights._delivery.http_sender import senders
 from ainsights._delivery.pipeline import Pipeline
 from ainsights._instrumentation.exchange import Exchange
@@ -73,7 +73,7 @@ class Ours:
 
     def __init__(self, url: str, *, stream: bool) -> None:
         self.items = [exchange(stream=stream) for _ in range(EVENTS)]
-        self.pipeline = Pipeline(Tally())
+        self.pipeline = Pipeline(Counters())
         self.pipeline.equip(Encoding(load({}), sdk()), senders(url, "key", 10), load({}, base_url=url))
 
     def __call__(self) -> None:

@@ -23,7 +23,7 @@ from support.faults import (
 import ainsights
 from ainsights import _client, _internal_errors, _logging
 from ainsights._delivery import http_sender, pipeline, worker_pool
-from ainsights._delivery.counters import Tally
+from ainsights._delivery.counters import Counters
 from ainsights._delivery.event_queue import Intake
 from ainsights._delivery.pipeline import Pipeline
 from ainsights._instrumentation import exchange as _exchange
@@ -58,8 +58,8 @@ STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
     "the end at collection": (Exchange, "end", "caller", {"noting the end of a stream"}, (abandoned,)),
     "submitting a call": (Pipeline, "put", "caller", {"noting a response"}, (plain, async_plain)),
     "submitting a stream": (Pipeline, "put", "caller", {"noting the end of a stream"}, STREAMS),
-    "counting a call": (Tally, "took", "caller", {"noting a response"}, (plain, async_plain)),
-    "counting a stream": (Tally, "took", "caller", {"noting the end of a stream"}, STREAMS),
+    "counting a call": (Counters, "took", "caller", {"noting a response"}, (plain, async_plain)),
+    "counting a stream": (Counters, "took", "caller", {"noting the end of a stream"}, STREAMS),
     "decoding": (processor, "decode", "worker", {"encoding an event"}, ALL),
     "assembling": (decoder, "assemble", "worker", {"encoding an event"}, STREAMS),
     "naming an event": (processor, "new_event_id", "worker", {"encoding an event"}, ALL),
@@ -69,7 +69,7 @@ STILL_CAPTURED = {"a body", "the end of a stream"}
 """With what is known all the same: the close of the response ends a stream too."""
 
 DELIVERING: list[Any] = [
-    pytest.param(pipeline, "judge", id="the verdict"),
+    pytest.param(pipeline, "classify", id="the verdict"),
     pytest.param(Pipeline, "_settle", id="settling"),
     pytest.param(Pipeline, "_next", id="waiting for work"),
     pytest.param(Intake, "take", id="taking from the queue"),

@@ -8,7 +8,7 @@ import pytest
 from support.endpoints import Endpoint, Handler, endpoint, free_port
 
 from ainsights._config import load
-from ainsights._delivery.counters import Tally
+from ainsights._delivery.counters import Counters
 from ainsights._delivery.http_sender import senders
 from ainsights._delivery.pipeline import Pipeline
 
@@ -32,7 +32,7 @@ def made() -> Iterator[list[Pipeline]]:
 @pytest.fixture
 def pipe(made: list[Pipeline]) -> Callable[..., Pipeline]:
     def pipe(url: str, **settings: Any) -> Pipeline:
-        pipeline = Pipeline(Tally())
+        pipeline = Pipeline(Counters())
         wanted = load({}, base_url=url, **settings)
         pipeline.equip(body, senders(url, "key", wanted.timeout), wanted)
         made.append(pipeline)
@@ -351,7 +351,7 @@ def test_dead_worker_is_replaced_loses_nothing_and_is_said(
             self.sender.close()
 
     with endpoint() as it:
-        pipeline = Pipeline(Tally())
+        pipeline = Pipeline(Counters())
         made.append(pipeline)
         pipeline.equip(body, lambda: Deadly(it.url), load({}, base_url=it.url, concurrency=1))
         put(pipeline, 1)
@@ -369,7 +369,7 @@ def test_sender_that_cannot_be_made_is_tried_again(made: list[Pipeline]) -> None
                 raise failure
             return connect()
 
-        pipeline = Pipeline(Tally())
+        pipeline = Pipeline(Counters())
         made.append(pipeline)
         pipeline.equip(body, sometimes, load({}, base_url=it.url))
         put(pipeline, 3)

@@ -9,7 +9,7 @@ import pytest
 from support.endpoints import Endpoint, Handler, endpoint, free_port
 
 from ainsights._config import load
-from ainsights._delivery.counters import Tally
+from ainsights._delivery.counters import Counters
 from ainsights._delivery.http_sender import senders
 from ainsights._delivery.pipeline import Pipeline
 from ainsights._delivery.spool.spool import Spool
@@ -28,7 +28,7 @@ def pipe(tmp_path: Path) -> Iterator[Callable[..., Pipeline]]:
     pipelines: list[Pipeline] = []
 
     def pipe(url: str, **settings: Any) -> Pipeline:
-        pipeline = Pipeline(Tally())
+        pipeline = Pipeline(Counters())
         wanted = load({}, **({"base_url": url, "spool_dir": tmp_path} | settings))
         pipeline.equip(body, senders(url, "key", wanted.timeout), wanted)
         pipelines.append(pipeline)

@@ -14,43 +14,40 @@ from ainsights._delivery.retry import (
     LONGEST_DELAY,
     LONGEST_RETRY_AFTER,
     Answer,
-    Fate,
-    Gate,
-    Verdict,
+    Disposition,
     back_off,
-    judge,
+    classify,
     retry_after,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
-BUSY = Verdict(Fate.RETRY, "503", concerns_all=True)
 
 
 @pytest.mark.parametrize(
-    ("status", "fate"),
+    ("status", "disposition"),
     [
-        *[(status, Fate.DELIVERED) for status in (200, 201, 202, 204)],
-        *[(status, Fate.HELD) for status in (301, 302, 307, 308, 401, 403, 404)],
-        *[(status, Fate.REJECTED) for status in (400, 405, 409, 410, 413, 415, 418, 422, 451)],
-        *[(status, Fate.RETRY) for status in (408, 425, 429, 500, 502, 503, 504, 520, 599)],
+        *[(status, Disposition.DELIVERED) for status in (200, 201, 202, 204)],
+        *[(status, Disposition.HELD) for status in (301, 302, 307, 308, 401, 403, 404)],
+        *[(status, Disposition.REJECTED) for status in (400, 405, 409, 410, 413, 415, 418, 422, 451)],
+        *[(status, Disposition.RETRY) for status in (408, 425, 429, 500, 502, 503, 504, 520, 599)],
     ],
 )
-def test_status_decides_fate(status: int, fate: Fate) -> None:
-    assert judge(Answer(status), NOW).fate is fate
+def test_status_decides_the_disposition(status: int, disposition: Disposition) -> None:
+    assert classify(Answer(status), NOW).disposition is disposition
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
 def test_some_answers_concern_all_events(status: int) -> None:
-    assert judge(Answer(status), NOW).concerns_all
+    assert classify(Answer(status), NOW).affects_all
 
 
 @pytest.mark.parametrize("status", [400, 422, 500, 502])
 def test_other_answers_concern_one_event(status: int) -> None:
-    assert not judge(Answer(status), NOW).concerns_all
+    assert not classify(Answer(status), NOW).affects_all
 
 
 @pytest.mark.parametrize(
-    ("error", "concerns_all"),
+    ("error", "affects_all"),
     [
         (ConnectionRefusedError(), True),
         (ConnectionResetError(), True),
@@ -63,16 +60,16 @@ def test_other_answers_concern_one_event(status: int) -> None:
         (ValueError("odd"), False),
     ],
 )
-def test_exception_is_tried_again(error: Exception, *, concerns_all: bool) -> None:
-    verdict = judge(error, NOW)
-    assert verdict.fate is Fate.RETRY
-    assert verdict.concerns_all is concerns_all
-    assert type(error).__name__ in verdict.reason
+def test_exception_is_tried_again(error: Exception, *, affects_all: bool) -> None:
+    decision = classify(error, NOW)
+    assert decision.disposition is Disposition.RETRY
+    assert decision.affects_all is affects_all
+    assert type(error).__name__ in decision.reason
 
 
 @pytest.mark.parametrize(("status", "hint"), [(401, "AINSIGHTS_API_KEY"), (404, "AINSIGHTS_BASE_URL")])
 def test_held_says_what_to_check(status: int, hint: str) -> None:
-    assert hint in judge(Answer(status, "nope"), NOW).reason
+    assert hint in classify(Answer(status, "nope"), NOW).reason
 
 
 @pytest.mark.parametrize(
@@ -106,81 +103,9 @@ def test_retry_after_survives_any_text(value: str) -> None:
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
-def test_back_off_is_bounded(failures: int, chance: float) -> None:
-    assert 0 <= back_off(failures, chance) <= LONGEST_DELAY
+def test_back_off_is_bounded(failures: int, jitter: float) -> None:
+    assert 0 <= back_off(failures, jitter) <= LONGEST_DELAY
 
 
 def test_back_off_doubles() -> None:
     assert [back_off(n, 1) for n in range(1, 8)] == [0.5, 1, 2, 4, 8, 16, 30]
-
-
-def test_gate_admits_until_all_are_concerned() -> None:
-    gate = Gate()
-    assert gate.admits(0)
-    gate.failed(Verdict(Fate.RETRY, "500"), began=0, now=1, chance=1)
-    assert gate.admits(1)
-    gate.failed(BUSY, began=0, now=1, chance=1)
-    assert not gate.admits(1)
-
-
-def test_gate_closes_after_several_failures_in_a_row() -> None:
-    gate = Gate()
-    for _ in range(Gate.PATIENCE):
-        assert gate.admits(1)
-        gate.failed(Verdict(Fate.RETRY, "500"), began=0, now=1, chance=1)
-    assert not gate.admits(1)
-
-
-def test_gate_waits_as_long_as_the_endpoint_asks() -> None:
-    gate = Gate()
-    gate.failed(Verdict(Fate.RETRY, "429", wait=7, concerns_all=True), began=0, now=10, chance=1)
-    gate.hurry(10)
-    assert not gate.admits(16.9)
-    assert gate.admits(17)
-
-
-def test_gate_lets_one_probe_through_at_a_time() -> None:
-    gate = Gate()
-    gate.failed(BUSY, began=0, now=0, chance=1)
-    assert gate.admits(0.5)
-    gate.probing(0.5, patience=10)
-    assert not gate.admits(10)
-    assert gate.admits(10.5)
-
-
-def test_gate_takes_requests_that_failed_together_for_one_failure() -> None:
-    gate = Gate()
-    for _ in range(50):
-        gate.failed(BUSY, began=0, now=1, chance=1)
-    assert gate.opens_at == 1.5
-
-
-def test_gate_waits_longer_with_each_probe_that_fails() -> None:
-    gate, waits, now = Gate(), [], 0.0
-    for _ in range(4):
-        gate.failed(BUSY, began=now, now=now, chance=1)
-        waits.append(gate.opens_at - now)
-        now = gate.opens_at
-    assert waits == [0.5, 1, 2, 4]
-
-
-def test_gate_opens_with_a_success() -> None:
-    gate = Gate()
-    gate.failed(BUSY, began=0, now=0, chance=1)
-    gate.succeeded(began=0.1)
-    assert gate.admits(0)
-
-
-def test_gate_stays_closed_when_a_request_succeeds_that_went_out_before() -> None:
-    gate = Gate()
-    gate.failed(Verdict(Fate.RETRY, "429", wait=2, concerns_all=True), began=0, now=1, chance=1)
-    gate.succeeded(began=0.9)
-    assert not gate.admits(2.9)
-    assert gate.admits(3)
-
-
-def test_haste_does_not_help_where_somebody_must_act() -> None:
-    gate = Gate()
-    gate.failed(Verdict(Fate.HELD, "401", concerns_all=True), began=0, now=0, chance=1)
-    gate.hurry(0)
-    assert not gate.admits(0.1)

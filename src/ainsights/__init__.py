@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ainsights._client import Insights
     from ainsights._context.context import context
     from ainsights._context.template import Template
-    from ainsights._delivery.counters import Stats
     from ainsights._delivery.retry import Answer
+    from ainsights._delivery.stats import Stats
     from ainsights._model import Insight
     from ainsights._requesty import AInsights
 
@@ -55,7 +55,7 @@ _HOMES = {
     "Answer": "ainsights._delivery.retry",
     "Insight": "ainsights._model",
     "Insights": "ainsights._client",
-    "Stats": "ainsights._delivery.counters",
+    "Stats": "ainsights._delivery.stats",
     "Template": "ainsights._context.template",
     "capture": "ainsights._api",
     "context": "ainsights._context.context",

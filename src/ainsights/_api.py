@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ainsights import _client, _lifecycle
 from ainsights._client import Insights
 from ainsights._config import load
-from ainsights._delivery.counters import Stats
+from ainsights._delivery.stats import Stats
 from ainsights._instrumentation import routing
 
 if TYPE_CHECKING:

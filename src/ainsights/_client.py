@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ainsights import _lifecycle
 from ainsights._config import NO_KEY, PREFIX, Settings, load
 from ainsights._context.context import current
-from ainsights._delivery.counters import Stats, Tally
+from ainsights._delivery.counters import Counters
+from ainsights._delivery.stats import Stats
 from ainsights._instrumentation import routing
 from ainsights._instrumentation.exchange import Exchange, open_exchanges
 from ainsights._internal_errors import capture_internal_errors, failures
@@ -48,7 +49,7 @@ class Insights:
     """Made with the first event, by whoever is first."""
 
     def __init__(self, **settings: Any) -> None:
-        self._tally = Tally()
+        self._counters = Counters()
         self.reconfigure(load(**settings))
 
     def __enter__(self) -> Self:
@@ -127,14 +128,14 @@ class Insights:
         left = pipeline.close(self.settings.exit_timeout if timeout is None else timeout)
         _started.discard(self)
         if left:
-            self._tally.add(events=-left, dropped_exit=left)
+            self._counters.add(events=-left, dropped_exit=left)
             reason = pipeline.last_error or "time ran out"
             logger.error("events not delivered before the end, and lost: %d. Why: %s", left, reason)
         return not left
 
     def stats(self) -> Stats:
         """Return what became of the events so far."""
-        counts, pipeline = self._tally.snapshot(), self._pipeline
+        counts, pipeline = self._counters.snapshot(), self._pipeline
         dropped = {name.removeprefix("dropped_"): n for name, n in counts.items() if name.startswith("dropped_") and n}
         delivered_at = pipeline.last_delivery if pipeline else None
         return Stats(
@@ -209,7 +210,7 @@ class Insights:
 
     def reconfigure(self, settings: Settings) -> None:
         """Work by ``settings`` from now on; what is queued under earlier ones is flushed first."""
-        if self._pipeline is not None and self._tally["events"]:
+        if self._pipeline is not None and self._counters["events"]:
             self.flush()
         self.settings = settings
         self._off = settings.disabled_reason
@@ -223,7 +224,7 @@ class Insights:
     def _start(self) -> Pipeline:
         from ainsights._delivery.pipeline import Pipeline  # noqa: PLC0415  a process that makes no call needs none
 
-        settings, made = self.settings, Pipeline(self._tally)
+        settings, made = self.settings, Pipeline(self._counters)
         self._equip(made)
         pipeline: Pipeline = vars(self).setdefault("_pipeline", made)  # atomic; a lock could stop a patched greenlet
         if pipeline is made:
@@ -246,7 +247,7 @@ class Insights:
         """Start afresh in the child of a fork: its parent has the events, the threads and the connections."""
         if self._pipeline is not None:
             self._pipeline.forget()
-        self._tally = Tally()
+        self._counters = Counters()
         vars(self).pop("_pipeline", None)
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ainsights._delivery.retry import Fate
+from ainsights._delivery.retry import Disposition
 from ainsights._delivery.scheduler import Flush, Job
 from ainsights._internal_errors import capture_internal_errors
 from ainsights._logging import log_rate_limited
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ainsights._config import Settings
-    from ainsights._delivery.counters import Tally
+    from ainsights._delivery.counters import Counters
     from ainsights._delivery.receipt import Receipt
-    from ainsights._delivery.retry import Verdict
+    from ainsights._delivery.retry import Decision
     from ainsights._delivery.scheduler import Backlog
     from ainsights._delivery.spool.spool import Spool
 
@@ -52,7 +52,7 @@ class Intake:
         changed: guards the backlog; notified of each batch.
     """
 
-    def __init__(self, tally: Tally, backlog: Backlog, changed: threading.Condition) -> None:
+    def __init__(self, tally: Counters, backlog: Backlog, changed: threading.Condition) -> None:
         self.hurry = threading.Event()
         """Set while somebody waits: nothing lingers then."""
         self.closing = False
@@ -107,14 +107,14 @@ class Intake:
         """Events in the spool that are not delivered."""
         return self._spool.count if self._spool is not None else 0
 
-    def strike(self, job: Job, verdict: Verdict) -> None:
+    def strike(self, job: Job, decision: Decision) -> None:
         """Take an event out of the spool that the endpoint has; one that it refused becomes a dead letter."""
         if self._spool is None or job.number is None:
             return
-        if verdict.fate is Fate.DELIVERED:
+        if decision.disposition is Disposition.DELIVERED:
             self._spool.delivered(job.number)
-        elif verdict.fate is Fate.REJECTED:
-            self._spool.rejected(job.number, verdict.reason)
+        elif decision.disposition is Disposition.REJECTED:
+            self._spool.rejected(job.number, decision.reason)
 
     def close(self) -> None:
         """Leave to the spool what was not delivered, also what is not even encoded yet; without one it is lost."""

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ainsights._delivery.event_queue import Intake
-from ainsights._delivery.retry import Fate, judge
+from ainsights._delivery.retry import Disposition, classify
 from ainsights._delivery.scheduler import Backlog, Flush, Job
 from ainsights._delivery.worker_pool import Crew, are_threads
 from ainsights._logging import log_rate_limited
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ainsights._config import Settings
-    from ainsights._delivery.counters import Tally
+    from ainsights._delivery.counters import Counters
     from ainsights._delivery.event_queue import Encoder
     from ainsights._delivery.http_sender import Sender
-    from ainsights._delivery.retry import Answer, Verdict
+    from ainsights._delivery.retry import Answer, Decision
 
 
 GRACE = 1.0
@@ -35,7 +35,7 @@ GRACE = 1.0
 class Pipeline:
     """The queue, its bounds and its workers. Threads start with the first item and end with :meth:`close`."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Counters) -> None:
         self._tally = tally
         self._changed = threading.Condition(threading.Lock())
         self._backlog = Backlog()
@@ -84,9 +84,9 @@ class Pipeline:
         """How the pipeline is, in a few words."""
         if self._closed:
             return "stopped"
-        verdict = self._backlog.trouble
-        if verdict is not None:
-            return f"{'held' if verdict.fate is Fate.HELD else 'retrying'}: {verdict.reason}"
+        decision = self._backlog.trouble
+        if decision is not None:
+            return f"{'held' if decision.disposition is Disposition.HELD else 'retrying'}: {decision.reason}"
         return "running" if self.workers else "idle"
 
     @property
@@ -203,32 +203,32 @@ class Pipeline:
         """Send ``job`` and see to what its answer means."""
         try:
             outcome = _outcome(sender, job)
-            verdict = judge(outcome, datetime.now(timezone.utc))
-            self._intake.strike(job, verdict)
+            decision = classify(outcome, datetime.now(timezone.utc))
+            self._intake.strike(job, decision)
             with self._changed:
-                self._settle(job, verdict)
+                self._settle(job, decision)
             if job.receipt is not None:
-                job.receipt.judged(verdict, outcome)
+                job.receipt.judged(decision, outcome)
         finally:
             with self._changed:
                 self._backlog.returned(job)
 
-    def _settle(self, job: Job, verdict: Verdict) -> None:
-        if verdict.fate in (Fate.DELIVERED, Fate.REJECTED):
-            self._tally.add(events=-1, bytes=-len(job.body), **{verdict.fate.value: 1})
+    def _settle(self, job: Job, decision: Decision) -> None:
+        if decision.disposition in (Disposition.DELIVERED, Disposition.REJECTED):
+            self._tally.add(events=-1, bytes=-len(job.body), **{decision.disposition.value: 1})
             if self._backlog.finished(job):
                 self._changed.notify_all()
                 log_rate_limited("info", "resumed", "the Insights endpoint takes events again")
         else:
-            if verdict.fate is Fate.RETRY:
+            if decision.disposition is Disposition.RETRY:
                 self._tally.add(retried=1)
-            self._backlog.failed(job, verdict, time.monotonic(), random.random())  # noqa: S311  jitter
+            self._backlog.failed(job, decision, time.monotonic(), random.random())  # noqa: S311  jitter
             self._changed.notify()
-        if verdict.fate is Fate.DELIVERED:
+        if decision.disposition is Disposition.DELIVERED:
             self.last_delivery = time.time()
         else:
-            self.last_error = verdict.reason
-            _complain(verdict)
+            self.last_error = decision.reason
+            _complain(decision)
 
     @property
     def spooled(self) -> int:
@@ -249,12 +249,12 @@ _RETRYING = (
 )
 
 
-def _complain(verdict: Verdict) -> None:
-    if verdict.fate is Fate.REJECTED:
-        log_rate_limited("error", "rejected", "the Insights endpoint rejected an event: %s", verdict.reason)
-    elif verdict.fate is Fate.HELD:
+def _complain(decision: Decision) -> None:
+    if decision.disposition is Disposition.REJECTED:
+        log_rate_limited("error", "rejected", "the Insights endpoint rejected an event: %s", decision.reason)
+    elif decision.disposition is Disposition.HELD:
         log_rate_limited(
-            "error", "held", "the Insights endpoint refuses all events, sending is held: %s", verdict.reason
+            "error", "held", "the Insights endpoint refuses all events, sending is held: %s", decision.reason
         )
     else:
-        log_rate_limited("warning", "retrying", _RETRYING, verdict.reason)
+        log_rate_limited("warning", "retrying", _RETRYING, decision.reason)

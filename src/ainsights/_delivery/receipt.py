@@ -6,11 +6,11 @@ import contextlib
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING
 
-from ainsights._delivery.retry import Answer, Fate
+from ainsights._delivery.retry import Answer, Disposition
 from ainsights.errors import DeliveryError, HeldError, RejectedError, RetryableError
 
 if TYPE_CHECKING:
-    from ainsights._delivery.retry import Verdict
+    from ainsights._delivery.retry import Decision
 
 
 class Receipt:
@@ -21,15 +21,15 @@ class Receipt:
     def __init__(self) -> None:
         self.future: Future[Answer] = Future()
 
-    def judged(self, verdict: Verdict, outcome: Answer | Exception) -> None:
+    def judged(self, decision: Decision, outcome: Answer | Exception) -> None:
         """Tell what the endpoint made of the event; nothing while it is still tried."""
-        if verdict.fate is Fate.DELIVERED and isinstance(outcome, Answer):
+        if decision.disposition is Disposition.DELIVERED and isinstance(outcome, Answer):
             with contextlib.suppress(InvalidStateError):
                 self.future.set_result(outcome)
-        elif verdict.fate is Fate.REJECTED:
-            self._fail(RejectedError(verdict.reason))
-        elif verdict.fate is Fate.HELD:
-            self._fail(HeldError(f"{verdict.reason}. It is sent as soon as that is mended"))
+        elif decision.disposition is Disposition.REJECTED:
+            self._fail(RejectedError(decision.reason))
+        elif decision.disposition is Disposition.HELD:
+            self._fail(HeldError(f"{decision.reason}. It is sent as soon as that is mended"))
 
     def dropped(self, why: str) -> None:
         """Tell that the event will never be sent."""

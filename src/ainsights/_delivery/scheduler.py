@@ -11,11 +11,12 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ainsights._delivery.retry import Fate, Gate, back_off
+from ainsights._delivery.circuit_breaker import CircuitBreaker
+from ainsights._delivery.retry import Disposition, back_off
 
 if TYPE_CHECKING:
     from ainsights._delivery.receipt import Receipt
-    from ainsights._delivery.retry import Verdict
+    from ainsights._delivery.retry import Decision
 
 
 class Job:
@@ -47,7 +48,7 @@ class Backlog:
 
     def __init__(self) -> None:
         self._in_flight: set[Job] = set()
-        self._gate = Gate()
+        self._breaker = CircuitBreaker()
         self._ready: deque[Job] = deque()
         self._delayed: list[tuple[float, int, Job]] = []
         self._order = itertools.count()
@@ -60,14 +61,14 @@ class Backlog:
         return len(self._in_flight)
 
     @property
-    def trouble(self) -> Verdict | None:
+    def trouble(self) -> Decision | None:
         """Why all events wait; None if they do not."""
-        return self._gate.verdict
+        return self._breaker.reason
 
     @property
     def held(self) -> int:
         """Events that wait for somebody to put the key or the URL right."""
-        return len(self._jobs) if self.trouble is not None and self.trouble.fate is Fate.HELD else 0
+        return len(self._jobs) if self.trouble is not None and self.trouble.disposition is Disposition.HELD else 0
 
     @property
     def sendable(self) -> int:
@@ -87,9 +88,9 @@ class Backlog:
         """Return an event to be sent now, if one may be; while all wait, one probes and has ``patience`` seconds."""
         while self._delayed and self._delayed[0][0] <= now:
             self._ready.append(heapq.heappop(self._delayed)[2])
-        if not self._ready or not self._gate.admits(now):
+        if not self._ready or not self._breaker.allow_request(now):
             return None
-        self._gate.probing(now, patience)
+        self._breaker.on_request(now, patience)
         job = self._ready.popleft()
         job.admitted = now
         self._in_flight.add(job)
@@ -98,26 +99,26 @@ class Backlog:
     def due(self) -> float:
         """Return when something may be sent that may not be now."""
         if self._ready:
-            return self._gate.opens_at
-        return max(self._delayed[0][0], self._gate.opens_at) if self._delayed else float("inf")
+            return self._breaker.retry_at
+        return max(self._delayed[0][0], self._breaker.retry_at) if self._delayed else float("inf")
 
     def finished(self, job: Job) -> bool:
         """Note that the endpoint took the event, or refused it for good. True if that ends the waiting of all."""
         waited = self.trouble is not None
-        self._gate.succeeded(job.admitted)
+        self._breaker.on_success(job.admitted)
         self._in_flight.discard(job)
         self._forget(job)
         return waited and self.trouble is None
 
-    def failed(self, job: Job, verdict: Verdict, now: float, chance: float) -> None:
+    def failed(self, job: Job, decision: Decision, now: float, jitter: float) -> None:
         """Note that the event is to be tried again: with all others at the gate, or when its own time has come."""
         self._in_flight.discard(job)
         job.attempts += 1
-        self._gate.failed(verdict, job.admitted, now, chance)
+        self._breaker.on_failure(decision, job.admitted, now, jitter)
         if self.trouble is not None:
             self._ready.appendleft(job)
         else:
-            heapq.heappush(self._delayed, (now + back_off(job.attempts, chance), next(self._order), job))
+            heapq.heappush(self._delayed, (now + back_off(job.attempts, jitter), next(self._order), job))
 
     def spill(self, keep: int) -> list[Job]:
         """Forget events that the spool has, but for the ``keep`` that are next, and return them."""
@@ -148,13 +149,13 @@ class Backlog:
 
     def hurry(self, now: float) -> None:
         """Try everything once more without further waiting, where that can help."""
-        self._gate.hurry(now)
+        self._breaker.expedite(now)
         self._ready.extend(job for _, _, job in self._delayed)
         self._delayed.clear()
 
     def retarget(self) -> None:
         """Forget what the endpoint said: it is another one now, or another key."""
-        self._gate = Gate()
+        self._breaker = CircuitBreaker()
 
     def _forget(self, job: Job) -> None:
         self._jobs.discard(job)

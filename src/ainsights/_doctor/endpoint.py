@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ainsights._config import PREFIX, is_loopback
 from ainsights._delivery.http_sender import Route, senders
-from ainsights._delivery.retry import Answer, Fate, judge
+from ainsights._delivery.retry import Answer, Disposition, classify
 from ainsights._doctor.finding import Finding, described, ok, problem, warning
 from ainsights._model import Insight, MetaKey, new_event_id
 from ainsights._processing.attributes import sdk
@@ -120,16 +120,16 @@ def _sent(settings: Settings) -> Finding:
         outcome = within(settings.timeout + GRACE, partial(_put, settings, body))
     except (OSError, ValueError, http.client.HTTPException) as error:
         outcome = error
-    verdict = judge(outcome, datetime.now(timezone.utc))
+    decision = classify(outcome, datetime.now(timezone.utc))
     facts = {
         "event_id": event_id,
-        "fate": verdict.fate.value,
+        "fate": decision.disposition.value,
         "status": outcome.status if isinstance(outcome, Answer) else None,
         "ms": round((time.monotonic() - began) * 1000, 1),
     }
-    if verdict.fate is not Fate.DELIVERED or isinstance(outcome, Exception):
-        says = f"the test insight was not accepted: {verdict.reason}"
-        return problem("send", says, _mend_answer(outcome, verdict.fate, settings), **facts)
+    if decision.disposition is not Disposition.DELIVERED or isinstance(outcome, Exception):
+        says = f"the test insight was not accepted: {decision.reason}"
+        return problem("send", says, _mend_answer(outcome, decision.disposition, settings), **facts)
     if not _is_success(outcome.body):
         says = f"{outcome.status}, but not the answer of an Insights endpoint: {outcome.body[:200]!r}"
         return warning("send", says, f"check {PREFIX}BASE_URL: is that an Insights endpoint?", **facts)
@@ -145,12 +145,12 @@ def _put(settings: Settings, body: bytes) -> Answer:
         sender.close()
 
 
-def _mend_answer(outcome: Answer | Exception, fate: Fate, settings: Settings) -> str:
+def _mend_answer(outcome: Answer | Exception, fate: Disposition, settings: Settings) -> str:
     if isinstance(outcome, Exception):
         return _mend(outcome, settings)
     if outcome.status in _BY_STATUS:
         return _BY_STATUS[outcome.status]
-    if fate is Fate.RETRY:
+    if fate is Disposition.RETRY:
         return "try again later: insights wait meanwhile, and are sent again"
     return f"check {PREFIX}BASE_URL: what answers at {settings.base_url}/insight takes no valid insight"
 

@@ -1,0 +1,56 @@
+"""Stats: what users see of the events so far, and of the state of delivery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What became of the events of this process, and how the pipeline is."""
+
+    captured: int = 0
+    """Calls that were captured."""
+    queued_events: int = 0
+    """Events held now: waiting, in flight, or to be tried again."""
+    queued_bytes: int = 0
+    in_flight: int = 0
+    """Requests under way now."""
+    delivered: int = 0
+    retried: int = 0
+    """Requests that failed for the time being and were, or will be, repeated."""
+    rejected: int = 0
+    """Events that the endpoint refused for good."""
+    filtered: int = 0
+    """Events that before_send or the settings kept from being sent."""
+    held: int = 0
+    """Events that wait until somebody puts the key or the URL right."""
+    spooled: int = 0
+    """Events kept on disk."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Events that were lost, by reason."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """How often a step of ours failed, by its name."""
+    last_error: str | None = None
+    last_delivery: str | None = None
+    """When an event was last delivered: RFC 3339, UTC."""
+    worker_alive: bool = False
+    state: str = "idle"
+    """idle, running, retrying: why, held: why, stopped, or off: why."""
+
+    def __str__(self) -> str:
+        parts = [
+            f"ainsights is {self.state}: {self.captured} captured, {self.delivered} delivered",
+            f"{self.queued_events} queued ({self.queued_bytes / 1000:,.0f} kB)",
+        ]
+        others = {"in flight": self.in_flight, "retried": self.retried, "rejected": self.rejected}
+        others |= {"filtered": self.filtered, "held": self.held, "spooled": self.spooled}
+        parts += [f"{count} {name}" for name, count in others.items() if count]
+        parts += [f"{count} dropped ({reason})" for reason, count in self.dropped.items()]
+        parts += [f"{count} failed ({step})" for step, count in self.failures.items()]
+        told = self.last_error is not None and self.last_error not in self.state
+        return ", ".join(parts) + (f"; last error: {self.last_error}" if told else "")
