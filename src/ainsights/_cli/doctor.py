@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ainsights._cli import run as run_command
 from ainsights._cli import serve
+from ainsights._logging import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,5 +103,4 @@ def _wants_colour() -> bool:
 def _printable(text: str) -> str:
     """Return ``text``, which may be an endpoint's, without what a terminal would obey or could not show."""
     encoding = sys.stdout.encoding or "utf-8"
-    plain = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-    return plain.encode(encoding, "backslashreplace").decode(encoding)
+    return sanitize(text).encode(encoding, "backslashreplace").decode(encoding)

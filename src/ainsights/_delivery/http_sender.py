@@ -20,6 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from ainsights._config import is_loopback
 from ainsights._delivery.retry import Answer
+from ainsights._logging import mask_secrets, register_secret
 from ainsights._version import __version__
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def senders(base_url: str, api_key: str | None, timeout: float) -> Callable[[], 
 
     headers = {"Content-Type": "application/json", "User-Agent": f"ainsights/{__version__}"}
     if api_key:
+        register_secret(api_key)
         headers["Authorization"] = f"Bearer {api_key}"
     return lambda: HttpSender(route(), headers, timeout)
 
@@ -149,7 +151,6 @@ class HttpSender:
         lines = [f"PUT {route.target} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in (route.headers | headers).items()]
         self._head = "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
-        self._key = headers.get("Authorization", "").removeprefix("Bearer ")
         self._timeout = timeout
         self._deadline = 0.0
         self._connection = route.connection(timeout)
@@ -165,10 +166,8 @@ class HttpSender:
             if not kept:
                 raise
             return self._send_anew(body)
-        except BaseException as error:
+        except BaseException:
             self.close()
-            if self._key and self._key in str(error):  # garbage that repeats our request; the error may be logged
-                raise http.client.HTTPException(type(error).__name__) from None
             raise
 
     def _send_anew(self, body: bytes) -> Answer:
@@ -198,9 +197,7 @@ class HttpSender:
         sock.settimeout(self._remaining())
         arrived = sock.recv(LONGEST_BODY)
         answer = _plain_answer(arrived) or self._any_answer(sock, arrived)
-        if self._key and self._key in answer.body:  # what it says may be logged
-            answer = answer._replace(body=answer.body.replace(self._key, "[api_key]"))
-        return answer
+        return answer._replace(body=mask_secrets(answer.body))
 
     def _any_answer(self, sock: socket.socket, arrived: bytes) -> Answer:
         """Read an answer in whatever form HTTP allows; ``arrived`` is its beginning."""

@@ -9,6 +9,8 @@ from enum import Enum
 from http import HTTPStatus
 from typing import NamedTuple
 
+from ainsights._logging import sanitize
+
 LONGEST_ANSWER = 200
 """Characters of an answer's body that are quoted in a log line."""
 
@@ -117,9 +119,10 @@ def _is_timeout(error: OSError) -> bool:
 
 
 def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = sanitize(str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _quote(answer: Answer) -> str:
-    text = " ".join(answer.body.split())[:LONGEST_ANSWER]
+    text = sanitize(" ".join(answer.body.split()))[:LONGEST_ANSWER]
     return f"{answer.status} {text}" if text else str(answer.status)

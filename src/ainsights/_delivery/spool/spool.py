@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from ainsights._delivery.spool.database import SpoolFile
 from ainsights._delivery.spool.process_lock import is_dead
-from ainsights._logging import log_rate_limited
+from ainsights._logging import log_rate_limited, sanitize
 
 if TYPE_CHECKING:
     import sqlite3
@@ -175,7 +175,7 @@ class Spool:
                 "count(*) FILTER (WHERE reason IS NOT NULL), min(made_at) FROM event"
             ).fetchone()
             latest = "SELECT reason FROM event WHERE reason IS NOT NULL ORDER BY id DESC LIMIT 5"
-            reasons = tuple(reason for (reason,) in connection.execute(latest))
+            reasons = tuple(sanitize(str(reason)) for (reason,) in connection.execute(latest))
             return SpoolStatus(waiting, in_hand, dead, self._file.used(connection), oldest, reasons)
 
         return self._file.do(look, SpoolStatus())
