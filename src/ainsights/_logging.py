@@ -126,10 +126,10 @@ def _without_beginning(text: str, secret: str) -> str:
     if start < 0:
         return text
     for character in secret[_SHORTEST_SECRET:]:
-        found = re.compile(_spelling(character)).match(text, position)
-        if found is None:
+        following = re.compile(_spelling(character)).match(text, position)
+        if following is None:
             break
-        position = found.end()
+        position = following.end()
     return f"{text[:start]}{MASK}" if len(text) - position < _LONGEST_SPELLING else text
 
 
