@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from ainsights._config import BUILT_IN, load
+from ainsights._config import load
 from ainsights._model import Insight
 from ainsights._privacy.policy import PrivacyPolicy
+from ainsights._validation import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

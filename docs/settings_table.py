@@ -8,21 +8,18 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ainsights._config import PREFIX, Settings
+from ainsights._config import SETTINGS
 
 PAGE = Path(__file__).with_name("configuration.md")
 BEGIN, END = "<!-- settings: made by docs/settings_table.py -->", "<!-- end of settings -->"
-IN_CODE_ONLY = {"before_send"}
 
 
 def table() -> str:
     """Return the table, in Markdown."""
     lines = ["| variable | default | | takes |", "|---|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        extra: Any = field.json_schema_extra
-        shown = f"`{name}=`, in code only" if name in IN_CODE_ONLY else f"`{PREFIX}{name.upper()}`"
-        default = _shown(field.get_default(call_default_factory=True))
-        lines.append(f"| {shown} | {default} | {field.description} | {extra['takes']} |")
+    for setting in SETTINGS.values():
+        name = f"`{setting.name}=`, in code only" if setting.in_code_only else f"`{setting.variables[0]}`"
+        lines.append(f"| {name} | {_shown(setting.default)} | {setting.description} | {setting.takes} |")
     return "\n".join(lines)
 
 

@@ -220,14 +220,14 @@ def test_future_of_what_the_spool_keeps_raises(tmp_path: Path) -> None:
     [
         ({"enabled": False}, "AINSIGHTS_ENABLED is false"),
         ({"sample_rate": 0}, "AINSIGHTS_SAMPLE_RATE"),
-        ({"max_queue_bytes": 1}, "the queue is full"),
+        ({"max_queue_bytes": 4096}, "the queue is full"),
         ({"before_send": lambda _insight: None}, "filtered"),
         ({"before_send": lambda _insight: 1}, "dropped: before_send"),
     ],
 )
 def test_future_of_what_will_not_be_sent_raises_why(it: Endpoint, settings: dict[str, Any], why: str) -> None:
     with AInsights.new_client("k", it.url, **settings) as insights:
-        future = insights.capture(COMPLETION, "hi")
+        future = insights.capture(COMPLETION, "hi" * 4096)
         with pytest.raises(DeliveryError, match=why):
             future.result(PATIENCE)
     assert it.requests == 0

@@ -407,7 +407,8 @@ def test_host_that_does_not_resolve_is_a_problem(doctor: Callable[..., Ran]) -> 
 
 
 def test_host_that_is_no_name_is_a_problem(doctor: Callable[..., Ran]) -> None:
-    assert doctor("--json", base_url=f"https://{'x' * 64}.invalid", api_key=KEY).levels("endpoint") == ["problem"]
+    ran = doctor("--json", base_url=f"https://{'x' * 64}.invalid", api_key=KEY)
+    assert (ran.levels("settings"), ran.levels("endpoint")) == (["problem"], ["warning"])
 
 
 def test_what_speaks_no_tls_is_a_problem(doctor: Callable[..., Ran]) -> None:

@@ -222,8 +222,8 @@ def test_events_beyond_the_bound_are_dropped_and_counted(pipe: Callable[..., Pip
 
 def test_bytes_beyond_the_bound_are_dropped_and_counted(pipe: Callable[..., Pipeline]) -> None:
     with endpoint(lambda handler: handler.hang()) as it:
-        pipeline = pipe(it.url, max_queue_bytes=100)
-        assert [pipeline.put(number, 30) for number in range(5)] == [True] * 3 + [False] * 2
+        pipeline = pipe(it.url, max_queue_bytes=4096)
+        assert [pipeline.put(number, 1300) for number in range(5)] == [True] * 3 + [False] * 2
 
 
 def test_room_is_made_by_delivery(pipe: Callable[..., Pipeline]) -> None:

@@ -84,7 +84,7 @@ def test_before_send_that_returns_none_filters() -> None:
 
 
 def test_what_before_send_makes_too_large_is_cut() -> None:
-    body = sent(before_send=lambda _: Insight(response={}, messages="x" * 10_000), max_event_bytes=2000)
+    body = sent(before_send=lambda _: Insight(response={}, messages="x" * 10_000), max_event_bytes=4096)
     assert body is not None
     assert body["meta"]["ainsights.truncated"] == {"messages": 10_000}
 
@@ -207,7 +207,7 @@ async def later(value: Any) -> Any:
         ),
         ({"AINSIGHTS_REDACT": r"\d+"}, {}, r"there is no pattern '\\d+'"),
         ({}, {"redact": [re.compile(b"x")]}, "of bytes"),
-        ({}, {"redact": [7]}, "int is no function"),
+        ({}, {"redact": [7]}, "int is not callable"),
         ({}, {"redact": [later]}, "async"),
         ({}, {"before_send": later}, "before_send=<function later"),
         ({}, {"before_send": 7}, "before_send=7 is wrong"),

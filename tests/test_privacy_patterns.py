@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ainsights._config import BUILT_IN
 from ainsights._privacy.patterns import PATTERNS, api_key, credit_card, email, ip, phone
+from ainsights._validation import BUILT_IN
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address

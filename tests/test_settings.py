@@ -1,9 +1,23 @@
 from __future__ import annotations
 
-import pytest
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ainsights._config import HOSTED, Settings, is_loopback, load
+import pytest
+from support.endpoints import endpoint
+
+import ainsights
+from ainsights._config import HOSTED, SETTINGS, Settings, load
 from ainsights.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMPLETION = {"id": "c1", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
 
 
 def test_defaults_hold_where_nothing_is_set() -> None:
@@ -62,18 +76,21 @@ def test_sizes_have_units(text: str, size: int) -> None:
 WRONG = {
     "API_KEY": "hunter\n2",
     "BASE_URL": "ftp://host",
+    "BEFORE_SEND": "module.function",
     "ENABLED": "maybe",
     "META": "novalue",
     "CONTENT": "some",
+    "REDACT": "emial",
     "SAMPLE_RATE": "1.5",
     "CAPTURE_ERRORS": "2",
     "MAX_QUEUE_EVENTS": "0",
     "MAX_QUEUE_BYTES": "many",
-    "MAX_EVENT_BYTES": "-1",
+    "MAX_EVENT_BYTES": "4095",
     "CONCURRENCY": "1000",
     "TIMEOUT": "0",
     "EXIT_TIMEOUT": "-1",
-    "SPOOL_MAX_BYTES": "0",
+    "SPOOL_DIR": "~no-such-user/spool",
+    "SPOOL_MAX_BYTES": "65535",
     "ALLOW_INSECURE": "perhaps",
     "STRICT": "x",
     "HANDLE_SIGTERM": "y?",
@@ -85,21 +102,18 @@ WRONG = {
 def test_wrong_value_names_variable_value_and_what_it_takes(name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load({f"AINSIGHTS_{name}": WRONG[name]})
-    said = str(caught.value)
-    extra = Settings.model_fields[name.lower()].json_schema_extra
-    assert isinstance(extra, dict)
-    assert said.startswith(f"AINSIGHTS_{name}=")
-    assert str(extra["takes"]) in said
-    assert name == "API_KEY" or WRONG[name] in said
-    assert name != "API_KEY" or "hunter" not in said
+    message = str(caught.value)
+    assert message.startswith(f"AINSIGHTS_{name}=")
+    assert SETTINGS[name.lower()].takes in message
+    assert name == "API_KEY" or WRONG[name] in message
+    assert name != "API_KEY" or "hunter" not in message
 
 
 def test_every_setting_that_can_be_wrong_is_tested() -> None:
-    free = {"user_id", "redact", "before_send", "spool_dir"}
-    assert {name.lower() for name in WRONG} | free == set(Settings.model_fields)
+    assert {name.lower() for name in WRONG} | {"user_id"} == set(SETTINGS) == set(Settings.model_fields)
 
 
-def test_all_wrong_values_are_told_at_once() -> None:
+def test_all_wrong_values_are_reported_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         load({"AINSIGHTS_TIMEOUT": "x"}, sample_rate=2)
     assert "AINSIGHTS_TIMEOUT='x'" in str(caught.value)
@@ -111,31 +125,108 @@ def test_unknown_setting_suggests_the_nearest() -> None:
         load({}, smaple_rate=1)
 
 
-def test_credentials_in_the_url_are_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        load({"AINSIGHTS_BASE_URL": "https://ann:hunter2@host"})
-    assert "hunter2" not in str(caught.value)
+@pytest.mark.parametrize("name", ["max_event_bytes", "max_queue_bytes", "spool_max_bytes"])
+@pytest.mark.parametrize("value", [1, "1", "1KB"])
+def test_size_that_no_event_fits_into_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}={value!r} is wrong .* at least"):
+        ainsights.Insights(base_url="http://localhost:1", **{name: value})
 
 
-def test_unencrypted_host_is_refused_unless_allowed() -> None:
-    with pytest.raises(ConfigurationError, match="AINSIGHTS_ALLOW_INSECURE"):
-        load({"AINSIGHTS_BASE_URL": "http://insights.example"})
-    allowed = load({"AINSIGHTS_BASE_URL": "http://insights.example", "AINSIGHTS_ALLOW_INSECURE": "1"})
-    assert allowed.base_url == "http://insights.example"
+def test_event_of_the_smallest_size_is_delivered() -> None:
+    with endpoint() as it, ainsights.Insights(base_url=it.url, max_event_bytes=4096, max_queue_bytes="1MB") as insights:
+        insights.capture(response=COMPLETION, messages="x" * 50_000)
+        assert insights.flush(20)
+    assert it.stored[0]["meta"]["ainsights.truncated"]["messages"] == 50_000
 
 
-@pytest.mark.parametrize("host", ["localhost", "app.localhost", "127.0.0.1", "127.8.9.1", "::1"])
-def test_loopback_is_known_by_its_form(host: str) -> None:
-    assert is_loopback(host)
+class Scrubber:
+    def method(self, insight: object) -> object:
+        return insight
+
+    def __call__(self, insight: object) -> object:
+        return insight
 
 
-@pytest.mark.parametrize("host", ["localhost.example.com", "10.0.0.1", "128.0.0.1", "example.com", "", "::2"])
-def test_other_hosts_are_not_loopback(host: str) -> None:
-    assert not is_loopback(host)
+class AsyncScrubber:
+    async def __call__(self, insight: object) -> object:
+        return insight
 
 
-def test_trailing_slash_of_the_url_does_not_matter() -> None:
-    assert load({"AINSIGHTS_BASE_URL": "https://host/base/"}).base_url == "https://host/base"
+async def asynchronous(insight: object) -> object:
+    return insight
+
+
+def generator(insight: object) -> Iterator[object]:
+    yield insight
+
+
+def needs_a_keyword(insight: object, *, audit: object) -> object:
+    return insight, audit
+
+
+def is_optional(insight: object = None, *more: object, audit: object = None) -> object:
+    return insight, more, audit
+
+
+TAKEN = [Scrubber(), Scrubber().method, is_optional, partial(needs_a_keyword, audit=1), str, str.upper, print]
+REFUSED = {
+    "no argument": (lambda: 1, "cannot be called with one argument"),
+    "two arguments": (lambda insight, audit: (insight, audit), "cannot be called with one argument"),
+    "unbound method": (Scrubber.method, "cannot be called with one argument"),
+    "keyword": (needs_a_keyword, "cannot be called with one argument"),
+    "async": (asynchronous, "async function or a generator"),
+    "partial of async": (partial(asynchronous), "async function or a generator"),
+    "object with async call": (AsyncScrubber(), "async function or a generator"),
+    "generator": (generator, "async function or a generator"),
+    "number": (3, "int is not callable"),
+}
+
+
+@pytest.mark.parametrize("name", ["before_send", "redact"])
+@pytest.mark.parametrize("function", TAKEN)
+def test_function_that_takes_one_argument_is_taken(name: str, function: object) -> None:
+    assert getattr(load({}, **{name: function}), name) in (function, (function,))
+
+
+@pytest.mark.parametrize("name", ["before_send", "redact"])
+@pytest.mark.parametrize(("function", "reason"), REFUSED.values(), ids=REFUSED)
+def test_function_that_would_fail_on_each_event_is_refused(name: str, function: object, reason: str) -> None:
+    value = [function] if name == "redact" else function
+    with pytest.raises(ConfigurationError, match=rf"(?s){name}=.* is wrong \(.*{reason}.*\). It takes .*function"):
+        ainsights.Insights(base_url="http://localhost:1", **{name: value})
+
+
+def test_home_directory_in_the_spool_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load({"AINSIGHTS_SPOOL_DIR": "~/spool"}).spool_dir == tmp_path / "spool"
+    assert load({}, spool_dir=Path("~/spool")).spool_dir == tmp_path / "spool"
+
+
+# Variables that are not read
+
+
+def instrumented(*, calls: int = 1, **environ: str) -> str:
+    program = "import ainsights\n" + "ainsights.instrument()\n" * calls
+    variables = os.environ | {"AINSIGHTS_ENABLED": "0"} | environ
+    ran = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
+    return ran.stderr
+
+
+def test_unknown_variable_is_logged_once() -> None:
+    assert instrumented(calls=3, AINSIGHTS_SAMPLERATE="0.5") == (
+        "Unknown setting AINSIGHTS_SAMPLERATE (ignored). Did you mean AINSIGHTS_SAMPLE_RATE?\n"
+    )
+
+
+def test_each_unknown_variable_is_logged() -> None:
+    logged = instrumented(AINSIGHTS_APIKEY="secret", AINSIGHTS_X="1")
+    assert "AINSIGHTS_APIKEY (ignored). Did you mean AINSIGHTS_API_KEY?\n" in logged
+    assert "Unknown setting AINSIGHTS_X (ignored)\n" in logged
+    assert "secret" not in logged
+
+
+def test_variables_of_the_commands_are_known() -> None:
+    assert instrumented(AINSIGHTS_SERVER_KEY="k", AINSIGHTS_RUN_REPORTED="x", AINSIGHTS_TIMEOUT="3") == ""
 
 
 def _key(settings: Settings) -> str | None:

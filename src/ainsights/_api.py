@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
 from ainsights import _client, _lifecycle
 from ainsights._client import Insights
-from ainsights._config import load
+from ainsights._config import load, unknown_variables
 from ainsights._delivery.stats import Stats
 from ainsights._instrumentation import routing
+from ainsights._logging import log_rate_limited
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _shared: Insights | None = None
 _lock = threading.Lock()
+_reported: set[str] = set()
+"""The unknown variables that were logged."""
 
 
 def instrument(**settings: Any) -> Insights:
@@ -36,6 +40,7 @@ def instrument(**settings: Any) -> Insights:
         ConfigurationError: a setting is wrong.
     """
     global _shared  # noqa: PLW0603  there is one process
+    _report_unknown_variables()
     with _lock:
         if _shared is None:
             _shared = Insights(**settings)
@@ -45,6 +50,14 @@ def instrument(**settings: Any) -> Insights:
         if _shared.settings.handle_sigterm:
             _lifecycle.on_sigterm(flush, _exit_timeout)
         return _shared
+
+
+def _report_unknown_variables() -> None:
+    unknown = unknown_variables(os.environ)
+    for variable in unknown.keys() - _reported:
+        meant = f". Did you mean {unknown[variable]}?" if unknown[variable] else ""
+        log_rate_limited("warning", f"unknown {variable}", "Unknown setting %s (ignored)%s", variable, meant)
+        _reported.add(variable)
 
 
 def instrument_unless_done() -> None:

@@ -1,14 +1,15 @@
-"""Settings: keyword arguments over environment over defaults; validated once, then frozen."""
+"""Settings: keyword arguments over environment over defaults; validated once, then frozen.
+
+The fields of :class:`Settings` are the one table of what can be set. :data:`SETTINGS` has its rows, for whoever reads
+the environment (:func:`load`), explains it (``ainsights doctor``) or documents it (``docs/settings_table.py``).
+"""
 
 from __future__ import annotations
 
 import difflib
-import inspect
-import ipaddress
-import json
 import os
-import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -25,67 +26,32 @@ from pydantic import (
     field_validator,
 )
 
+from ainsights._base_url import is_loopback, normalize_base_url
+from ainsights._validation import BUILT_IN, HEADER_SAFE, check_function, check_rule, read_meta, read_rules
 from ainsights.errors import ConfigurationError
 
 HOSTED = "https://ingestion.requesty.ai"
 PREFIX = "AINSIGHTS_"
 NO_KEY = f"no API key for {HOSTED}: set {PREFIX}API_KEY (or REQUESTY_API_KEY)"
-ALIASES = {"api_key": ("AINSIGHTS_API_KEY", "REQUESTY_API_KEY")}
+RESERVED = (f"{PREFIX}SERVER_", f"{PREFIX}RUN_")
+"""What other variables of ours begin with: those of ``ainsights serve`` and of ``ainsights run``."""
 
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
-BUILT_IN = ("email", "phone", "credit_card", "api_key", "ip")
-"""The names of the patterns in ``_privacy.patterns``."""
+EventSize = Annotated[ByteSize, Field(ge=4096)]
+"""At least what an event with all its metadata takes when its texts are truncated."""
 
-
-def _pairs(value: Any) -> Any:
-    """Read ``k=v,k=v`` or a JSON object."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("{"):
-        return json.loads(value)
-    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-    if not all(equals and key.strip() for key, equals, _ in pairs):
-        raise ValueError("a pair without key or '='")
-    return {key.strip(): item.strip() for key, _, item in pairs}
+SpoolSize = Annotated[ByteSize, Field(ge=65536)]
+"""At least twice what an empty database takes."""
 
 
-def _names(value: Any) -> Any:
-    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
-
-
-def _rules(value: Any) -> Any:
-    """Read names separated by commas, or take what is given as one rule or several."""
-    rules = _names(value)
-    return (rules,) if callable(rules) or isinstance(rules, re.Pattern) else rules
-
-
-def _rule(rule: Any) -> Any:
-    """Check one rule of redaction."""
-    if isinstance(rule, re.Pattern) and isinstance(rule.pattern, bytes):
-        raise ValueError("a pattern is of bytes, it has to be of text")  # noqa: TRY004  pydantic takes no other
-    if isinstance(rule, str) and rule not in BUILT_IN:
-        near = difflib.get_close_matches(rule, BUILT_IN, n=1)
-        raise ValueError(f"there is no pattern {rule!r}" + (f", did you mean {near[0]!r}?" if near else ""))
-    if not isinstance(rule, (str, re.Pattern)):
-        return _function(rule)
-    return rule
-
-
-def _function(value: Any) -> Any:
-    if not callable(value):
-        raise ValueError(f"{type(value).__name__} is no function")  # noqa: TRY004  the same
-    if inspect.iscoroutinefunction(value):
-        raise ValueError("an async function cannot be waited for here")
-    return value
-
-
-def _setting(default: Any, takes: str, about: str, **bounds: Any) -> Any:
-    return Field(default, description=about, json_schema_extra={"takes": takes}, **bounds)
+def _setting(
+    default: Any, takes: str, about: str, *, aliases: tuple[str, ...] = (), in_code_only: bool = False, **bounds: Any
+) -> Any:
+    row: dict[str, Any] = {"takes": takes, "aliases": aliases, "in_code_only": in_code_only}
+    return Field(default, description=about, json_schema_extra=row, **bounds)
 
 
 _FLAG = "true or false (also 1, 0, yes, no, on, off)"
-_SIZE = "a number of bytes above 0, also with a unit (64MB, 1GiB)"
-Size = Annotated[ByteSize, Field(gt=0)]
+_BYTES = "a number of bytes, at least {}, also with a unit (64MB, 1GiB)"
 
 
 class Settings(BaseModel):
@@ -94,42 +60,49 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     api_key: SecretStr | None = _setting(
-        None, "the key as the platform shows it, without spaces or line breaks", "Key of the Insights endpoint."
+        None,
+        "the key as the platform shows it, without spaces or line breaks",
+        "Key of the Insights endpoint.",
+        aliases=("REQUESTY_API_KEY",),
     )
-    base_url: str = _setting(
+    base_url: Annotated[str, AfterValidator(normalize_base_url)] = _setting(
         HOSTED,
         "an https:// URL without credentials, query or fragment (http:// for a loopback host, or with allow_insecure)",
         "Where insights are sent: PUT {base_url}/insight.",
     )
     enabled: bool = _setting(True, _FLAG, "False: nothing is captured.")
     user_id: str | None = _setting(None, "a text", "The end user of events that name none.")
-    meta: Annotated[dict[str, Any], BeforeValidator(_pairs)] = _setting(
+    meta: Annotated[dict[str, Any], BeforeValidator(read_meta)] = _setting(
         {}, "k=v,k=v or a JSON object", "Metadata of every event."
     )
     content: Literal["full", "metadata", "none"] = _setting(
         "full", "full, metadata or none", "How much of each conversation is sent."
     )
-    redact: Annotated[tuple[Annotated[Any, AfterValidator(_rule)], ...], BeforeValidator(_rules)] = _setting(
+    redact: Annotated[tuple[Annotated[Any, AfterValidator(check_rule)], ...], BeforeValidator(read_rules)] = _setting(
         (),
         f"names of built-in patterns, separated by commas ({', '.join(BUILT_IN)}); "
         "in code also compiled patterns and functions that take and return a text",
         "What is redacted before sending.",
     )
-    before_send: Annotated[Callable[[Any], Any], AfterValidator(_function)] | None = _setting(
-        None, "a function that takes an Insight and returns one or None", "Sees each event last."
+    before_send: Annotated[Callable[[Any], Any] | None, BeforeValidator(check_function)] = _setting(
+        None, "a function that takes an Insight and returns one or None", "Sees each event last.", in_code_only=True
     )
     sample_rate: float = _setting(1.0, "a number from 0 to 1", "The share of calls that is captured.", ge=0, le=1)
     capture_errors: bool = _setting(True, _FLAG, "False: failed calls are not captured.")
-    max_queue_events: int = _setting(10_000, "a whole number above 0", "Events held at the most.", gt=0)
-    max_queue_bytes: Size = _setting(64 * 2**20, _SIZE, "Bytes held at the most.")
-    max_event_bytes: Size = _setting(8 * 2**20, _SIZE, "A larger event is cut where it is longest.")
-    concurrency: int = _setting(64, "a whole number from 1 to 256", "Requests in flight at the most.", ge=1, le=256)
-    timeout: float = _setting(10.0, "seconds above 0", "The longest that one request may take.", gt=0, le=3600)
-    exit_timeout: float = _setting(
-        5.0, "seconds, 0 or more", "The longest that the end of the process is held up to deliver.", ge=0, le=3600
+    max_queue_events: int = _setting(10_000, "a whole number above 0", "Maximum queued events.", gt=0)
+    max_queue_bytes: EventSize = _setting(64 * 2**20, _BYTES.format(4096), "Maximum size of the queue.")
+    max_event_bytes: EventSize = _setting(
+        8 * 2**20, _BYTES.format(4096), "Larger events are truncated, longest fields first."
     )
-    spool_dir: Path | None = _setting(None, "a directory", "Where events are kept that cannot be delivered.")
-    spool_max_bytes: Size = _setting(2**30, _SIZE, "The size of the spool at the most.")
+    concurrency: int = _setting(64, "a whole number from 1 to 256", "Maximum requests in flight.", ge=1, le=256)
+    timeout: float = _setting(10.0, "seconds above 0", "Maximum time for one request.", gt=0, le=3600)
+    exit_timeout: float = _setting(
+        5.0, "seconds, 0 or more", "Maximum time that the process's exit waits for deliveries.", ge=0, le=3600
+    )
+    spool_dir: Path | None = _setting(
+        None, "a directory; ~ is the home directory", "Where events are kept on disk until they are delivered."
+    )
+    spool_max_bytes: SpoolSize = _setting(2**30, _BYTES.format(65536), "Maximum size of the spool.")
     allow_insecure: bool = _setting(False, _FLAG, "True: http:// to a host that is not loopback is allowed.")
     strict: bool = _setting(False, _FLAG, "True: a missing API key is an error instead of a warning.")
     handle_sigterm: bool = _setting(
@@ -152,26 +125,52 @@ class Settings(BaseModel):
     @classmethod
     def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
         text = key.get_secret_value().strip() if key else ""
-        if text and not _HEADER_SAFE.fullmatch(text):
-            raise ValueError("holds a character that cannot go into a header")
+        if text and not HEADER_SAFE.fullmatch(text):
+            raise ValueError("it has a character that cannot go into a header")
         return SecretStr(text) if text else None
 
-    @field_validator("base_url")
+    @field_validator("spool_dir")
     @classmethod
-    def _is_plain_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("not an http:// or https:// URL")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("has credentials, a query or a fragment")
-        if parts.port == 0:
-            raise ValueError("has no usable port")
-        return url.rstrip("/")
+    def _expand_home(cls, directory: Path | None) -> Path | None:
+        try:
+            return directory and directory.expanduser()
+        except RuntimeError:
+            raise ValueError("the home directory is not known") from None
 
     @field_validator("log_level", "content", mode="before")
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the table."""
+
+    name: str
+    variables: tuple[str, ...]
+    """Where it is read from; the first that is set counts."""
+    takes: str
+    description: str
+    default: Any
+    in_code_only: bool
+
+
+def _rows() -> dict[str, Setting]:
+    rows = {}
+    for name, field in Settings.model_fields.items():
+        extra: Any = field.json_schema_extra
+        variables = (PREFIX + name.upper(), *extra["aliases"])
+        default = field.get_default()
+        rows[name] = Setting(name, variables, extra["takes"], str(field.description), default, extra["in_code_only"])
+    return rows
+
+
+SETTINGS: dict[str, Setting] = _rows()
+"""The table of settings, by field name."""
+
+
+# Loading
 
 
 def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
@@ -185,15 +184,10 @@ def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
         ConfigurationError: a value is wrong; names the setting and says what it takes.
     """
     environ = os.environ if environ is None else environ
-    origins: dict[str, str] = {}
-    values: dict[str, Any] = {}
-    for name in Settings.model_fields:
-        for variable in ALIASES.get(name, (PREFIX + name.upper(),)):
-            if environ.get(variable, "").strip():
-                origins[name], values[name] = variable, environ[variable].strip()
-                break
+    origins = variables_set(environ)
+    values: dict[str, Any] = {name: environ[variable].strip() for name, variable in origins.items()}
     for name, value in given.items():
-        if name not in Settings.model_fields:
+        if name not in SETTINGS:
             raise ConfigurationError(_unknown(name))
         if value is not None:
             origins[name], values[name] = name, value
@@ -205,14 +199,26 @@ def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
     return settings
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` (a name or an address) is this machine by its very form, without a lookup."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def variables_set(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable that each setting comes from, without those that have their default."""
+    return {
+        name: variable
+        for name, setting in SETTINGS.items()
+        for variable in reversed(setting.variables)
+        if environ.get(variable, "").strip()
+    }
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the variables with our prefix that are not read, each with the one that is probably meant."""
+    known = {variable for setting in SETTINGS.values() for variable in setting.variables}
+    unknown = {name for name in environ if name.startswith(PREFIX) and not name.startswith(RESERVED)} - known
+    return {name: _meant(name) for name in sorted(unknown)}
+
+
+def _meant(variable: str) -> str | None:
+    near = difflib.get_close_matches(variable.removeprefix(PREFIX).lower(), SETTINGS, n=1)
+    return SETTINGS[near[0]].variables[0] if near else None
 
 
 def _check_together(settings: Settings) -> None:
@@ -227,27 +233,21 @@ def _check_together(settings: Settings) -> None:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    near = difflib.get_close_matches(name, SETTINGS, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
-    return f"there is no setting {name!r}.{meant} The settings are: {', '.join(Settings.model_fields)}."
+    return f"there is no setting {name!r}.{meant} The settings are: {', '.join(SETTINGS)}."
 
 
 def _explain(error: ValidationError, origins: Mapping[str, str], values: Mapping[str, Any]) -> str:
-    """Say in a line for each what is wrong, where it was set, and what it takes; never a key."""
+    """Return a line for each wrong value: where it was set, why it is wrong, and what it takes; never a key."""
     lines = {}
     for problem in error.errors(include_url=False, include_context=False):
         name = str(problem["loc"][0])
-        extra = Settings.model_fields[name].json_schema_extra
-        takes = extra["takes"] if isinstance(extra, dict) else ""
-        shown = (
-            "(not shown)"
-            if name in {"api_key", "base_url"} and _may_hold_secret(name, values[name])
-            else repr(values[name])
-        )
+        shown = "(not shown)" if _may_hold_secret(name, values[name]) else repr(values[name])
         reason = problem["msg"].removeprefix("Value error, ")
-        lines[name] = f"{origins[name]}={shown} is wrong ({reason}). It takes {takes}."
+        lines[name] = f"{origins[name]}={shown} is wrong ({reason}). It takes {SETTINGS[name].takes}."
     return "\n".join(lines.values())
 
 
 def _may_hold_secret(name: str, value: Any) -> bool:
-    return name == "api_key" or "@" in str(value) or "?" in str(value)
+    return name == "api_key" or (name == "base_url" and ("@" in str(value) or "?" in str(value)))

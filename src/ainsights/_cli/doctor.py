@@ -8,16 +8,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ainsights._cli import run as run_command
-from ainsights._cli import serve
 from ainsights._logging import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ainsights._doctor import Diagnosis
-
-OTHER_VARIABLES = frozenset({serve.KEY_VARIABLE, run_command.SAID})
 
 FAILED = 1
 COLOURS = {"ok": "32", "warning": "33", "problem": "31"}
@@ -54,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the diagnosis; return the exit status: 0, or 1 if there is a problem."""
     from ainsights._doctor import diagnose  # noqa: PLC0415  start-up of the other commands stays light
 
-    diagnosis = diagnose(os.environ, OTHER_VARIABLES, send=args.send)
+    diagnosis = diagnose(os.environ, send=args.send)
     if args.json:
         print(json.dumps(diagnosis.as_json(), indent=2, default=str))
     else:

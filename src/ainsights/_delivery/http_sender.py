@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ainsights._config import is_loopback
+from ainsights._base_url import is_loopback
 from ainsights._delivery.retry import Answer
 from ainsights._logging import mask_secrets, register_secret
 from ainsights._version import __version__

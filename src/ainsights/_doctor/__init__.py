@@ -46,18 +46,17 @@ class Diagnosis:
         }
 
 
-def diagnose(environ: Mapping[str, str], others: frozenset[str], *, send: bool) -> Diagnosis:
+def diagnose(environ: Mapping[str, str], *, send: bool) -> Diagnosis:
     """Look at everything, whatever fails on the way. No key is in the result, not even in what others said.
 
     Args:
         environ: the variables to read.
-        others: those with our prefix that are not settings.
         send: whether to send a test insight.
     """
     with _silence():
         read = settings.read(environ)
         findings = [
-            *_looked("settings", settings.look(read, environ, others)),
+            *_looked("settings", settings.check(read, environ)),
             *_looked("openai", openai_hooks.look()),
             *_looked("endpoint", endpoint.look(read.settings, read.wrong, send=send)),
             *_looked("spool", spool.look(read.settings, time.time())),

@@ -13,7 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from ainsights._config import PREFIX, is_loopback
+from ainsights._base_url import is_loopback
+from ainsights._config import PREFIX
 from ainsights._delivery.http_sender import Route, senders
 from ainsights._delivery.retry import Answer, Disposition, classify
 from ainsights._doctor.finding import Finding, described, ok, problem, warning

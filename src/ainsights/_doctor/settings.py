@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ByteSize, SecretStr
 
-from ainsights._config import ALIASES, HOSTED, PREFIX, Settings, load
+from ainsights._config import HOSTED, PREFIX, SETTINGS, Settings, load, unknown_variables, variables_set
 from ainsights._doctor.finding import Finding, ok, problem, warning
 
 if TYPE_CHECKING:
@@ -37,17 +36,13 @@ class Read:
                 "from": self.variables.get(name, "default"),
                 "wrong": name in self.wrong,
             }
-            for name in Settings.model_fields
+            for name in SETTINGS
         }
 
 
 def read(environ: Mapping[str, str]) -> Read:
     """Read ``environ`` setting by setting, so that a wrong one does not hide the others."""
-    variables: dict[str, str] = {}
-    for name in Settings.model_fields:
-        for variable in reversed(names_of(name)):
-            if environ.get(variable, "").strip():
-                variables[name] = variable
+    variables = variables_set(environ)
     usable: dict[str, str] = {}
     wrong: dict[str, str] = {}
     for name in sorted(variables, key=lambda name: name != "allow_insecure"):  # what base_url is judged by
@@ -61,14 +56,9 @@ def read(environ: Mapping[str, str]) -> Read:
     return Read(load(usable), variables, wrong)
 
 
-def names_of(setting: str) -> tuple[str, ...]:
-    """Return the variables that a setting is read from, the first over the others."""
-    return ALIASES.get(setting, (PREFIX + setting.upper(),))
-
-
 def keys(environ: Mapping[str, str]) -> list[str]:
     """Return the keys in ``environ``, those included that are not used."""
-    return [key for variable in names_of("api_key") if (key := environ.get(variable, "").strip())]
+    return [key for variable in SETTINGS["api_key"].variables if (key := environ.get(variable, "").strip())]
 
 
 def shown(value: Any) -> Any:
@@ -84,23 +74,16 @@ def shown(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str, dict)) else str(value)
 
 
-def look(found: Read, environ: Mapping[str, str], others: frozenset[str]) -> Iterator[Finding]:
-    """Yield what there is to say about the settings.
-
-    Args:
-        found: what was read.
-        environ: where it was read from.
-        others: variables with our prefix that are not settings.
-    """
+def check(found: Read, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what there is to say about the settings that were ``found`` in ``environ``."""
     for name, says in found.wrong.items():
         variable = found.variables[name]
-        extra = Settings.model_fields[name].json_schema_extra
-        takes = extra["takes"] if isinstance(extra, dict) else ""
-        yield problem("settings", says, f"export {variable}=<{takes}>, or: unset {variable}", variable=variable)
-    yield from _misspelt(environ, others)
+        remedy = f"export {variable}=<{SETTINGS[name].takes}>, or: unset {variable}"
+        yield problem("settings", says, remedy, variable=variable)
+    yield from _unknown(environ)
     if not found.wrong:
         count = len(found.variables)
-        yield ok("settings", f"{count} from the environment, {len(Settings.model_fields) - count} defaults", set=count)
+        yield ok("settings", f"{count} from the environment, {len(SETTINGS) - count} defaults", set=count)
     key = None if "api_key" in found.wrong else _key(found)
     if key is not None:
         yield key
@@ -108,13 +91,10 @@ def look(found: Read, environ: Mapping[str, str], others: frozenset[str]) -> Ite
         yield _capture(found.settings)
 
 
-def _misspelt(environ: Mapping[str, str], others: frozenset[str]) -> Iterator[Finding]:
-    known = {variable for name in Settings.model_fields for variable in names_of(name)}
-    for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable not in known | others:
-            near = difflib.get_close_matches(variable, known, n=1)
-            remedy = f"rename it to {near[0]}" if near else f"unset {variable}"
-            yield warning("settings", f"{variable} is no setting, and not read", remedy, variable=variable)
+def _unknown(environ: Mapping[str, str]) -> Iterator[Finding]:
+    for variable, meant in unknown_variables(environ).items():
+        remedy = f"rename it to {meant}" if meant else f"unset {variable}"
+        yield warning("settings", f"Unknown setting {variable} (ignored)", remedy, variable=variable)
 
 
 def _key(found: Read) -> Finding:
