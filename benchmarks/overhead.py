@@ -71,12 +71,12 @@ def answer(request: httpx2.Request) -> httpx2.Response:
 
 def bare(client: type[Any]) -> type[Any]:
     """Return a subclass of ``client`` that calls openai's own functions, past our wrappers."""
-    seams = [seam for seam in patch.SEAMS if hasattr(client, seam.name) and issubclass(client, _owner(seam))]
-    return type(client.__name__, (client,), {seam.name: seam.original for seam in seams})
+    hooks = [hook for hook in patch.HOOKS if hasattr(client, hook.name) and issubclass(client, _owner(hook))]
+    return type(client.__name__, (client,), {hook.name: hook.original for hook in hooks})
 
 
-def _owner(seam: patch.Seam) -> type[Any]:
-    return getattr(sys.modules[patch.MODULE], seam.owner)
+def _owner(hook: patch.Hook) -> type[Any]:
+    return getattr(sys.modules[patch.MODULE], hook.owner)
 
 
 def sync_units(client_class: type[Any]) -> dict[str, Callable[[], None]]:

@@ -126,7 +126,7 @@ def test_whatever_is_not_ok_has_a_remedy_of_one_line(doctor: Callable[..., Ran],
 
 def test_what_was_not_thought_of_is_a_finding(doctor: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(_base_client, "SyncAPIClient")
-    monkeypatch.setattr(openai_hooks, "SEAMS", (object(),))
+    monkeypatch.setattr(openai_hooks, "HOOKS", (object(),))
     ran = doctor("--json", base_url=f"http://127.0.0.1:{free_port()}")
     assert ran.levels("openai") == ["ok", "problem"]
     assert ran.found("spool")

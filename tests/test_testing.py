@@ -64,13 +64,13 @@ def test_nothing_is_sent_also_if_the_program_instruments() -> None:
 
 def test_openai_is_as_before_when_it_stops() -> None:
     ainsights.uninstrument()
-    assert not any(seam._ours for seam in patch.SEAMS)
+    assert not any(hook.wrapper for hook in patch.HOOKS)
     insights = ainsights.testing.capture()
     insights.stop()
     insights.stop()
     ask()
     assert insights == []
-    assert not any(seam._ours for seam in patch.SEAMS)
+    assert not any(hook.wrapper for hook in patch.HOOKS)
 
 
 def test_captures_nest() -> None:

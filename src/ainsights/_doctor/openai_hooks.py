@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from ainsights._doctor.finding import Finding, described, ok, problem, warning
-from ainsights._instrumentation.patch import MODULE, SEAMS, Seam
+from ainsights._instrumentation.patch import HOOKS, MODULE
 from ainsights._version import __version__
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def _http_library(openai: ModuleType) -> str:
 
 
 def _hooks(base: ModuleType) -> Finding:
-    trials = [Seam(seam.owner, seam.name, seam.wrap) for seam in SEAMS]
+    trials = [hook.copy() for hook in HOOKS]
     try:
-        took = [str(trial) for trial in trials if trial.apply(base) and trial.is_outermost(base)]
+        took = [str(trial) for trial in trials if trial.install(base) and trial.is_outermost(base)]
     finally:
         for trial in reversed(trials):
             trial.remove(base)
@@ -112,7 +112,7 @@ def _hooks(base: ModuleType) -> Finding:
 
 
 def _others(openai: ModuleType, base: ModuleType) -> Iterator[Finding]:
-    around_calls = {str(seam): (getattr(base, seam.owner, None), seam.name) for seam in SEAMS}
+    around_calls = {str(hook): (getattr(base, hook.owner, None), hook.name) for hook in HOOKS}
     around_calls |= {f"{name}.request": (getattr(openai, name, None), "request") for name in CLIENTS}
     completions = importlib.import_module("openai.resources.chat.completions")
     above = {f"{owner}.{name}": (getattr(completions, owner, None), name) for owner in RESOURCES for name in METHODS}

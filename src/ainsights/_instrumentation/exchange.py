@@ -1,6 +1,6 @@
 """Exchange: one HTTP call to a model API as seen on the wire. It ends once.
 
-The user's thread only notes references here; ``_decode`` makes sense of them on the background thread.
+The user's thread only notes references here; ``_processing`` decodes them on the background thread.
 An exchange holds no reference to the response, so that a response nobody finished can be collected and reported.
 """
 
@@ -9,22 +9,25 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from ainsights._instrumentation.tail import CHUNK_OVERHEAD, Tail
+
 if TYPE_CHECKING:
     import weakref
     from collections.abc import Callable
 
     from ainsights._context.context import Context
+    from ainsights._instrumentation.open_streams import OpenStreams
 
 Ending = Literal["complete", "closed", "error", "cancelled", "collected"]
 """How the bytes stopped: at their end, by a close, by an exception, by a cancellation, or by nobody's doing."""
 
-CHUNK_OVERHEAD = 41
-"""Bytes that CPython needs for a bytes object beyond its content, and for the list slot that holds it."""
-
 _CANCELLATIONS = frozenset({"CancelledError", "Cancelled"})  # asyncio's and trio's, without importing either
 
-open_exchanges: set[Exchange] = set()
-"""The streams that have not ended, so that those still open when the process ends are reported too."""
+FIRST_BLOCK, LARGEST_BLOCK = 8 * 1024, 128 * 1024
+"""Bytes that a stream reserves at a time: four times as many each time, so that it seldom has to ask."""
+
+LONGEST_TAIL = 16 * 1024
+"""Bytes that are kept of a stream's end once there is no room for more of it."""
 
 
 class Request(Protocol):
@@ -65,19 +68,22 @@ class Exchange:
     headers: Any = None
     body: bytes | None = None
     chunks: list[bytes] | None = None
+    tail: Tail | None = None
+    """The end of a stream that has no room for all of its body; ``chunks`` then has its beginning."""
     first_byte: float | None = None
     finished: float | None = None
     ending: Ending | None = None
     failure: Failure | None = None
     finalizer: weakref.ref[Any] | None = None
     receipt: None = None
-    """Nobody waits to hear what becomes of it."""
+    """Nobody waits for its delivery."""
+    _reserved = 0
 
-    def __init__(self, sink: Callable[[Exchange], object], context: Context | None, generation: int) -> None:
+    def __init__(self, sink: Callable[[Exchange], object], context: Context | None, open_streams: OpenStreams) -> None:
         self.began_at = time.time()
         self.started = time.perf_counter()
         self.context = context
-        self.generation = generation
+        self.open_streams = open_streams
         self._sink = sink
         self._ended: list[None] = [None]
 
@@ -113,15 +119,29 @@ class Exchange:
         self.end("complete")
 
     def opened(self) -> list[bytes]:
-        """Note that the body is still to come, and return the list that takes its pieces."""
+        """Note that the body is still to come, and return the list that takes its chunks."""
         chunks: list[bytes] = []
         self.chunks = chunks
-        open_exchanges.add(self)
+        self.open_streams.add(self)
         return chunks
 
-    def on_first_chunk(self) -> None:
-        """Note that the first piece of the body is there."""
-        self.first_byte = time.perf_counter()
+    def reserve(self, missing: int) -> int | None:
+        """Reserve memory for ``missing`` bytes of the body, and return how many more there are; None if there is none.
+
+        The first time, note that the first chunk is there. Once there is no room, ``tail`` takes all later chunks.
+        """
+        if self.first_byte is None:
+            self.first_byte = time.perf_counter()
+        reserved = self._reserved
+        block = max(missing, min(4 * reserved or FIRST_BLOCK, LARGEST_BLOCK))
+        if self.ending is not None or self.chunks is None:
+            return None
+        for size in (block, missing):
+            if self.open_streams.reserve(size, reserved):
+                self._reserved = reserved + size
+                return size - missing
+        self.tail = Tail(self.chunks, LONGEST_TAIL)
+        return None
 
     def failed(self, error: BaseException) -> None:
         """Note the exception that ended the call, unless the response had been handed over before it."""
@@ -155,7 +175,8 @@ class Exchange:
         self.ending = ending
         self.finalizer = None
         if self.chunks is not None:
-            open_exchanges.discard(self)
+            self.open_streams.discard(self)
+            self.open_streams.release(self._reserved)
         if self.attempts:
             self._sink(self)
 
@@ -167,6 +188,8 @@ class Exchange:
             held += len(self.body)
         elif self.chunks is not None:
             held += sum(map(len, self.chunks)) + CHUNK_OVERHEAD * len(self.chunks)
+            if self.tail is not None:
+                held += self.tail.size
         return held
 
 

@@ -2,14 +2,14 @@
 
 ``request`` brackets a call, ``_build_request`` returns what is sent, ``_process_response`` is handed what came back.
 Every form of a call passes through them once, whatever the user holds: a client, a bound method, a raw response.
-Where another library keeps ``request`` from being reached, ``_process_response`` alone makes the event.
+Where another library keeps ``request`` from being reached, ``_process_response`` alone makes the event; where
+``_process_response`` is not reached, ``request`` takes what the call returned.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import sys
 from contextvars import ContextVar
 from enum import Enum
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import wrapt
 
 from ainsights._instrumentation.exchange import Exchange
+from ainsights._instrumentation.hook import Hook
 from ainsights._instrumentation.stream import watch
 from ainsights._internal_errors import capture_internal_errors
 from ainsights._logging import log_rate_limited
@@ -31,7 +32,7 @@ PATH = "/chat/completions"
 
 
 class CallRecorder(Protocol):
-    """Who decides whether a call is captured, and takes what was."""
+    """Decides whether a call is captured, and takes what was captured."""
 
     def begin(self, client: Any) -> Exchange | None:
         """Return the exchange to note this call in, or None if it is not to be captured."""
@@ -43,15 +44,9 @@ class Skipped(Enum):
     CALL = "call"
 
 
-_PROXY = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
-"""What all wrappers of wrapt's are; by its second major version another class than in the first."""
-
 _recorder: CallRecorder | None = None
 _current: ContextVar[Exchange | Skipped | None] = ContextVar("ainsights.exchange", default=None)
 """The exchange of the call that is under way here, if one is."""
-
-_sees_responses = True
-"""Whether this openai has ``_process_response``."""
 
 _beginning = capture_internal_errors("noting a call")
 _requesting = capture_internal_errors("noting a request")
@@ -85,14 +80,18 @@ def _fail(exchange: Exchange | Skipped | None, error: BaseException) -> None:
             exchange.failed(error)
 
 
-def _sync_request(original: Callable[..., Any]) -> Callable[..., Any]:
+def _sync_request(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(original)
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if hook.wrapper is not request:
+            return original(self, *args, **kwargs)
         exchange, before = _begin(self, args, kwargs), _current.get()
         _current.set(exchange)
         try:
             result = original(self, *args, **kwargs)
-            return result if _sees_responses else _returned(exchange, result)
+            if isinstance(exchange, Exchange) and exchange.status_code is None:
+                _take_result(exchange, result)
+            return result  # noqa: TRY300  it is no other block's
         except BaseException as error:
             _fail(exchange, error)
             raise
@@ -102,14 +101,18 @@ def _sync_request(original: Callable[..., Any]) -> Callable[..., Any]:
     return request
 
 
-def _async_request(original: Callable[..., Any]) -> Callable[..., Any]:
+def _async_request(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(original)
     async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if hook.wrapper is not request:
+            return await original(self, *args, **kwargs)
         exchange, before = _begin(self, args, kwargs), _current.get()
         _current.set(exchange)
         try:
             result = await original(self, *args, **kwargs)
-            return result if _sees_responses else _returned(exchange, result)
+            if isinstance(exchange, Exchange) and exchange.status_code is None:
+                _take_result(exchange, result)
+            return result  # noqa: TRY300  it is no other block's
         except BaseException as error:
             _fail(exchange, error)
             raise
@@ -119,15 +122,28 @@ def _async_request(original: Callable[..., Any]) -> Callable[..., Any]:
     return request
 
 
+def _take_result(exchange: Exchange, result: Any) -> None:
+    """Note what the user gets: all there is to see where ``_process_response`` was not reached."""
+    with _responding:
+        lost = ", ".join(lost_hooks())
+        if lost:
+            log_rate_limited("warning", "lost hooks", _LOST, lost)
+        response = getattr(result, "http_response", None) or getattr(result, "response", None)
+        if response is not None:
+            _note(exchange, None, response, 0)
+        else:
+            exchange.parsed(result)
+
+
 # What is sent and what comes back
 
 
-def _build_request(original: Callable[..., Any]) -> Callable[..., Any]:
+def _build_request(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(original)
     def build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         request = original(self, *args, **kwargs)
         exchange = _current.get()
-        if isinstance(exchange, Exchange):
+        if isinstance(exchange, Exchange) and hook.wrapper is build_request:
             try:
                 exchange.on_request(request)
             except Exception as error:
@@ -138,19 +154,35 @@ def _build_request(original: Callable[..., Any]) -> Callable[..., Any]:
     return build_request
 
 
-def _process_response(original: Callable[..., Any]) -> Callable[..., Any]:
+def _sync_process_response(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(original)
     def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = _current.get()
-        if exchange is not Skipped.CALL:
-            try:
-                _note(exchange, self, kwargs["response"], kwargs.get("retries_taken", 0))
-            except Exception as error:
-                if not _responding.caught(error):
-                    raise
+        if hook.wrapper is process_response:
+            _see_response(self, kwargs)
         return original(self, *args, **kwargs)
 
     return process_response
+
+
+def _async_process_response(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if hook.wrapper is process_response:
+            _see_response(self, kwargs)
+        return await original(self, *args, **kwargs)
+
+    return process_response
+
+
+def _see_response(client: Any, arguments: dict[str, Any]) -> None:
+    exchange = _current.get()
+    if exchange is Skipped.CALL:
+        return
+    try:
+        _note(exchange, client, arguments["response"], arguments.get("retries_taken", 0))
+    except Exception as error:
+        if not _responding.caught(error):
+            raise
 
 
 def _note(exchange: Exchange | None, client: Any, response: Any, retries: int) -> None:
@@ -158,25 +190,13 @@ def _note(exchange: Exchange | None, client: Any, response: Any, retries: int) -
         exchange = _begin_late(client, response, retries)
         if exchange is None:
             return
-    elif not exchange.attempts:  # _build_request is not there to tell
+    elif not exchange.attempts:  # _build_request was not reached
         exchange.on_request(response.request)
     exchange.on_response(response)
     if response.is_closed:
         exchange.read(response)
     else:
         watch(response, exchange)
-
-
-def _returned(exchange: Exchange | Skipped | None, result: Any) -> Any:
-    """Note, and return, what the user gets: all there is to see where ``_process_response`` is missing."""
-    with _responding:
-        if isinstance(exchange, Exchange) and exchange.status_code is None:
-            response = getattr(result, "http_response", None) or getattr(result, "response", None)
-            if response is not None:
-                _note(exchange, None, response, 0)
-            else:
-                exchange.parsed(result)
-    return result
 
 
 def _begin_late(client: Any, response: Any, retries: int) -> Exchange | None:
@@ -193,79 +213,32 @@ def _begin_late(client: Any, response: Any, retries: int) -> Exchange | None:
     return exchange
 
 
-# Putting the patches in place, and taking them away
+# Installing and removing the hooks
 
 
-class Seam:
-    """One attribute of ``openai._base_client`` that we wrap: in a plain function, as openai's own is one.
-
-    Made for it by ``wrap``, it costs a call 0.5 us; a ``wrapt.FunctionWrapper``, which is a descriptor, 4 us.
-    """
-
-    def __init__(self, owner: str, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        self.owner = owner
-        self.name = name
-        self.wrap = wrap
-        self.original: Any = None
-        self._ours: Callable[..., Any] | None = None
-        self._patched: Any = None
-
-    def __str__(self) -> str:
-        return f"{self.owner}.{self.name}"
-
-    def apply(self, module: ModuleType) -> bool:
-        """Wrap the attribute, unless our wrapper is still there. False if this openai has no such attribute."""
-        owner = getattr(module, self.owner, None)
-        found = getattr(owner, self.name, None)
-        if not callable(found):
-            return False
-        outermost = inspect.getattr_static(owner, self.name)
-        if self._ours is None or self._patched is not owner or outermost is self.original:
-            # for the first time, or after a reload, or where a stranger who buried it has gone
-            self._patched, self.original, self._ours = owner, outermost, self.wrap(found)
-            setattr(owner, self.name, self._ours)
-        return True
-
-    def is_outermost(self, module: ModuleType) -> bool:
-        """Tell whether the attribute is our wrapper, with no other one around it."""
-        return self._ours is not None and vars(getattr(module, self.owner)).get(self.name) is self._ours
-
-    def remove(self, module: ModuleType) -> None:
-        """Take our wrapper out of the chain. One that is buried in a stranger's closure stays, and does nothing."""
-        if self._ours is None:
-            return
-        owner = getattr(module, self.owner)
-        outermost = inspect.getattr_static(owner, self.name)  # itself: looked up, a wrapt wrapper makes another
-        if outermost is self._ours:
-            setattr(owner, self.name, self.original)
-            self._ours = None
-        while isinstance(outermost, _PROXY):
-            if outermost.__wrapped__ is self._ours:
-                outermost.__wrapped__ = self.original
-                self._ours = None
-            outermost = outermost.__wrapped__
-
-
-SEAMS = (
-    Seam("SyncAPIClient", "request", _sync_request),
-    Seam("AsyncAPIClient", "request", _async_request),
-    Seam("BaseClient", "_build_request", _build_request),
-    Seam("SyncAPIClient", "_process_response", _process_response),
-    Seam("AsyncAPIClient", "_process_response", _process_response),
+HOOKS = (
+    Hook("SyncAPIClient", "request", _sync_request),
+    Hook("AsyncAPIClient", "request", _async_request),
+    Hook("BaseClient", "_build_request", _build_request),
+    Hook("SyncAPIClient", "_process_response", _sync_process_response),
+    Hook("AsyncAPIClient", "_process_response", _async_process_response),
 )
 
-_hooked = False
+_awaits_import = False
 
 
-def install(capturer: CallRecorder) -> None:
-    """Show every chat completion from now on to ``capturer``; openai may be imported already, later, or never."""
-    global _recorder, _hooked  # noqa: PLW0603  a process has one openai, so one set of patches
-    _recorder = capturer
-    if not _hooked:
-        _hooked = True
-        wrapt.register_post_import_hook(_apply, MODULE)
+def install(recorder: CallRecorder) -> None:
+    """Show every chat completion from now on to ``recorder``; openai may be imported already, later, or never.
+
+    Hooks that another library has removed since are installed anew.
+    """
+    global _recorder, _awaits_import  # noqa: PLW0603  a process has one openai, so one set of patches
+    _recorder = recorder
+    if not _awaits_import:
+        _awaits_import = True
+        wrapt.register_post_import_hook(_install_hooks, MODULE)
     elif MODULE in sys.modules:
-        _apply(sys.modules[MODULE])
+        _install_hooks(sys.modules[MODULE])
 
 
 def uninstall() -> None:
@@ -274,22 +247,32 @@ def uninstall() -> None:
     _recorder = None
     module = sys.modules.get(MODULE)
     if module is not None:
-        for seam in SEAMS:
-            seam.remove(module)
+        for hook in HOOKS:
+            hook.remove(module)
 
 
-def _apply(module: ModuleType) -> None:
-    global _sees_responses  # noqa: PLW0603  it is the one openai's
+def lost_hooks() -> list[str]:
+    """Return the hooks that should be installed and are not: another library removed them, or openai lacks them."""
+    module = sys.modules.get(MODULE)
+    if _recorder is None or module is None:
+        return []
+    return [str(hook) for hook in HOOKS if not hook.is_installed(module)]
+
+
+def _install_hooks(module: ModuleType) -> None:
     if _recorder is None:
         return
     with capture_internal_errors("patching openai"):
-        missing = [seam for seam in SEAMS if not seam.apply(module)]
-        _sees_responses = not any(seam.wrap is _process_response for seam in missing)
+        missing = [str(hook) for hook in HOOKS if not hook.install(module)]
         if missing:
-            log_rate_limited("error", "missing seams", _MISSING, ", ".join(map(str, missing)))
+            log_rate_limited("error", "missing hooks", _MISSING, ", ".join(missing))
 
 
 _MISSING = (
     "this openai has no %s: chat completions are captured in part or not at all. "
     "Please update ainsights, or pin openai to a version that it knows."
+)
+_LOST = (
+    "another library has removed our hook from %s: chat completions are captured without HTTP status and headers. "
+    "Call ainsights.instrument() again to install it anew."
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import sys
 import weakref
 from collections.abc import AsyncGenerator
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
+from ainsights._instrumentation.tail import CHUNK_OVERHEAD
 from ainsights._internal_errors import capture_internal_errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from types import FrameType
 
     from ainsights._instrumentation.exchange import Exchange
@@ -68,11 +70,12 @@ class _Stream(Proxy):
 
 
 def _noting(stream: Any, exchange: Exchange, chunks: list[bytes]) -> Iterator[bytes]:
-    note = chunks.append
+    note, room = chunks.append, 0.0
     try:
         for chunk in stream:
-            if not chunks:
-                _first(exchange)
+            room -= len(chunk) + CHUNK_OVERHEAD
+            if room < 0:
+                note, room = _make_room(exchange, chunks, -room)
             note(chunk)
             yield chunk
     except BaseException as error:
@@ -84,14 +87,15 @@ def _noting(stream: Any, exchange: Exchange, chunks: list[bytes]) -> Iterator[by
 class _AsyncNoting:
     """The iterator of an async byte stream. No generator: an abandoned one would be the loop's to finalise."""
 
-    __slots__ = ("_chunks", "_exchange", "_iterator", "_next", "_note")
+    __slots__ = ("_chunks", "_exchange", "_iterator", "_next", "_note", "_room")
 
     def __init__(self, iterator: Any, exchange: Exchange, chunks: list[bytes]) -> None:
         self._iterator = iterator
         self._next = iterator.__anext__
         self._exchange = exchange
         self._chunks = chunks
-        self._note = chunks.append
+        self._note: Callable[[bytes], object] = chunks.append
+        self._room = 0.0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -102,8 +106,9 @@ class _AsyncNoting:
         except BaseException as error:
             _stop(self._exchange, error)
             raise
-        if not self._chunks:
-            _first(self._exchange)
+        self._room -= len(chunk) + CHUNK_OVERHEAD
+        if self._room < 0:
+            self._note, self._room = _make_room(self._exchange, self._chunks, -self._room)
         self._note(chunk)
         return chunk
 
@@ -126,9 +131,19 @@ class _AsyncGeneratorNoting(_AsyncNoting):
         return self._iterator.aclose()
 
 
-def _first(exchange: Exchange) -> None:
+def _make_room(exchange: Exchange, chunks: list[bytes], missing: float) -> tuple[Callable[[bytes], object], float]:
+    """Return what takes chunks from now on, and for how many bytes; called for the first chunk too."""
     with _chunking:
-        exchange.on_first_chunk()
+        left = exchange.reserve(int(missing))
+        if left is not None:
+            return chunks.append, left
+        if exchange.tail is not None:
+            return exchange.tail.append, math.inf
+    return _ignore, math.inf
+
+
+def _ignore(_chunk: bytes) -> None:
+    """Keep nothing of a stream after an error of ours."""
 
 
 def _stop(exchange: Exchange, error: BaseException) -> None:

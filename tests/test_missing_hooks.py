@@ -25,7 +25,7 @@ from ainsights._instrumentation import patch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES = [str(seam) for seam in patch.SEAMS]
+NAMES = [str(hook) for hook in patch.HOOKS]
 
 
 @pytest.fixture(params=NAMES)
@@ -36,8 +36,8 @@ def missing(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def captured(missing: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Captured]:
-    seam = next(seam for seam in patch.SEAMS if str(seam) == missing)
-    monkeypatch.setattr(seam, "name", "not_there_any_more")
+    hook = next(hook for hook in patch.HOOKS if str(hook) == missing)
+    monkeypatch.setattr(hook, "name", "not_there_any_more")
     with capturing() as captured:
         yield captured
 

@@ -1,0 +1,57 @@
+"""OpenStreams: the streams of one client that have not ended, and the memory that their bodies may hold together."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ainsights._internal_errors import capture_internal_errors
+
+if TYPE_CHECKING:
+    from ainsights._instrumentation.exchange import Exchange
+
+_ending = capture_internal_errors("ending a stream at exit")
+
+
+class OpenStreams:
+    """The streams of one client that have not ended.
+
+    Args:
+        max_bytes: bytes that their bodies may hold together; one stream may hold half of them.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._exchanges: set[Exchange] = set()
+        self._max_bytes = max_bytes
+        self._reserved = 0
+        self._released: deque[int] = deque()
+        self._lock = threading.Lock()
+        self.add = self._exchanges.add
+        self.discard = self._exchanges.discard
+
+    def resize(self, max_bytes: int) -> None:
+        """Change the bound, for what is reserved from now on."""
+        self._max_bytes = max_bytes
+
+    def reserve(self, size: int, held: int) -> bool:
+        """Reserve ``size`` more bytes for a stream that has ``held``; false if there is no room."""
+        if held + size > self._max_bytes // 2:
+            return False
+        with self._lock:
+            while self._released:
+                self._reserved -= self._released.popleft()
+            if self._reserved + size > self._max_bytes:
+                return False
+            self._reserved += size
+        return True
+
+    def release(self, size: int) -> None:
+        """Give back what was reserved. Takes no lock: a stream may end inside the garbage collector."""
+        self._released.append(size)
+
+    def end_all(self) -> None:
+        """End the streams that are open, with what has arrived: nobody will read them to their end."""
+        for exchange in tuple(self._exchanges):
+            with _ending:
+                exchange.end("collected")
