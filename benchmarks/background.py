@@ -22,6 +22,7 @@ from ainsights._delivery.counters import Counters
 from ainsights._delivery.http_sender import senders
 from ainsights._delivery.pipeline import Pipeline
 from ainsights._instrumentation.exchange import Exchange
+from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._model import new_event_id
 from ainsights._processing.attributes import Defaults, sdk
 from ainsights._processing.decoder import decode
@@ -57,7 +58,7 @@ CHUNKS = [
 
 
 def exchange(*, stream: bool) -> Exchange:
-    made = Exchange(lambda _: None, None, 0)
+    made = Exchange(lambda _: None, None, OpenStreams(2**26))
     made.on_request(httpx.Request("POST", "https://api.openai.com/v1/chat/completions", content=REQUEST))
     made.on_response(httpx.Response(200, headers={"x-request-id": "req_1"}))
     if stream:

@@ -11,6 +11,7 @@ from openai.types.chat import ChatCompletion
 
 from ainsights._context.context import Context
 from ainsights._instrumentation.exchange import Exchange
+from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._processing.attributes import Defaults
 from ainsights._processing.decoder import as_messages, base_url, decode
 
@@ -31,7 +32,7 @@ URL = "https://ann:secret@api.example:8443/v1/chat/completions?key=secret"
 
 
 def exchange(request: Any = None, **seen: Any) -> Exchange:
-    made = Exchange(lambda _: None, seen.pop("context", None), 0)
+    made = Exchange(lambda _: None, seen.pop("context", None), OpenStreams(2**26))
     body = request if isinstance(request, bytes) else json.dumps(REQUEST | (request or {})).encode()
     made.on_request(httpx.Request("POST", URL, content=body))
     for name, value in {"ending": "complete", "status_code": 200, "finished": made.started + 1, **seen}.items():

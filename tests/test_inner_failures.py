@@ -50,7 +50,14 @@ STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
     "starting the pipeline": (_client.Insights, "_start", "caller", {"noting a call", "noting a response"}, ALL),
     "a request": (Exchange, "on_request", "caller", {"noting a request", "noting a response"}, ALL),
     "a body": (_exchange, "content_of", "caller", {"noting a request"}, STREAMS),
-    "a response": (Exchange, "on_response", "caller", {"noting a response"}, ALL),
+    "a response": (Exchange, "on_response", "caller", {"noting a response"}, STREAMS),
+    "a response whose result is taken": (
+        Exchange,
+        "on_response",
+        "caller",
+        {"noting a response"},
+        (plain, async_plain),
+    ),
     "a whole body": (Exchange, "read", "caller", {"noting a response"}, (plain, async_plain)),
     "watching a stream": (patch, "watch", "caller", {"noting a response"}, STREAMS),
     "the end of a stream": (Exchange, "on_stream_end", "caller", {"noting the end of a stream"}, (stream,)),
@@ -65,7 +72,7 @@ STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
     "naming an event": (processor, "new_event_id", "worker", {"encoding an event"}, ALL),
     "encoding": (Insight, "encode", "worker", {"encoding an event"}, ALL),
 }
-STILL_CAPTURED = {"a body", "the end of a stream"}
+STILL_CAPTURED = {"a body", "the end of a stream", "a response whose result is taken"}
 """With what is known all the same: the close of the response ends a stream too."""
 
 DELIVERING: list[Any] = [
@@ -135,7 +142,7 @@ def test_step_that_fails_is_kept_from_the_user_counted_said_once_and_over_when_m
 def test_chunk_that_cannot_be_noted_is_kept_from_the_user(
     it: Endpoint, breaks: Callable[[Any, str, str], Fault], call: Callable[[], Any]
 ) -> None:
-    fault = breaks(Exchange, "on_first_chunk", "caller")
+    fault = breaks(Exchange, "reserve", "caller")
     assert call() == "abc"
     assert set(ainsights.stats().failures) == {"noting a chunk"}
     fault.mended = True

@@ -1,21 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
-import inspect
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-import wrapt
-from openai import _base_client
 from support.models import COMPLETION, EVENTS, MESSAGES, async_client, capturing, client, completed, http, streaming
-from support.programs import run
 
-import ainsights
 from ainsights import _internal_errors
 from ainsights._context.context import Context, current
 from ainsights._instrumentation import patch as _patch
@@ -25,23 +18,11 @@ if TYPE_CHECKING:
 
     from support.models import Captured
 
-ATTRIBUTES = [
-    (_base_client.SyncAPIClient, "request"),
-    (_base_client.AsyncAPIClient, "request"),
-    (_base_client.BaseClient, "_build_request"),
-    (_base_client.SyncAPIClient, "_process_response"),
-    (_base_client.AsyncAPIClient, "_process_response"),
-]
-
 
 @pytest.fixture
 def captured() -> Iterator[Captured]:
     with capturing() as it:
         yield it
-
-
-def originals() -> list[Any]:
-    return [vars(owner)[name] for owner, name in ATTRIBUTES]
 
 
 def create(it: openai.OpenAI, **more: Any) -> Any:
@@ -209,125 +190,6 @@ def test_call_within_a_call_is_an_event_of_its_own(captured: Captured) -> None:
     assert [body["response"]["id"] for body in captured] == ["inner", "c1"]
 
 
-# Patching
-
-
-def test_uninstall_restores_openai_exactly() -> None:
-    before = originals()
-    with capturing():
-        assert all(ours is not theirs for ours, theirs in zip(originals(), before, strict=True))
-    assert originals() == before
-
-
-def test_wrapped_functions_look_like_openais_own() -> None:
-    before = originals()
-    with capturing():
-        for ours, theirs in zip(originals(), before, strict=True):
-            assert type(ours) is type(theirs)
-            assert inspect.signature(ours) == inspect.signature(theirs)
-            assert (ours.__name__, ours.__qualname__, ours.__doc__, ours.__module__) == (
-                theirs.__name__,
-                theirs.__qualname__,
-                theirs.__doc__,
-                theirs.__module__,
-            )
-        assert inspect.iscoroutinefunction(openai.AsyncOpenAI.request)
-        assert not inspect.iscoroutinefunction(openai.OpenAI.request)
-
-
-def test_installing_twice_captures_once() -> None:
-    with capturing():
-        _patch.install(_patch._recorder)  # type: ignore[arg-type]
-        with capturing() as captured:
-            create(client())
-    assert len(captured) == 1
-
-
-def test_client_and_bound_method_made_before_are_captured() -> None:
-    it = client()
-    method = it.chat.completions.create
-    bound = functools.partial(method, model="m")
-    with capturing() as captured:
-        bound(messages=MESSAGES)
-    method(model="m", messages=MESSAGES)
-    assert len(captured) == 1
-
-
-@pytest.mark.parametrize("ours_first", [True, False])
-def test_strangers_wrapper_is_left_alone(monkeypatch: pytest.MonkeyPatch, *, ours_first: bool) -> None:
-    seen: list[str] = []
-
-    def wrap() -> None:
-        inner = _base_client.SyncAPIClient.request
-
-        @functools.wraps(inner)
-        def request(*args: Any, **kwargs: Any) -> Any:
-            seen.append("theirs")
-            return inner(*args, **kwargs)
-
-        monkeypatch.setattr(_base_client.SyncAPIClient, "request", request)
-
-    if not ours_first:
-        wrap()
-    with capturing() as captured:
-        if ours_first:
-            wrap()
-        create(client())
-        assert (len(captured), seen) == (1, ["theirs"])
-    create(client())
-    assert (len(captured), seen) == (1, ["theirs", "theirs"])
-    with capturing() as again:
-        create(client())
-    assert len(again) == 1
-
-
-def test_wrapper_that_was_buried_is_put_back_once_the_stranger_has_gone() -> None:
-    with capturing():
-        pass  # and away with what an earlier stranger put back
-    bare = _base_client.SyncAPIClient.request
-    with capturing():
-        _base_client.SyncAPIClient.request = functools.partialmethod(_base_client.SyncAPIClient.request)  # type: ignore[assignment, method-assign]
-    _base_client.SyncAPIClient.request = bare  # type: ignore[method-assign]
-    with capturing():
-        assert _base_client.SyncAPIClient.request is not bare
-    assert _base_client.SyncAPIClient.request is bare
-
-
-def test_our_wrapper_is_taken_out_from_under_another_of_wrapts(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = _base_client.SyncAPIClient.request
-    monkeypatch.setattr(_base_client.SyncAPIClient, "request", theirs)
-    with capturing():
-        wrapper = wrapt.wrap_function_wrapper(_base_client.SyncAPIClient, "request", lambda w, _i, a, k: w(*a, **k))
-    assert wrapper.__wrapped__ is theirs
-
-
-def test_anothers_wrapper_of_wrapts_is_restored_as_it_was_and_sees_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-
-    def theirs(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        seen.append((type(instance), len(args)))
-        return wrapped(*args, **kwargs)
-
-    monkeypatch.setattr(_base_client.SyncAPIClient, "request", _base_client.SyncAPIClient.request)
-    wrapper = wrapt.wrap_function_wrapper(_base_client.SyncAPIClient, "request", theirs)
-    it = client()
-    create(it)
-    with capturing() as captured:
-        create(it)
-    assert seen[0] == seen[1]
-    assert captured.statuses == ["ok"]
-    assert inspect.getattr_static(_base_client.SyncAPIClient, "request") is wrapper
-
-
-def test_request_that_goes_past_our_hook_is_still_captured(captured: Captured) -> None:
-    it = client(lambda request: http.Response(200, json=COMPLETION, request=request))
-    theirs = inspect.unwrap(_base_client.SyncAPIClient.request)
-    it.request = functools.partial(theirs, it)  # type: ignore[method-assign]
-    create(it)
-    assert captured.statuses == ["ok"]
-    assert captured[0]["messages"] == MESSAGES
-
-
 @pytest.mark.parametrize("step", ["begin", "on_request", "on_response", "read", "end"])
 def test_failure_of_ours_is_counted_said_and_not_the_users(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
@@ -356,50 +218,6 @@ def test_stream_that_is_open_at_uninstall_ends_well_and_is_told() -> None:
         next(stream)
     assert [chunk.choices[0].delta.content for chunk in stream] == ["b", "c"]
     assert (captured.statuses, captured.contents) == (["ok"], ["abc"])
-
-
-def test_reloaded_openai_is_captured_once_it_is_instrumented_again() -> None:
-    program = """
-    import importlib, sys, ainsights, ainsights.testing
-    from openai import _base_client
-    insights = ainsights.testing.capture()
-    before = client()
-    importlib.reload(_base_client)
-    before.chat.completions.create(model="m", messages=MESSAGES)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "openai"]:
-        del sys.modules[name]
-    import openai
-    with ainsights.testing.capture() as again:
-        client().chat.completions.create(model="m", messages=MESSAGES)
-        before.chat.completions.create(model="m", messages=MESSAGES)
-    insights.stop()
-    client().chat.completions.create(model="m", messages=MESSAGES)
-    print(len(insights), len(again))
-    """
-    ran = run(program)
-    assert (ran.out, ran.err) == ("1 2\n", "")
-
-
-def test_threads_that_install_and_uninstall_break_no_call() -> None:
-    before, stop = originals(), threading.Event()
-
-    def toggle() -> None:
-        while not stop.is_set():
-            ainsights.instrument(base_url="http://127.0.0.1:9", api_key="k")
-            ainsights.uninstrument()
-
-    togglers = [threading.Thread(target=toggle) for _ in range(2)]
-    for each in togglers:
-        each.start()
-    try:
-        it = client()
-        assert {create(it).id for _ in range(100)} == {"c1"}
-    finally:
-        stop.set()
-        for each in togglers:
-            each.join()
-        ainsights.shutdown(0)
-    assert originals() == before
 
 
 def test_nothing_of_ours_keeps_a_response_alive(captured: Captured) -> None:

@@ -14,6 +14,7 @@ from openai.types.chat import ChatCompletion
 from support.models import COMPLETION, DONE, event
 
 from ainsights._instrumentation.exchange import Exchange
+from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._model import Insight, new_event_id
 from ainsights._privacy.dropped import EventDropped
 from ainsights._privacy.redaction import Redaction
@@ -139,7 +140,7 @@ def test_json_too_deep_to_be_read_is_redacted_as_text() -> None:
 
 
 def test_secret_split_over_chunks_is_redacted() -> None:
-    made = Exchange(lambda _: None, None, 0)
+    made = Exchange(lambda _: None, None, OpenStreams(2**26))
     made.request_body = b'{"messages": [], "stream": true}'
     made.url = "http://localhost/v1/chat/completions"
     made.status_code, made.ending = 200, "complete"

@@ -12,7 +12,9 @@ from ainsights._context.context import current
 from ainsights._delivery.counters import Counters
 from ainsights._delivery.stats import Stats
 from ainsights._instrumentation import routing
-from ainsights._instrumentation.exchange import Exchange, open_exchanges
+from ainsights._instrumentation.exchange import Exchange
+from ainsights._instrumentation.open_streams import OpenStreams
+from ainsights._instrumentation.patch import lost_hooks
 from ainsights._internal_errors import capture_internal_errors, failures
 from ainsights._logging import log_rate_limited, logger, reset_rate_limits
 from ainsights.errors import ConfigurationError
@@ -31,9 +33,6 @@ FORK_PATIENCE = 0.02
 _started: set[Insights] = set()
 """Those that have a pipeline, to be closed at exit and started anew after a fork."""
 
-_generation = 0
-"""How often this process is a fork: what began before the last one is the parent's to report."""
-
 
 class Insights:
     """Captured calls on their way to one endpoint.
@@ -50,7 +49,9 @@ class Insights:
 
     def __init__(self, **settings: Any) -> None:
         self._counters = Counters()
-        self.reconfigure(load(**settings))
+        wanted = load(**settings)
+        self._open_streams = OpenStreams(wanted.max_queue_bytes)
+        self.reconfigure(wanted)
 
     def __enter__(self) -> Self:
         return self
@@ -154,6 +155,7 @@ class Insights:
             last_error=pipeline.last_error if pipeline else None,
             last_delivery=datetime.fromtimestamp(delivered_at, timezone.utc).isoformat() if delivered_at else None,
             worker_alive=bool(pipeline.workers) if pipeline else False,
+            lost_hooks=tuple(lost_hooks()),
             state=f"off: {self._off}" if self._off else pipeline.state if pipeline else "idle",
         )
 
@@ -167,10 +169,10 @@ class Insights:
         if self._sampled_out():
             return None
         self._ready()
-        return Exchange(self._submit, context, _generation)
+        return Exchange(self._submit, context, self._open_streams)
 
     def _submit(self, exchange: Exchange) -> None:
-        if exchange.generation != _generation:
+        if exchange.open_streams is not self._open_streams:  # it began before a fork: the parent reports it
             return
         pipeline = self._pipeline
         if pipeline is not None:
@@ -213,6 +215,7 @@ class Insights:
         if self._pipeline is not None and self._counters["events"]:
             self.flush()
         self.settings = settings
+        self._open_streams.resize(settings.max_queue_bytes)
         self._off = settings.disabled_reason
         if self._off == NO_KEY:
             log_rate_limited("warning", "no key", "%s. Nothing is captured until then.", NO_KEY)
@@ -248,6 +251,7 @@ class Insights:
         if self._pipeline is not None:
             self._pipeline.forget()
         self._counters = Counters()
+        self._open_streams = OpenStreams(self.settings.max_queue_bytes)
         vars(self).pop("_pipeline", None)
 
 
@@ -256,9 +260,8 @@ class Insights:
 
 def close_all() -> None:
     """Report the streams that are open, and deliver what can be within each one's ``exit_timeout``."""
-    for exchange in tuple(open_exchanges):
-        with capture_internal_errors("ending a stream at exit"):
-            exchange.end("collected")
+    for insights in tuple(_started):
+        insights._open_streams.end_all()  # noqa: SLF001  the same module
     for insights in tuple(_started):
         with capture_internal_errors("closing at exit"):
             insights.close()
@@ -278,9 +281,6 @@ def after_fork_in_parent() -> None:
 
 def after_fork_in_child() -> None:
     """Start afresh in the child of a fork."""
-    global _generation  # noqa: PLW0603  a process has one
-    _generation += 1
-    open_exchanges.clear()
     reset_rate_limits()
     failures.clear()
     for insights in tuple(_started):

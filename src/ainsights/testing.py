@@ -18,6 +18,7 @@ from ainsights._config import load
 from ainsights._context.context import current
 from ainsights._instrumentation import routing
 from ainsights._instrumentation.exchange import Exchange
+from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._internal_errors import capture_internal_errors
 from ainsights._model import Insight
 from ainsights._processing.attributes import sdk
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from ainsights._processing.manual import Record
 
+MOST_BYTES = 32 * 2**20
+"""Bytes of one stream that are kept; of a longer one, its beginning and its end."""
+
 _capturing = capture_internal_errors("capturing for a test")
 
 
@@ -37,6 +41,7 @@ class Captured(list[Insight]):
     def __init__(self, encoding: Encoding) -> None:
         super().__init__()
         self._encoding = encoding
+        self._open_streams = OpenStreams(2 * MOST_BYTES)
         self._before = routing.recording_override
         routing.override(self)
 
@@ -54,7 +59,9 @@ class Captured(list[Insight]):
     def begin(self, _client: Any) -> Exchange | None:
         """See :class:`ainsights._instrumentation.patch.Capturer`."""
         context = current.get()
-        return None if context is not None and not context.captured else Exchange(self._take, context, 0)
+        if context is not None and not context.captured:
+            return None
+        return Exchange(self._take, context, self._open_streams)
 
     def submit(self, record: Record) -> None:
         """See :class:`ainsights._instrumentation.routing.Taker`."""

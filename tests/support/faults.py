@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import ainsights
 from ainsights import _internal_errors
-from ainsights._instrumentation import exchange
 from support.endpoints import Endpoint, endpoint
 from support.models import EVENTS, MESSAGES, async_client, client, completed, streaming
 
@@ -103,7 +102,6 @@ def instrumented() -> Iterator[Endpoint]:
         finally:
             ainsights.shutdown(1)
             _internal_errors.failures.clear()
-            exchange.open_exchanges.clear()
 
 
 def goes_on(it: Endpoint) -> bool:

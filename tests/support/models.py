@@ -11,6 +11,7 @@ import openai
 from ainsights._context.context import current
 from ainsights._instrumentation import patch
 from ainsights._instrumentation.exchange import Exchange
+from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._processing.attributes import Defaults
 from ainsights._processing.decoder import decode
 
@@ -102,9 +103,15 @@ def async_client(answer: Callable[[Any], Any] = completed, **options: Any) -> op
 class Captured(list[dict[str, Any]]):
     """The bodies of the events, in the order in which they were made."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._open_streams = OpenStreams(2**26)
+
     def begin(self, _client: Any) -> Exchange | None:
         context = current.get()
-        return None if context is not None and not context.captured else Exchange(self._take, context, 0)
+        if context is not None and not context.captured:
+            return None
+        return Exchange(self._take, context, self._open_streams)
 
     def _take(self, exchange: Exchange) -> None:
         self.append(json.loads(decode(exchange, Defaults("sdk"), "id").encode()))

@@ -39,6 +39,8 @@ class Stats:
     last_delivery: str | None = None
     """When an event was last delivered: RFC 3339, UTC."""
     worker_alive: bool = False
+    lost_hooks: tuple[str, ...] = ()
+    """Hooks that another library has removed, or that this openai lacks: calls are captured in part."""
     state: str = "idle"
     """idle, running, retrying: why, held: why, stopped, or off: why."""
 
@@ -51,6 +53,7 @@ class Stats:
         others |= {"filtered": self.filtered, "held": self.held, "spooled": self.spooled}
         parts += [f"{count} {name}" for name, count in others.items() if count]
         parts += [f"{count} dropped ({reason})" for reason, count in self.dropped.items()]
+        parts += [f"hooks lost: {', '.join(self.lost_hooks)}"] if self.lost_hooks else []
         parts += [f"{count} failed ({step})" for step, count in self.failures.items()]
         told = self.last_error is not None and self.last_error not in self.state
         return ", ".join(parts) + (f"; last error: {self.last_error}" if told else "")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from ainsights._doctor.finding import Finding, described, ok, problem, warning
-from ainsights._instrumentation.patch import HOOKS, MODULE
+from ainsights._instrumentation.patch import HOOKS, MODULE, lost_hooks
 from ainsights._version import __version__
 
 if TYPE_CHECKING:
@@ -105,6 +105,12 @@ def _hooks(base: ModuleType) -> Finding:
     if missing:
         says = f"{', '.join(missing)} cannot be hooked: calls are captured in part or not at all"
         return problem("hooks", says, "python -m pip install --upgrade ainsights", took=took, missing=missing)
+    lost = lost_hooks()
+    if lost:
+        says = f"another library has removed our hook from {', '.join(lost)}: calls are captured in part"
+        return problem(
+            "hooks", says, "call ainsights.instrument() again, after the other library", took=took, lost=lost
+        )
     return ok("hooks", f"all {len(took)} took", took=took, missing=missing)
 
 

@@ -27,8 +27,8 @@ class Hook:
     Args:
         owner: the name of the class.
         name: the name of the attribute.
-        wrap: makes the wrapper of a function. The wrapper does nothing unless it is this hook's ``wrapper``, so that
-            one which stays buried in another library's closure is harmless.
+        wrap: makes the wrapper of a function. The wrapper does nothing unless it is among this hook's ``active`` ones,
+            so that one which stays buried in another library's closure is harmless.
     """
 
     def __init__(self, owner: str, name: str, wrap: Wrap) -> None:
@@ -37,7 +37,10 @@ class Hook:
         self.original: Any = None
         self.wrapper: Callable[..., Any] | None = None
         """Ours, while it is installed."""
+        self.active: set[Callable[..., Any]] = set()
+        """Our wrapper, and those in the classes of an openai that was reloaded since."""
         self._wrap = wrap
+        self._wrapped_class: Any = None
 
     def __str__(self) -> str:
         return f"{self.owner}.{self.name}"
@@ -56,7 +59,10 @@ class Hook:
             self.original = inspect.getattr_static(owner, self.name)  # looked up, a wrapt wrapper makes another
             wrapper = self._wrap(found, self)
             _look_like(found, wrapper)
-            self.wrapper = wrapper
+            if self._wrapped_class is owner:
+                self.active.clear()
+            self.active.add(wrapper)
+            self.wrapper, self._wrapped_class = wrapper, owner
             setattr(owner, self.name, wrapper)
         return True
 
@@ -74,6 +80,7 @@ class Hook:
     def remove(self, module: ModuleType) -> None:
         """Take our wrapper out of the chain. One that is buried in another library's closure stays and is inert."""
         ours, self.wrapper = self.wrapper, None
+        self.active.clear()
         owner = getattr(module, self.owner, None)
         if ours is None or owner is None:
             return

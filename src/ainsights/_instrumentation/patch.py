@@ -83,7 +83,7 @@ def _fail(exchange: Exchange | Skipped | None, error: BaseException) -> None:
 def _sync_request(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(original)
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if hook.wrapper is not request:
+        if request not in hook.active:
             return original(self, *args, **kwargs)
         exchange, before = _begin(self, args, kwargs), _current.get()
         _current.set(exchange)
@@ -104,7 +104,7 @@ def _sync_request(original: Callable[..., Any], hook: Hook) -> Callable[..., Any
 def _async_request(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(original)
     async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if hook.wrapper is not request:
+        if request not in hook.active:
             return await original(self, *args, **kwargs)
         exchange, before = _begin(self, args, kwargs), _current.get()
         _current.set(exchange)
@@ -125,9 +125,9 @@ def _async_request(original: Callable[..., Any], hook: Hook) -> Callable[..., An
 def _take_result(exchange: Exchange, result: Any) -> None:
     """Note what the user gets: all there is to see where ``_process_response`` was not reached."""
     with _responding:
-        lost = ", ".join(lost_hooks())
-        if lost:
-            log_rate_limited("warning", "lost hooks", _LOST, lost)
+        removed = [str(hook) for hook in _not_installed() if hook.wrapper is not None]
+        if removed:
+            log_rate_limited("warning", "lost hooks", _LOST, ", ".join(removed))
         response = getattr(result, "http_response", None) or getattr(result, "response", None)
         if response is not None:
             _note(exchange, None, response, 0)
@@ -143,7 +143,7 @@ def _build_request(original: Callable[..., Any], hook: Hook) -> Callable[..., An
     def build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         request = original(self, *args, **kwargs)
         exchange = _current.get()
-        if isinstance(exchange, Exchange) and hook.wrapper is build_request:
+        if isinstance(exchange, Exchange) and build_request in hook.active:
             try:
                 exchange.on_request(request)
             except Exception as error:
@@ -157,7 +157,7 @@ def _build_request(original: Callable[..., Any], hook: Hook) -> Callable[..., An
 def _sync_process_response(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(original)
     def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if hook.wrapper is process_response:
+        if process_response in hook.active:
             _see_response(self, kwargs)
         return original(self, *args, **kwargs)
 
@@ -167,7 +167,7 @@ def _sync_process_response(original: Callable[..., Any], hook: Hook) -> Callable
 def _async_process_response(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
     @functools.wraps(original)
     async def process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if hook.wrapper is process_response:
+        if process_response in hook.active:
             _see_response(self, kwargs)
         return await original(self, *args, **kwargs)
 
@@ -253,10 +253,14 @@ def uninstall() -> None:
 
 def lost_hooks() -> list[str]:
     """Return the hooks that should be installed and are not: another library removed them, or openai lacks them."""
+    return [str(hook) for hook in _not_installed()]
+
+
+def _not_installed() -> list[Hook]:
     module = sys.modules.get(MODULE)
     if _recorder is None or module is None:
         return []
-    return [str(hook) for hook in HOOKS if not hook.is_installed(module)]
+    return [hook for hook in HOOKS if not hook.is_installed(module)]
 
 
 def _install_hooks(module: ModuleType) -> None:

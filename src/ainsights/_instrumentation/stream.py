@@ -70,7 +70,8 @@ class _Stream(Proxy):
 
 
 def _noting(stream: Any, exchange: Exchange, chunks: list[bytes]) -> Iterator[bytes]:
-    note, room = chunks.append, 0.0
+    note: Callable[[bytes], object] = chunks.append
+    room = 0.0
     try:
         for chunk in stream:
             room -= len(chunk) + CHUNK_OVERHEAD

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 
-
 CHUNK_OVERHEAD = 41
 """Bytes that CPython needs for a bytes object beyond its content, and for the list slot that holds it."""
 
