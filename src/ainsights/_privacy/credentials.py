@@ -1,61 +1,125 @@
-"""Credentials, which are in no event whatever the settings say. Pure.
+"""Credentials, which are in no event whatever the settings are. Pure.
 
-Headers are not captured; what is left are keys that a request carries in its body, errors of the model API that repeat
-one, and the key of the endpoint itself.
+Headers are not captured. What is left are credentials that a request carries in its body or its metadata, errors of the
+model API that repeat one, and the key of the endpoint itself.
+
+A credential is known by the name of its field, at any depth and in any spelling (``api_key``, ``apiKey``, ``Api-Key``).
+Only texts are masked: in a JSON schema, where such a name is that of a parameter, an object stands there. In fields
+that hold nothing but credentials, as ``headers`` or ``authentication``, each text is masked but their ``type``.
 """
 
 from __future__ import annotations
 
+import functools
 import json
+import re
+from enum import Enum, auto
 from typing import Any
 
-from ainsights._model import Insight, MetaKey
-
-MASK = "[api_key]"
+from ainsights._logging import MASK
+from ainsights._model import META_KEYS, Insight, MetaKey
 
 _SHORTEST = 12
 """Characters of the shortest key that is looked for in every text; a shorter one may well be a word."""
 
-_CARRIERS = frozenset(
-    """access_token api_key apikey api-key auth_token authorization Authorization aws_access_key_id
-    aws_secret_access_key aws_session_token azure_ad_token client_secret extra_headers headers vertex_credentials
-    x-api-key""".split()  # noqa: SIM905  words read better
+_NAMES = frozenset({"bearer", "dsn", "jwt", "pat", "pwd", "sas"})
+_ENDINGS = tuple(
+    """accesskey accesskeyid accountkey adminkey apikey authkey connectionstring connstr connstring cookie credential
+    encryptionkey functionkey licensekey masterkey passphrase passwd password privatekey projectkey secret secretkey
+    servicekey sharedkey signingkey subscriptionkey token userkey""".split()  # noqa: SIM905  words read better
 )
-"""Arguments in which gateways and remote tools take credentials."""
+"""How the name of a credential ends, in small letters and digits alone."""
+_APPENDED = re.compile(r"(?:base64|header|primary|secondary|value|[0-9])+$")
+_OTHER_TOKENS = frozenset(
+    f"{which}token"
+    for which in """bos cls continuation end eos image mask next nextpage pad page sep special start stop
+    unk""".split()  # noqa: SIM905  the same
+)
+"""Tokens that a model reads, or that name a page."""
+_CONTAINERS = ("auth", "authentication", "authorization", "headers")
+_SCHEMAS = frozenset(
+    {"$defs", "definitions", "dependentRequired", "dependentSchemas", "patternProperties", "properties"}
+)
+"""Keywords of JSON Schema under which the names are those of the user's parameters."""
+
+
+class _Kind(Enum):
+    """What a field holds, by its name."""
+
+    CREDENTIAL = auto()
+    CREDENTIALS = auto()
+    SCHEMAS = auto()
+    OTHER = auto()
 
 
 def strip_credentials(insight: Insight) -> Insight:
-    """Return ``insight`` without credentials among its arguments and in what the model API said of an error."""
-    failed, carries = "error" in insight.response, _carries(insight.args)
-    if not failed and not carries:
+    """Return ``insight`` without credentials in its arguments, its metadata and an error of the model API."""
+    args, meta, response = _masked(insight.args), _masked_meta(insight.meta), insight.response
+    if "error" in response:
+        response = response | {"error": _scrubbed(_masked(response["error"]))}
+        if MetaKey.ERROR_TYPE in meta:
+            meta = meta | {MetaKey.ERROR_TYPE: _scrubbed(meta[MetaKey.ERROR_TYPE])}
+    if args is insight.args and meta is insight.meta and response is insight.response:
         return insight
-    args, response, meta = insight.args, insight.response, insight.meta
-    if carries:
-        args = {key: MASK if key in _CARRIERS else _masked(item) for key, item in args.items()}
-    if failed:
-        response = response | {"error": _scrubbed(response["error"])}
-        meta = {key: _scrubbed(item) if key == MetaKey.ERROR_TYPE else item for key, item in meta.items()}
     return Insight.model_construct(**insight.__dict__ | {"args": args, "response": response, "meta": meta})
 
 
-def _carries(args: dict[str, Any]) -> bool:
-    """Tell whether ``args`` have credentials; schemas of tools, where such names are harmless, are deeper."""
-    if not _CARRIERS.isdisjoint(args):
-        return True
-    for value in args.values():
-        if isinstance(value, (dict, list)):
-            inner = value if isinstance(value, list) else [value]
-            if any(isinstance(item, dict) and not _CARRIERS.isdisjoint(item) for item in inner):
-                return True
-    return False
+def _masked_meta(meta: dict[str, Any]) -> dict[str, Any]:
+    masked = {key: item if key in META_KEYS else _masked_field(key, item, named=True) for key, item in meta.items()}
+    return meta if all(masked[key] is meta[key] for key in meta) else masked
 
 
-def _masked(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_masked(item) if isinstance(item, dict) else item for item in value]
+def _masked(value: Any, *, named: bool = True) -> Any:
+    """Return ``value`` with its credentials masked: itself if it has none.
+
+    Args:
+        value: JSON.
+        named: False where the names of an object are those of a user's parameters.
+    """
     if isinstance(value, dict):
-        return {key: MASK if key in _CARRIERS else item for key, item in value.items()}
+        fields = {key: _masked_field(key, item, named=named) for key, item in value.items()}
+        return value if all(fields[key] is value[key] for key in value) else fields
+    if isinstance(value, list):
+        items = [_masked(item) if isinstance(item, (dict, list)) else item for item in value]
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
     return value
+
+
+def _masked_field(key: Any, item: Any, *, named: bool) -> Any:
+    if not isinstance(item, (str, dict, list)):
+        return item
+    kind = _kind(key) if isinstance(key, str) else _Kind.OTHER
+    if kind is _Kind.CREDENTIALS and named and not _is_schema(item):
+        return _without_texts(item)
+    if isinstance(item, str):
+        return MASK if item and kind in {_Kind.CREDENTIAL, _Kind.CREDENTIALS} else item
+    if isinstance(item, list) and kind is _Kind.CREDENTIAL and named:
+        return _without_texts(item)
+    return _masked(item, named=kind is not _Kind.SCHEMAS)
+
+
+def _is_schema(value: Any) -> bool:
+    return isinstance(value, dict) and ("properties" in value or "$ref" in value)
+
+
+def _without_texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return MASK if value else value
+    if isinstance(value, dict):
+        return {key: item if key == "type" else _without_texts(item) for key, item in value.items()}
+    return [_without_texts(item) for item in value] if isinstance(value, list) else value
+
+
+@functools.lru_cache(4096)
+def _kind(name: str) -> _Kind:
+    if name in _SCHEMAS:
+        return _Kind.SCHEMAS
+    plain = _APPENDED.sub("", re.sub(r"[^a-z0-9]+", "", name.lower()))
+    if plain in _OTHER_TOKENS or plain.endswith("tokens"):
+        return _Kind.OTHER
+    if plain.endswith(_CONTAINERS) or (plain.endswith("s") and plain[:-1].endswith(_ENDINGS)):
+        return _Kind.CREDENTIALS
+    return _Kind.CREDENTIAL if plain in _NAMES or plain.endswith(_ENDINGS) else _Kind.OTHER
 
 
 def _scrubbed(value: Any) -> Any:
