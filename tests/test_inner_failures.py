@@ -26,6 +26,7 @@ from ainsights._delivery import http_sender, pipeline, worker_pool
 from ainsights._delivery.counters import Counters
 from ainsights._delivery.event_queue import Intake
 from ainsights._delivery.pipeline import Pipeline
+from ainsights._destination import Destination
 from ainsights._instrumentation import exchange as _exchange
 from ainsights._instrumentation import patch
 from ainsights._instrumentation.exchange import Exchange
@@ -47,7 +48,7 @@ STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
     # what had no beginning is tried once more when its response comes
     "deciding to capture": (_client.Insights, "begin", "caller", {"noting a call", "noting a response"}, ALL),
     "making an exchange": (_client, "Exchange", "caller", {"noting a call", "noting a response"}, ALL),
-    "starting the pipeline": (_client.Insights, "_start", "caller", {"noting a call", "noting a response"}, ALL),
+    "starting the pipeline": (Destination, "_start", "caller", {"noting a call", "noting a response"}, ALL),
     "a request": (Exchange, "on_request", "caller", {"noting a request", "noting a response"}, ALL),
     "a body": (_exchange, "content_of", "caller", {"noting a request"}, STREAMS),
     "a response": (Exchange, "on_response", "caller", {"noting a response"}, STREAMS),

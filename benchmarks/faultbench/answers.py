@@ -75,7 +75,7 @@ def never(name: str, url: str, bare: float, it: Sink | None = None) -> Row:
 
 def lost(run: Run) -> int:
     """Return how many events the program's last log line says are lost."""
-    found = re.findall(r"not delivered before the end, and lost: (\d+)", run.errors)
+    found = re.findall(r"(\d+) events? lost at shutdown", run.errors)
     return int(found[-1]) if found else 0
 
 

@@ -1,57 +1,56 @@
-"""Insights: captured calls on their way to one endpoint; wires capture, decoding and delivery together."""
+"""Insights: a client of one endpoint; decides what is captured, and owns its delivery."""
 
 from __future__ import annotations
 
-import random
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ainsights import _lifecycle
+from ainsights._channel import Channel
 from ainsights._config import NO_KEY, PREFIX, Settings, load
 from ainsights._context.context import current
-from ainsights._delivery.counters import Counters
 from ainsights._delivery.stats import Stats
-from ainsights._instrumentation import routing
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._instrumentation.patch import lost_hooks
+from ainsights._instrumentation.routing import router
 from ainsights._internal_errors import capture_internal_errors, failures
-from ainsights._logging import log_rate_limited, logger, reset_rate_limits
+from ainsights._logging import log_rate_limited, logger
+from ainsights._random import generator
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from ainsights._delivery.pipeline import Pipeline
     from ainsights._delivery.receipt import Receipt
     from ainsights._instrumentation.routing import Client
     from ainsights._processing.manual import CaptureArguments, Record
 
-FORK_PATIENCE = 0.02
-"""Seconds that a fork waits for the workers to leave. Idle ones do at once."""
-
-_started: set[Insights] = set()
-"""Those that have a pipeline, to be closed at exit and started anew after a fork."""
+_flushing = capture_internal_errors("flushing")
 
 
 class Insights:
-    """Captured calls on their way to one endpoint.
+    """A client of one endpoint: captures calls of its own, and delivers them from background threads.
+
+    It works by itself, beside :func:`ainsights.instrument` or without it. What is queued is delivered when the process
+    exits, also if nobody closes it::
+
+        with ainsights.Insights(base_url="https://audit.example.com", api_key="...") as audit:
+            client = audit.watch(openai.OpenAI())
+            client.chat.completions.create(...)
 
     Args:
-        settings: see the table of settings; what is not given comes from the environment.
+        settings: the keyword arguments of :func:`ainsights.instrument`; the others come from the environment.
 
     Raises:
-        ConfigurationError: a setting is wrong.
+        ConfigurationError: a setting is wrong; the message names it and says what it takes.
     """
 
-    _pipeline: Pipeline | None = None
-    """Made with the first event, by whoever is first."""
-
     def __init__(self, **settings: Any) -> None:
-        self._counters = Counters()
-        wanted = load(**settings)
-        self._open_streams = OpenStreams(wanted.max_queue_bytes)
-        self.reconfigure(wanted)
+        self.settings = load(**settings)
+        self._off = self._apply_settings()
+        self._open_streams = OpenStreams(self.settings.max_queue_bytes)
+        self._channel = Channel(self.settings)
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +72,7 @@ class Insights:
         """
         if not (hasattr(type(client), "with_options") and hasattr(type(client), "post")):
             raise ConfigurationError(f"client=... is a {type(client).__name__}. It takes a client of openai's.")
-        return routing.set_for_client(client, self)
+        return router.set_for_client(client, self)
 
     def capture(self, **told: Unpack[CaptureArguments]) -> None:
         """Capture a chat completion by hand: one that openai's client did not make, or one that was kept.
@@ -100,189 +99,153 @@ class Insights:
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until every call that has ended by now is delivered, or refused for good.
 
+        For functions-as-a-service, whose process may be frozen after each request::
+
+            def handler(event, context):
+                answer = ask(event)
+                audit.flush(2)
+                return answer
+
         Args:
             timeout: seconds; ``exit_timeout`` if None, so that it never waits for ever.
 
         Returns:
             Whether all of them are; False if time ran out.
         """
-        pipeline = self._pipeline
-        with capture_internal_errors("flushing"):
-            return pipeline is None or pipeline.flush(self.settings.exit_timeout if timeout is None else timeout)
+        with _flushing:
+            return self._channel.flush(self.settings.exit_timeout if timeout is None else timeout)
         return False
 
     def close(self, timeout: float | None = None) -> bool:
-        """Deliver what can be delivered within ``timeout`` seconds and end the threads.
+        """Deliver what can be delivered in time and end the threads.
 
-        What is left is counted and logged; calls that end later count as dropped. Closing twice is harmless.
+        What is left is counted and logged, unless there is a spool, which keeps it. Calls that end later count as
+        dropped. Closing twice is harmless.
 
         Args:
             timeout: seconds; ``exit_timeout`` if None.
 
         Returns:
-            Whether nothing was left.
+            Whether nothing was lost.
         """
-        routing.release_clients(self)
-        pipeline = self._pipeline
-        if pipeline is None:
-            return True
-        left = pipeline.close(self.settings.exit_timeout if timeout is None else timeout)
-        _started.discard(self)
-        if left:
-            self._counters.add(events=-left, dropped_exit=left)
-            reason = pipeline.last_error or "time ran out"
-            logger.error("events not delivered before the end, and lost: %d. Why: %s", left, reason)
-        return not left
+        router.release_clients(self)
+        lost = self._channel.close(self.settings.exit_timeout if timeout is None else timeout)
+        _lifecycle.unregister(self)
+        if lost:
+            reason = next((each.last_error for each in self._channel.pipelines if each.last_error), "time ran out")
+            logger.error("%d event%s lost at shutdown: %s", lost, "s" if lost > 1 else "", reason)
+        return not lost
 
     def stats(self) -> Stats:
-        """Return what became of the events so far."""
-        counts, pipeline = self._counters.snapshot(), self._pipeline
+        """Return what happened to the events so far, and how delivery is now.
+
+        Example::
+
+            if audit.stats().state != "running":
+                warn(str(audit.stats()))
+        """
+        pipelines, counts = self._channel.pipelines, self._channel.counts()
+        pipeline = pipelines[0] if pipelines else None
         dropped = {name.removeprefix("dropped_"): n for name, n in counts.items() if name.startswith("dropped_") and n}
-        delivered_at = pipeline.last_delivery if pipeline else None
+        delivered_at = max((each.last_delivery or 0.0 for each in pipelines), default=0.0)
         return Stats(
-            captured=counts.get("captured", 0),
-            queued_events=counts.get("events", 0),
-            queued_bytes=counts.get("bytes", 0),
-            in_flight=pipeline.in_flight if pipeline else 0,
-            delivered=counts.get("delivered", 0),
-            retried=counts.get("retried", 0),
-            rejected=counts.get("rejected", 0),
-            filtered=counts.get("filtered", 0),
-            held=pipeline.held if pipeline else 0,
+            captured=counts["captured"],
+            queued_events=counts["events"],
+            queued_bytes=counts["bytes"],
+            in_flight=sum(each.in_flight for each in pipelines),
+            delivered=counts["delivered"],
+            retried=counts["retried"],
+            rejected=counts["rejected"],
+            filtered=counts["filtered"],
+            held=sum(each.held for each in pipelines),
             spooled=pipeline.spooled if pipeline else 0,
             dropped=dropped,
             failures=dict(failures),
-            last_error=pipeline.last_error if pipeline else None,
+            last_error=next((each.last_error for each in pipelines if each.last_error), None),
             last_delivery=datetime.fromtimestamp(delivered_at, timezone.utc).isoformat() if delivered_at else None,
-            worker_alive=bool(pipeline.workers) if pipeline else False,
             lost_hooks=tuple(lost_hooks()),
+            worker_alive=any(each.workers for each in pipelines),
             state=f"off: {self._off}" if self._off else pipeline.state if pipeline else "idle",
         )
 
-    # What the patches call, on the user's thread, and contain
+    # What the patches call on the user's thread, where it must not fail or wait
 
     def begin(self, _client: Any) -> Exchange | None:
         """Return the exchange to note a call in, or None if it is not to be captured."""
         context = current.get()
         if self._off or (context is not None and not context.captured):
             return None
-        if self._sampled_out():
+        if self._is_sampled_out():
             return None
-        self._ready()
-        return Exchange(self._submit, context, self._open_streams)
-
-    def _submit(self, exchange: Exchange) -> None:
-        if exchange.open_streams is not self._open_streams:  # it began before a fork: the parent reports it
-            return
-        pipeline = self._pipeline
-        if pipeline is not None:
-            pipeline.put(exchange, exchange.size)
+        return Exchange(self._open().put, context, self._open_streams)
 
     def submit(self, record: Record, receipt: Receipt | None = None) -> None:
-        """Queue ``record``; ``receipt`` is told what becomes of it."""
+        """Queue ``record``; ``receipt`` gets the outcome."""
         record.receipt = receipt
         if self._off or not record.context.captured:
             why = f"nothing is captured: {self._off or 'the context says so'}"
-        elif self._sampled_out():
+        elif self._is_sampled_out():
             why = f"the event was dropped: {PREFIX}SAMPLE_RATE"
-        elif self._ready().put(record, record.size):
+        elif self._open().put(record):
             return
         else:
             why = "the event was dropped: the queue is full or closed"
         if receipt is not None:
             receipt.dropped(why)
 
-    def _sampled_out(self) -> bool:
+    def _is_sampled_out(self) -> bool:
         rate = self.settings.sample_rate
-        return rate < 1 and random.random() >= rate  # noqa: S311  sampling, not a secret
+        return rate < 1 and generator.random() >= rate
 
-    # Putting the parts together
+    def _open(self) -> Channel:
+        channel = self._channel
+        if not channel.is_started:
+            _lifecycle.register(self)
+        channel.open()
+        return channel
 
-    @property
-    def pipeline(self) -> Pipeline:
-        """The pipeline, made with the first event."""
-        return self._pipeline or self._start()
+    # Settings
 
-    def _ready(self) -> Pipeline:
-        pipeline = self._pipeline
-        if pipeline is None or not pipeline.workers:
-            pipeline = self.pipeline
-            pipeline.start()
-        return pipeline
+    def start_delivery(self) -> None:
+        """Deliver what waits in the spool, without an event of this process."""
+        self._open()
 
     def reconfigure(self, settings: Settings) -> None:
-        """Work by ``settings`` from now on; what is queued under earlier ones is flushed first."""
-        if self._pipeline is not None and self._counters["events"]:
-            self.flush()
+        """Work by ``settings`` from now on. What is queued is delivered in the background, as it was to be."""
         self.settings = settings
+        self._off = self._apply_settings()
         self._open_streams.resize(settings.max_queue_bytes)
-        self._off = settings.disabled_reason
-        if self._off == NO_KEY:
+        self._channel.change(settings)
+
+    def _apply_settings(self) -> str | None:
+        """Apply what concerns the log, and return why nothing is captured, if nothing is."""
+        settings = self.settings
+        if settings.disabled_reason == NO_KEY:
             log_rate_limited("warning", "no key", "%s. Nothing is captured until then.", NO_KEY)
         if settings.log_level:
             logger.setLevel(settings.log_level.upper())
-        if self._pipeline is not None:
-            self._equip(self._pipeline)
+        return settings.disabled_reason
 
-    def _start(self) -> Pipeline:
-        from ainsights._delivery.pipeline import Pipeline  # noqa: PLC0415  a process that makes no call needs none
+    # The life of the process: see PipelineOwner
 
-        settings, made = self.settings, Pipeline(self._counters)
-        self._equip(made)
-        pipeline: Pipeline = vars(self).setdefault("_pipeline", made)  # atomic; a lock could stop a patched greenlet
-        if pipeline is made:
-            _started.add(self)
-            _lifecycle.at_end_of_child(close_all)
-            if self.settings is not settings:
-                self._equip(made)
-        return pipeline
+    def end_streams(self) -> None:
+        """Report the streams that are open."""
+        self._open_streams.end_all()
 
-    def _equip(self, pipeline: Pipeline) -> None:
-        from ainsights._delivery.http_sender import senders  # noqa: PLC0415  the same
-        from ainsights._processing.attributes import sdk  # noqa: PLC0415  the same
-        from ainsights._processing.processor import Encoding  # noqa: PLC0415  the same
+    def close_at_exit(self, elapsed: float) -> None:
+        """Close within what is left of ``exit_timeout``."""
+        self.close(max(self.settings.exit_timeout - elapsed, 0.0))
 
-        settings = self.settings
-        key = settings.api_key.get_secret_value() if settings.api_key else None
-        pipeline.equip(Encoding(settings, sdk()), senders(settings.base_url, key, settings.timeout), settings)
+    def before_fork(self) -> None:
+        """Let the threads leave."""
+        self._channel.before_fork()
 
-    def _forget(self) -> None:
-        """Start afresh in the child of a fork: its parent has the events, the threads and the connections."""
-        if self._pipeline is not None:
-            self._pipeline.forget()
-        self._counters = Counters()
+    def after_fork_in_parent(self) -> None:
+        """Let the threads come back."""
+        self._channel.after_fork_in_parent()
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: the events, the threads and the connections are the parent's."""
         self._open_streams = OpenStreams(self.settings.max_queue_bytes)
-        vars(self).pop("_pipeline", None)
-
-
-# The end of a process, and its beginning as a fork
-
-
-def close_all() -> None:
-    """Report the streams that are open, and deliver what can be within each one's ``exit_timeout``."""
-    for insights in tuple(_started):
-        insights._open_streams.end_all()  # noqa: SLF001  the same module
-    for insights in tuple(_started):
-        with capture_internal_errors("closing at exit"):
-            insights.close()
-
-
-def before_fork() -> None:
-    """Let the workers leave before a fork."""
-    for insights in tuple(_started):
-        insights.pipeline.pause(FORK_PATIENCE)
-
-
-def after_fork_in_parent() -> None:
-    """Let them come back."""
-    for insights in tuple(_started):
-        insights.pipeline.resume()
-
-
-def after_fork_in_child() -> None:
-    """Start afresh in the child of a fork."""
-    reset_rate_limits()
-    failures.clear()
-    for insights in tuple(_started):
-        insights._forget()  # noqa: SLF001  the same module
-    _started.clear()
+        self._channel.after_fork_in_child()
+        self._channel = Channel(self.settings)

@@ -1,52 +1,162 @@
-"""The life of the process around us: its end in all its forms, its forks, and SIGTERM."""
+"""The life of the process: its exit in all its forms, its forks, and SIGTERM.
+
+The hooks are registered once, when this module is imported, which is early: exit handlers run in reverse order, so the
+calls that the program's own handlers make are delivered too. What the hooks act on registers itself.
+"""
 
 from __future__ import annotations
 
+import _thread
 import atexit
+import contextlib
 import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+import time
+from types import BuiltinFunctionType
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ainsights._internal_errors import capture_internal_errors
-from ainsights._logging import log_rate_limited
+from ainsights._internal_errors import capture_internal_errors, failures
+from ainsights._logging import log_rate_limited, reset_rate_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
-OURS = "is_ainsights"
-"""The attribute that marks a signal handler as ours, so that it is not put over itself."""
 
-_ending = capture_internal_errors("delivering at the end of the process")
-_forking = capture_internal_errors("standing still for a fork")
+class PipelineOwner(Protocol):
+    """What owns threads and undelivered events, and so takes part in the life of the process."""
+
+    def end_streams(self) -> None:
+        """Report the streams that are open."""
+
+    def close_at_exit(self, elapsed: float) -> None:
+        """Deliver what can be delivered, end the threads, and count and log what is lost.
+
+        ``elapsed`` seconds of its time to exit are gone.
+        """
+
+    def before_fork(self) -> None:
+        """End the threads for the moment."""
+
+    def after_fork_in_parent(self) -> None:
+        """Let the threads come back."""
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: the events, threads and connections are the parent's."""
 
 
-def at_end(close: Callable[[], None]) -> None:
-    """Call ``close`` when the interpreter ends. Made early, it runs after the handlers that the program adds later."""
-    atexit.register(_contained(close, _ending))
+_owners: dict[PipelineOwner, None] = {}
+"""In the order in which they registered."""
+
+_reset: list[Callable[[], object]] = [reset_rate_limits, failures.clear]
+"""What is called first in the child of a fork."""
+
+_child_hooked = False
+"""Whether this child of multiprocessing calls us when it ends."""
+
+_exiting = capture_internal_errors("delivering at exit")
+_forking = capture_internal_errors("pausing for a fork")
 
 
-def at_end_of_child(close: Callable[[], None]) -> None:
-    """Call ``close`` when a child of multiprocessing or of billiard (celery) ends, which skips the interpreter's end.
+def register(owner: PipelineOwner) -> None:
+    """Close ``owner`` when the process exits, and tell it of forks. Cheap if it is registered."""
+    if owner not in _owners:
+        _owners[owner] = None
+        _hook_child_of_multiprocessing()
 
-    To be called when something is there to be delivered: such a child forgets what was registered before it.
+
+def unregister(owner: PipelineOwner) -> None:
+    """Undo :func:`register`."""
+    _owners.pop(owner, None)
+
+
+def after_fork_in_child(reset: Callable[[], object]) -> None:
+    """Call ``reset`` in the child of each fork, before the owners hear of it."""
+    _reset.append(reset)
+
+
+def are_threads() -> bool:
+    """Tell whether new threads are threads, and not gevent's greenlets: to start or join one of those is to switch."""
+    return isinstance(_thread.start_new_thread, BuiltinFunctionType)
+
+
+# Exit
+
+
+def _close_all() -> None:
+    """Close every owner. A user who presses Ctrl-C does not want to wait: what is left is then counted as lost."""
+    began = time.monotonic()
+    try:
+        for owner in tuple(_owners):
+            with _exiting:
+                owner.end_streams()
+        _close_owners(began)
+    except KeyboardInterrupt:
+        with _interrupts_ignored():
+            _close_owners(float("-inf"))
+
+
+def _close_owners(began: float) -> None:
+    """Close them one after another. Their workers deliver side by side, so the time of all runs from ``began``."""
+    for owner in tuple(_owners):
+        with _exiting:
+            owner.close_at_exit(time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # on the main thread, which alone is interrupted
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _hook_child_of_multiprocessing() -> None:
+    """Have us called when a child of multiprocessing or of billiard (celery) ends, which skips the interpreter's exit.
+
+    Done with the first owner, not earlier: such a child forgets what was registered before it began.
     """
+    global _child_hooked  # noqa: PLW0603  a process has one life
+    if _child_hooked:
+        return
     for family in ("multiprocessing", "billiard"):
         process, util = sys.modules.get(f"{family}.process"), sys.modules.get(f"{family}.util")
         if process is not None and util is not None and process.current_process().name != "MainProcess":
-            util.Finalize(None, _contained(close, _ending), exitpriority=0)
+            util.Finalize(None, _close_all, exitpriority=0)
+            _child_hooked = True
 
 
-def at_fork(*, before: Callable[[], None], in_parent: Callable[[], None], in_child: Callable[[], None]) -> None:
-    """Call these around each fork. Where there is no fork, never."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=_contained(before, _forking),
-            after_in_parent=_contained(in_parent, _forking),
-            after_in_child=in_child,
-        )
+# Forks
+
+
+def _before_fork() -> None:
+    for owner in tuple(_owners):
+        with _forking:
+            owner.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for owner in tuple(_owners):
+        with _forking:
+            owner.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    global _child_hooked  # noqa: PLW0603  the same
+    _child_hooked = False
+    owners = tuple(_owners)
+    _owners.clear()
+    for reset in _reset:
+        reset()
+    for owner in owners:
+        with _forking:
+            owner.after_fork_in_child()
+
+
+# SIGTERM
 
 
 def on_sigterm(flush: Callable[[], object], patience: Callable[[], float]) -> None:
@@ -60,27 +170,40 @@ def on_sigterm(flush: Callable[[], object], patience: Callable[[], float]) -> No
         )
         return
     before = signal.getsignal(signal.SIGTERM)
-    if before is signal.SIG_IGN or before is None or hasattr(before, OURS):
+    if before is signal.SIG_IGN or before is None or isinstance(before, _SigtermHandler):
         return
+    signal.signal(signal.SIGTERM, _SigtermHandler(before, flush, patience))
 
-    def handle(number: int, frame: FrameType | None) -> Any:
+
+class _SigtermHandler:
+    """Flushes, and goes on to the handler that was there."""
+
+    def __init__(
+        self,
+        before: Callable[[int, FrameType | None], Any] | int,
+        flush: Callable[[], object],
+        patience: Callable[[], float],
+    ) -> None:
+        self._before = before
+        self._flush = flush
+        self._patience = patience
+
+    def __call__(self, number: int, frame: FrameType | None) -> Any:
         # on a thread of its own, since the main thread may hold, right now, what flushing needs
-        flushing = threading.Thread(target=_contained(flush, _ending), name="ainsights-sigterm", daemon=True)
+        flushing = threading.Thread(target=self._run, name="ainsights-sigterm", daemon=True)
         flushing.start()
-        flushing.join(patience())
-        if callable(before):
-            return before(number, frame)
+        flushing.join(self._patience())
+        if callable(self._before):
+            return self._before(number, frame)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         return None
 
-    setattr(handle, OURS, True)
-    signal.signal(signal.SIGTERM, handle)
+    def _run(self) -> None:
+        with _exiting:
+            self._flush()
 
 
-def _contained(action: Callable[[], object], containing: capture_internal_errors) -> Callable[[], None]:
-    def run() -> None:
-        with containing:
-            action()
-
-    return run
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

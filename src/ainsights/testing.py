@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from ainsights._config import load
 from ainsights._context.context import current
-from ainsights._instrumentation import routing
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.open_streams import OpenStreams
+from ainsights._instrumentation.routing import router
 from ainsights._internal_errors import capture_internal_errors
 from ainsights._model import Insight
 from ainsights._processing.attributes import sdk
@@ -42,13 +42,13 @@ class Captured(list[Insight]):
         super().__init__()
         self._encoding = encoding
         self._open_streams = OpenStreams(2 * MOST_BYTES)
-        self._before = routing.recording_override
-        routing.override(self)
+        self._before = router.override
+        router.set_override(self)
 
     def stop(self) -> None:
         """Capture no more; what was captured stays. Twice is harmless."""
-        if routing.recording_override is self:
-            routing.override(self._before)
+        if router.override is self:
+            router.set_override(self._before)
 
     def __enter__(self) -> Self:
         return self
@@ -57,14 +57,14 @@ class Captured(list[Insight]):
         self.stop()
 
     def begin(self, _client: Any) -> Exchange | None:
-        """See :class:`ainsights._instrumentation.patch.Capturer`."""
+        """See :class:`ainsights._instrumentation.patch.CallRecorder`."""
         context = current.get()
         if context is not None and not context.captured:
             return None
         return Exchange(self._take, context, self._open_streams)
 
     def submit(self, record: Record) -> None:
-        """See :class:`ainsights._instrumentation.routing.Taker`."""
+        """See :class:`ainsights._instrumentation.routing.Recorder`."""
         if record.context.captured:
             self._take(record)
 

@@ -147,7 +147,7 @@ def _flush(args: argparse.Namespace, settings: Settings, spool: Spool) -> int:
 
 def _deliver(insights: Insights, patience: float, show: Callable[[int], None]) -> bool:
     """Deliver until nothing waits; False if the endpoint refuses all, or ``patience`` runs out."""
-    insights.pipeline.start()
+    insights.start_delivery()
     finished, moved_at = 0, time.monotonic()
     while True:
         done = insights.flush(TURN)

@@ -6,7 +6,6 @@ Each of them either takes new items and encodes them, one thread at a time, or s
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from datetime import datetime, timezone
@@ -17,6 +16,7 @@ from ainsights._delivery.retry import Disposition, classify
 from ainsights._delivery.scheduler import Backlog, Flush, Job
 from ainsights._delivery.worker_pool import Crew, are_threads
 from ainsights._logging import log_rate_limited
+from ainsights._random import generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,7 +222,7 @@ class Pipeline:
         else:
             if decision.disposition is Disposition.RETRY:
                 self._tally.add(retried=1)
-            self._backlog.failed(job, decision, time.monotonic(), random.random())  # noqa: S311  jitter
+            self._backlog.failed(job, decision, time.monotonic(), generator.random())
             self._changed.notify()
         if decision.disposition is Disposition.DELIVERED:
             self.last_delivery = time.time()

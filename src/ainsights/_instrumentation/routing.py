@@ -1,4 +1,4 @@
-"""Router: whose a call is, by the client that makes it. Each call belongs to one, so that it is one event."""
+"""Routing: which client of ainsights captures a call, by the openai client that makes it; each call is one event."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ainsights._instrumentation import patch as _patch
+from ainsights._instrumentation import patch
 from ainsights._instrumentation.patch import CallRecorder
 
 if TYPE_CHECKING:
@@ -18,105 +18,91 @@ if TYPE_CHECKING:
 Client = TypeVar("Client")
 
 OWN = "_ainsights"
-"""The attribute by which a client names its own capturer."""
+"""The attribute of an openai client that holds its own recorder."""
 COPYING = ("copy", "with_options")
-"""The methods by which a client makes another."""
+"""The methods by which an openai client makes another."""
 
 
 class Recorder(CallRecorder, Protocol):
-    """Takes what is captured and what is handed over by hand."""
+    """Takes captured calls, and records made by hand."""
 
     def submit(self, record: Record) -> None:
         """Take ``record``."""
 
 
-recording_override: Recorder | None = None
-"""Takes all calls while a test looks at what is captured."""
+class Router:
+    """Finds the recorder of each call: an override first, then the client's own, the default, that of its class."""
 
-_default: CallRecorder | None = None
-"""Takes the calls of all clients that have no capturer of their own."""
+    def __init__(self) -> None:
+        self.override: Recorder | None = None
+        """Takes all calls, while a test looks at what is captured."""
+        self._default: CallRecorder | None = None
+        self._class_recorder: Callable[[], CallRecorder] | None = None
+        self._classes: tuple[type, ...] = ()
+        self._watched: weakref.WeakSet[Any] = weakref.WeakSet()
+        """The clients that have a recorder of their own."""
 
-_class_recorder: Callable[[], CallRecorder] | None = None
-_classes: tuple[type, ...] = ()
-"""What takes the calls of clients of these classes, and makes itself when there is one."""
-
-_watched: weakref.WeakSet[Any] = weakref.WeakSet()
-"""The clients that have a capturer of their own."""
-
-
-class _Router:
     def begin(self, client: Any) -> Exchange | None:
-        """Ask the one whose call it is; see :class:`CallRecorder`."""
-        capturer: CallRecorder | None = recording_override
-        if capturer is None:
-            capturer = client.__dict__.get(OWN, _default)
-        if capturer is None and _class_recorder is not None and isinstance(client, _classes):
-            capturer = _class_recorder()
-        return capturer.begin(client) if capturer is not None else None
+        """Ask the recorder whose call it is; see :class:`CallRecorder`."""
+        recorder: CallRecorder | None = self.override
+        if recorder is None:
+            recorder = client.__dict__.get(OWN, self._default)
+        if recorder is None and self._class_recorder is not None and isinstance(client, self._classes):
+            recorder = self._class_recorder()
+        return recorder.begin(client) if recorder is not None else None
+
+    def set_default(self, recorder: CallRecorder) -> None:
+        """Let ``recorder`` take the calls of all clients that have no other one."""
+        self._default = recorder
+        patch.install(self)
+
+    def set_for_classes(self, classes: tuple[type, ...], recorder: Callable[[], CallRecorder]) -> None:
+        """Let ``recorder()`` take the calls of clients of these classes; it is called when there is one."""
+        self._class_recorder, self._classes = recorder, classes
+        patch.install(self)
+
+    def set_for_client(self, client: Client, recorder: CallRecorder) -> Client:
+        """Let ``recorder`` alone take the calls of ``client``, and of the copies that it makes of itself."""
+        own = vars(client)
+        own[OWN] = recorder
+        for name in COPYING:
+            own[name] = self._keeping(getattr(type(client), name).__get__(client), recorder)
+        self._watched.add(client)
+        patch.install(self)
+        return client
+
+    def _keeping(self, copy: Callable[..., Any], recorder: CallRecorder) -> Callable[..., Any]:
+        @functools.wraps(copy)
+        def copy_that_keeps(*args: Any, **kwargs: Any) -> Any:
+            return self.set_for_client(copy(*args, **kwargs), recorder)
+
+        return copy_that_keeps
+
+    def set_override(self, recorder: Recorder | None) -> None:
+        """Let ``recorder`` take all calls, whoever makes them; None ends that."""
+        self.override = recorder
+        if recorder is not None:
+            patch.install(self)
+        self._uninstall_if_idle()
+
+    def release_clients(self, recorder: CallRecorder) -> None:
+        """Give the clients of ``recorder`` back as they were."""
+        for client in tuple(self._watched):
+            if client.__dict__.get(OWN) is recorder:
+                for name in (OWN, *COPYING):
+                    client.__dict__.pop(name, None)
+                self._watched.discard(client)
+        self._uninstall_if_idle()
+
+    def release(self) -> None:
+        """Restore openai, but for clients that have a recorder of their own."""
+        self._default, self._class_recorder, self._classes = None, None, ()
+        self._uninstall_if_idle()
+
+    def _uninstall_if_idle(self) -> None:
+        if self.override is None and self._default is None and self._class_recorder is None and not self._watched:
+            patch.uninstall()
 
 
-_router = _Router()
-
-
-def set_default(capturer: CallRecorder) -> None:
-    """Show ``capturer`` the calls of all clients from now on."""
-    global _default  # noqa: PLW0603  a process has one openai, so one router
-    _default = capturer
-    _patch.install(_router)
-
-
-def set_for_classes(classes: tuple[type, ...], capturer: Callable[[], CallRecorder]) -> None:
-    """Show ``capturer()`` the calls of clients of these classes from now on."""
-    global _class_recorder, _classes
-    _class_recorder, _classes = capturer, classes
-    _patch.install(_router)
-
-
-def set_for_client(client: Client, capturer: CallRecorder) -> Client:
-    """Show ``capturer`` the calls of ``client``, and of the copies that it makes of itself, and nobody else."""
-    own = vars(client)
-    own[OWN] = capturer
-    for name in COPYING:
-        own[name] = _keeping(getattr(type(client), name).__get__(client), capturer)
-    _watched.add(client)
-    _patch.install(_router)
-    return client
-
-
-def _keeping(copy: Callable[..., Any], capturer: CallRecorder) -> Callable[..., Any]:
-    @functools.wraps(copy)
-    def copy_that_keeps(*args: Any, **kwargs: Any) -> Any:
-        return set_for_client(copy(*args, **kwargs), capturer)
-
-    return copy_that_keeps
-
-
-def release_clients(capturer: CallRecorder) -> None:
-    """Give the clients of ``capturer`` back as they were."""
-    for client in tuple(_watched):
-        if client.__dict__.get(OWN) is capturer:
-            for name in (OWN, *COPYING):
-                client.__dict__.pop(name, None)
-            _watched.discard(client)
-    _leave_if_idle()
-
-
-def override(capturer: Recorder | None) -> None:
-    """Show ``capturer`` all calls, whosever they are; None: no longer."""
-    global recording_override  # noqa: PLW0603  the same
-    recording_override = capturer
-    if capturer is not None:
-        _patch.install(_router)
-    _leave_if_idle()
-
-
-def release() -> None:
-    """Restore openai, but for clients that have a capturer of their own."""
-    global _default, _class_recorder, _classes
-    _default, _class_recorder, _classes = None, None, ()
-    _leave_if_idle()
-
-
-def _leave_if_idle() -> None:
-    if recording_override is None and _default is None and _class_recorder is None and not _watched:
-        _patch.uninstall()
+router = Router()
+"""The router of this process: it has one openai, whose patches call one router."""
