@@ -1,13 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from support.serving import bodies, event_ids
 
 from ainsights.mock_openai import serving
 from ainsights.server import Options, running
@@ -52,9 +52,5 @@ def test_each_of_many_calls_is_stored_once(calls: int, tmp_path: Path) -> None:
             timeout=110,
         )
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"{calls}\n", "")
-    with closing(sqlite3.connect(database)) as stored:
-        rows, events, asked = stored.execute(
-            "SELECT count(*), count(DISTINCT event_id), "
-            "count(DISTINCT json_extract(body, '$.messages[0].content')) FROM insight"
-        ).fetchone()
-    assert (rows, events, asked) == (calls, calls, calls)
+    assert len(set(event_ids(database))) == calls
+    assert len({json.loads(body)["messages"][0]["content"] for body in bodies(database)}) == calls

@@ -9,6 +9,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+from ainsights.server.store import StoredBody
+from ainsights.server.store.reader import Reader
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -68,7 +71,16 @@ class Client:
         self.connection.close()
 
 
-def rows(database: Path, columns: str = "*") -> list[Any]:
-    """Return what is in the file, oldest first."""
+def event_ids(database: Path) -> list[str]:
+    """Return the ids of what is in the file, oldest first."""
     with closing(sqlite3.connect(database)) as connection:
-        return connection.execute(f"SELECT {columns} FROM insight ORDER BY id").fetchall()
+        return [event_id for (event_id,) in connection.execute("SELECT event_id FROM event ORDER BY seq")]
+
+
+def bodies(database: Path) -> list[bytes]:
+    """Return the bodies of what is in the file, oldest first."""
+    reader, found = Reader(database), [StoredBody(0, "", 0, b"")]
+    while more := reader.bodies_after(found[-1].seq, 1000):
+        found += more
+    reader.renew()
+    return [stored.body for stored in found[1:]]

@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ainsights.server import problems
+from ainsights.server.ingest.validation import InvalidInsightError, NotJSONError, event_id_of
 from ainsights.server.key_check import KeyCheck
-from ainsights.server.listing import Listing, Page, Stored
+from ainsights.server.listing import Listing, Page, Stored, one, page
 from ainsights.server.problems import Problem
-from ainsights.server.rows import NotJSONError, parse, row_of
 
 if TYPE_CHECKING:
     from ainsights.server.store import SQLiteStore
@@ -76,13 +76,14 @@ def _add_writing(app: FastAPI, store: SQLiteStore, max_body_bytes: int, with_key
     async def put_insight(request: Request) -> Response:
         """Store one insight. The same ``ainsights.event_id`` in ``meta`` again is answered 200, and stored once."""
         content = await _body(request, max_body_bytes)
+        received_at = time.time()
         try:
-            insight = parse(content)
+            event_id = event_id_of(content, received_at)
         except NotJSONError as error:
             raise Problem(400, str(error)) from error
-        except ValidationError as error:
-            raise Problem(422, problems.told(error.errors(include_input=False, include_url=False))) from error
-        await store.put(row_of(insight, content, time.time()))
+        except InvalidInsightError as error:
+            raise Problem(422, str(error)) from error
+        await store.put(event_id, received_at, content)
         return Response(STORED, media_type="application/json")
 
 
@@ -94,7 +95,7 @@ def _add_reading(app: FastAPI, store: SQLiteStore, with_key: list[Any]) -> None:
     )
     def list_insights(wanted: Annotated[Listing, Query()]) -> Response:
         """List what is stored, newest first, in pages."""
-        return Response(store.page(wanted), media_type="application/json")
+        return Response(page(store, wanted), media_type="application/json")
 
     @app.get(
         "/insights/{event_id:path}",
@@ -103,7 +104,7 @@ def _add_reading(app: FastAPI, store: SQLiteStore, with_key: list[Any]) -> None:
     )
     def get_insight(event_id: str) -> Response:
         """Return one stored insight."""
-        found = store.one(event_id)
+        found = one(store, event_id)
         if found is None:
             raise Problem(404, "no insight has this event id")
         return Response(found, media_type="application/json")

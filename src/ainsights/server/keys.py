@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from ainsights.errors import ConfigurationError
-from ainsights.server import private
+from ainsights.server import files
 
 PREFIX = "ainsights_"
 
@@ -39,10 +39,9 @@ def kept(database: Path) -> str:
     path = key_file(database)
     fresh = PREFIX + secrets.token_urlsafe(32)
     try:
-        if private.create(path, f"{fresh}\n".encode()):
+        if files.create(path, f"{fresh}\n".encode()):
             return fresh
-        private.tighten(path, "the key file")
-        key = path.read_text("utf-8").strip()
+        key = files.read_ours(path, "key file").decode()
     except OSError as error:
         raise ConfigurationError(f"key file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3  # noqa: TC003  the types of public functions
-from typing import Annotated
+import heapq
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
 from ainsights._model import Insight
-from ainsights.server.rows import Instant, Row, timestamp
+from ainsights.server.rows import Instant, Row, row_of, timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ainsights.server.store import Store
 
 MAX_PAGE_BYTES = 32 * 2**20
 """Bodies in one page; the page that reaches it ends early, so that no request takes the memory of the process."""
 
-COLUMNS = ", ".join(Row._fields)
+AT_ONCE = 500
 
 
 class Stored(BaseModel):
@@ -56,69 +61,70 @@ class Listing(BaseModel):
     since: Instant | None = Field(None, description="RFC 3339; calls that began then or later.")
     until: Instant | None = Field(None, description="RFC 3339; calls that began before.")
 
+    def equal(self) -> dict[str, str | None]:
+        """Return the columns that must equal a value, and which, or None."""
+        return {"model": self.model, "user_id": self.user_id, "status": self.status}
 
-def page(connection: sqlite3.Connection, listing: Listing) -> bytes:
+
+def page(store: Store, listing: Listing) -> bytes:
     """Return the :class:`Page` that ``listing`` asks for.
 
-    It is ordered by time and id, and the cursor names the last item by both: whatever is stored meanwhile, each item
-    that was there at the first page comes exactly once.
+    It is ordered by time and number, and the cursor names the last item by both: whatever is stored meanwhile, each
+    item that was there at the first page comes exactly once. Every body is read for it.
     """
-    wanted: dict[str, str | None] = {
-        "model = ?": listing.model,
-        "user_id = ?": listing.user_id,
-        "status = ?": listing.status,
-        "time >= ?": timestamp(listing.since) if listing.since else None,
-        "time < ?": timestamp(listing.until) if listing.until else None,
-    }
-    conditions = {sql: value for sql, value in wanted.items() if value is not None}
-    total = None if listing.cursor else _count(connection, conditions)
-    items, last = _items(connection, conditions, listing)
-    next_cursor = f"{last[0]}_{last[1]}" if last else None
+    after = _cursor(listing.cursor)
+    matching = [(row.time, seq) for seq, row in _rows(store) if _matches(row, listing)]
+    found = heapq.nlargest(listing.limit + 1, (place for place in matching if after is None or place < after))
+    items = _items(store, [seq for _, seq in found[: listing.limit]])
+    more = len(items) < len(found)
+    next_cursor = f"{found[len(items) - 1][0]}_{found[len(items) - 1][1]}" if items and more else None
+    total = len(matching) if after is None else None
     return b'{"items":[%b],"next_cursor":%b,"total":%b}' % (b",".join(items), to_json(next_cursor), to_json(total))
 
 
-def one(connection: sqlite3.Connection, event_id: str) -> bytes | None:
+def one(store: Store, event_id: str) -> bytes | None:
     """Return the :class:`Stored` insight with ``event_id``, or None."""
-    rows = connection.execute(f"SELECT {COLUMNS} FROM insight WHERE event_id = ?", (event_id,))  # noqa: S608  our own columns
-    row = rows.fetchone()
-    return _encode(Row._make(row)) if row else None
+    found = store.find(event_id)
+    return _encode(row_of(found)) if found else None
 
 
-def _count(connection: sqlite3.Connection, conditions: dict[str, str]) -> int:
-    sql = f"SELECT count(*) FROM insight WHERE {_where(conditions)}"  # noqa: S608  conditions of our own, values bound
-    count: int = connection.execute(sql, tuple(conditions.values())).fetchone()[0]
-    return count
+def _rows(store: Store) -> Iterator[tuple[int, Row]]:
+    seq = 0
+    while bodies := store.bodies_after(seq, AT_ONCE):
+        for stored in bodies:
+            yield stored.seq, row_of(stored)
+        seq = bodies[-1].seq
 
 
-def _items(
-    connection: sqlite3.Connection, conditions: dict[str, str], listing: Listing
-) -> tuple[list[bytes], tuple[str, int] | None]:
-    """Return the items of the page, and time and id of the last one if more follow."""
-    values: list[str | int] = list(conditions.values())
-    where = _where(conditions)
-    if listing.cursor:
-        time, _, number = listing.cursor.rpartition("_")
-        where += " AND (time, id) < (?, ?)"
-        values += [time, int(number)]
-    sql = f"SELECT {COLUMNS}, id FROM insight WHERE {where} ORDER BY time DESC, id DESC LIMIT ?"  # noqa: S608  as above
+def _matches(row: Row, listing: Listing) -> bool:
+    return (
+        all(wanted is None or getattr(row, name) == wanted for name, wanted in listing.equal().items())
+        and (listing.since is None or row.time >= timestamp(listing.since))
+        and (listing.until is None or row.time < timestamp(listing.until))
+    )
+
+
+def _cursor(cursor: str | None) -> tuple[str, int] | None:
+    if cursor is None:
+        return None
+    time, _, number = cursor.rpartition("_")
+    return time, int(number)
+
+
+def _items(store: Store, seqs: list[int]) -> list[bytes]:
+    """Return the items of the page, or the first of them if they are large."""
     items: list[bytes] = []
-    size, last = 0, None
-    for *columns, number in connection.execute(sql, (*values, listing.limit + 1)):
-        if len(items) == listing.limit or size >= MAX_PAGE_BYTES:
-            return items, last
-        row = Row._make(columns)
-        items.append(_encode(row))
+    size = 0
+    for seq in seqs:
+        if size >= MAX_PAGE_BYTES:
+            break
+        items += [_encode(row_of(stored)) for stored in store.bodies([seq])]
         size += len(items[-1])
-        last = row.time, number
-    return items, None
-
-
-def _where(conditions: dict[str, str]) -> str:
-    return " AND ".join(conditions) or "TRUE"
+    return items
 
 
 def _encode(row: Row) -> bytes:
     """Return the row as JSON, with the body spliced in: what came is what is shown, to the byte."""
     *columns, body = row
-    told = to_json(dict(zip(Row._fields, columns, strict=False)))
-    return b'%b,"body":%b}' % (told[:-1], body.encode())
+    shown = to_json(dict(zip(Row._fields, columns, strict=False)))
+    return b'%b,"body":%b}' % (shown[:-1], body)

@@ -1,26 +1,26 @@
-"""The body of ``PUT /insight`` -> the row that is stored. Pure."""
+"""A stored body -> what the listing shows of it. Pure."""
 
 from __future__ import annotations
 
 import json
 import math
 from datetime import datetime, timezone
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError, from_json
+from pydantic_core import from_json
 
-from ainsights._model import Insight, MetaKey, new_event_id
+from ainsights._model import MetaKey
+
+if TYPE_CHECKING:
+    from ainsights.server.store import StoredBody
 
 _LARGEST_INTEGER = 2**63 - 1
 """Of SQLite."""
 
 
-_MAX_UNKNOWN = 5
-
-
 class Row(NamedTuple):
-    """What is stored of one insight: the columns that people ask by, and the whole body."""
+    """The columns that people ask by, and the whole body."""
 
     event_id: str
     received_at: str
@@ -32,11 +32,7 @@ class Row(NamedTuple):
     prompt_tokens: int | None
     completion_tokens: int | None
     total_tokens: int | None
-    body: str
-
-
-class NotJSONError(ValueError):
-    """The body is not JSON."""
+    body: bytes
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -57,76 +53,33 @@ def timestamp(at: datetime) -> str:
     return at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def parse(body: bytes) -> Insight:
-    """Return the insight that ``body`` holds. Lone surrogates, which UTF-8 cannot carry, become ``?``.
-
-    Raises:
-        NotJSONError: ``body`` is not JSON in UTF-8.
-        pydantic.ValidationError: it is JSON, but not an insight.
-    """
-    try:
-        value = from_json(body, allow_inf_nan=False)
-    except ValueError:
-        value = _slowly(body)
-    return Insight.model_validate(_with_few_errors(value))
-
-
-def row_of(insight: Insight, body: bytes, received_at: float) -> Row:
-    """Return the row of ``insight``, whose ``body`` came at ``received_at``, in seconds since the epoch.
-
-    A column that the body does not tell, or tells in another type, is None. Without an event id it gets a new one,
-    without a timestamp the time of its receipt.
-    """
-    received = timestamp(datetime.fromtimestamp(received_at, timezone.utc))
-    response, meta = insight.response, insight.meta
+def row_of(stored: StoredBody) -> Row:
+    """Return the row of ``stored``. A column that the body does not have, or has in another type, is None."""
+    insight = _parse(stored.body)
+    received = timestamp(datetime.fromtimestamp(stored.received_at, timezone.utc))
+    response, meta, args = (insight.get(key) or {} for key in ("response", "meta", "args"))
     usage = response.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Row(
-        event_id=_text(meta.get(MetaKey.EVENT_ID)) or new_event_id(received_at),
+        event_id=stored.event_id,
         received_at=received,
         time=_instant(meta.get(MetaKey.TIMESTAMP)) or received,
-        model=_text(response.get("model")) or _text(insight.args.get("model")),
-        user_id=insight.user_id,
+        model=_text(response.get("model")) or _text(args.get("model")),
+        user_id=_text(insight.get("user_id")),
         status=_text(meta.get(MetaKey.STATUS)),
         latency_ms=_number(meta.get(MetaKey.LATENCY_MS)),
         prompt_tokens=_whole_number(usage.get("prompt_tokens")),
         completion_tokens=_whole_number(usage.get("completion_tokens")),
         total_tokens=_whole_number(usage.get("total_tokens")),
-        body=body.decode(),
+        body=stored.body,
     )
 
 
-def _with_few_errors(value: Any) -> Any:
-    """Return ``value`` in a form that gives the same verdict, but few errors.
-
-    pydantic tells of every wrong item: a body of some megabytes, wrong throughout, would take gigabytes for it.
-    """
-    if not isinstance(value, dict):
-        return value
-    for key in ("messages", "template"):
-        items = value.get(key)
-        if isinstance(items, list) and not any(all(isinstance(item, kind) for item in items) for kind in (str, dict)):
-            mixed = PydanticCustomError("mixed", "a list takes strings only, or objects only")
-            raise ValidationError.from_exception_data("Insight", [{"type": mixed, "loc": (key,), "input": None}])
-    surplus = [key for key in value if key not in Insight.model_fields][_MAX_UNKNOWN:]
-    for key in surplus:
-        del value[key]
-    return value
-
-
-def _slowly(body: bytes) -> Any:
-    """Read what only the standard library reads: lone surrogates and deep nesting."""
+def _parse(body: bytes) -> Any:
     try:
-        value = json.loads(body.decode(), parse_constant=_refuse)
-        return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
-    except RecursionError:
-        raise NotJSONError("the JSON is nested too deeply") from None
-    except ValueError as error:
-        raise NotJSONError(f"the body is not JSON: {error}") from None
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON value")
+        return from_json(body)
+    except ValueError:  # lone surrogates and deep nesting
+        return json.loads(json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace"))
 
 
 def _text(value: Any) -> str | None:

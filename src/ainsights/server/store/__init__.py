@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ainsights.server.store.protocol import Removal, Store, StoredBody, StoreError
+from ainsights.server.store.retention import Limits
 from ainsights.server.store.sqlite import SQLiteStore
+from ainsights.server.store.verify import Anchor, Verification
 
-__all__ = ["Removal", "SQLiteStore", "Store", "StoreError", "StoredBody"]
+__all__ = ["Anchor", "Limits", "Removal", "SQLiteStore", "Store", "StoreError", "StoredBody", "Verification"]

@@ -56,7 +56,10 @@ class Store(Protocol):
         """
 
     def bodies_after(self, seq: int, limit: int) -> list[StoredBody]:
-        """Return the first ``limit`` bodies that follow ``seq`` (0: from the beginning), in order of seq."""
+        """Return bodies that follow ``seq`` (0: from the beginning), in order of seq.
+
+        They are ``limit`` at the most, and fewer where they are large; there are no more only when there are none.
+        """
         ...
 
     def bodies(self, seqs: Sequence[int]) -> list[StoredBody]:

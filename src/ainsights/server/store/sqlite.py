@@ -1,117 +1,97 @@
-"""The SQLite file in which the local endpoint keeps insights.
+"""SQLiteStore: the truth in one SQLite file.
 
-One table, one row per event::
-
-    insight (
-      id                 order of arrival
-      event_id           meta "ainsights.event_id", unique; a new UUIDv7 where the body has none
-      received_at, time  UTC, "2025-01-31T23:59:59.000000Z": when it came; when the call began (else when it came)
-      model, user_id, status, latency_ms, prompt_tokens, completion_tokens, total_tokens      null where not told
-      body               the body of the request, unchanged
-    )
-
-Invariants:
-
-- A put that has returned is on disk: WAL with ``synchronous=FULL``, and nobody is told before the commit.
-- Only the writer thread writes. It takes all that wait, commits once, then tells them all: a sync of the disk is the
-  dearest part, and many requests share it.
-- An event id is stored once; a duplicate is no error, and changes nothing.
-- Rows are never changed or deleted.
-- ``application_id`` says that the file is ours, ``user_version`` which schema it has. No other file is ever written to.
-- The file is readable for its owner only: it holds conversations.
+- A put that has returned is on disk: write-ahead log with ``synchronous=FULL``, and no answer before the commit.
+- One thread writes (`writer`), with one transaction for all that wait (`ledger`); readers have connections of their own
+  (`reader`), and neither wait for it nor hold it up.
+- Events are never changed. Each commit extends a hash chain (`chain`, `verify`). Removal, by erasure or by `retention`,
+  overwrites the content and leaves a tombstone.
+- One process owns the file (`lock`). No file that isn't ours is ever changed (`schema`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import threading
-from contextlib import ExitStack, closing, contextmanager, suppress
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
+import secrets
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
+from ainsights._logging import log_rate_limited
 from ainsights.errors import ConfigurationError
-from ainsights.server import listing, private
-from ainsights.server.rows import Row
-from ainsights.server.store.protocol import StoreError
+from ainsights.server import files
+from ainsights.server.store import legacy, schema, verify
+from ainsights.server.store.database_file import DatabaseFile
+from ainsights.server.store.ledger import Access, Put
+from ainsights.server.store.lock import ProcessLock
+from ainsights.server.store.maintenance import Maintenance
+from ainsights.server.store.protocol import Removal, StoredBody, StoreError
+from ainsights.server.store.reader import Reader
+from ainsights.server.store.retention import Limits
+from ainsights.server.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from typing_extensions import Self
 
-APPLICATION_ID = 0x41494E53
-SCHEMA_VERSION = 1
-MAX_BATCH = 1000
-BUSY_SECONDS = 5.0
-"""How long a put waits for another process that writes to the same file."""
+ERASE_AT_ONCE = 200
+"""Events of one transaction of an erasure: ingestion waits for one at the most."""
 
-SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS insight (
-  id INTEGER PRIMARY KEY,
-  event_id TEXT NOT NULL UNIQUE,
-  received_at TEXT NOT NULL,
-  time TEXT NOT NULL,
-  model TEXT,
-  user_id TEXT,
-  status TEXT,
-  latency_ms REAL,
-  prompt_tokens INTEGER,
-  completion_tokens INTEGER,
-  total_tokens INTEGER,
-  body TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS insight_by_time ON insight (time);
-CREATE INDEX IF NOT EXISTS insight_by_model ON insight (model, time);
-CREATE INDEX IF NOT EXISTS insight_by_user ON insight (user_id, time);
-CREATE INDEX IF NOT EXISTS insight_by_status ON insight (status, time);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
+SCRUB_SECONDS = 10.0
+"""How long an erasure waits for readers that keep removed content in the write-ahead log."""
 
-INSERT = (
-    f"INSERT INTO insight ({listing.COLUMNS}) VALUES ({', '.join('?' * len(Row._fields))})"  # noqa: S608  our own columns
-    " ON CONFLICT (event_id) DO NOTHING"
-)
-
-
-class _Put(NamedTuple):
-    row: Row
-    stored: asyncio.Future[None]
+AUDIT_KEY_BYTES = 32
 
 
 class SQLiteStore:
-    """The database file at ``path``, created if it is not there. Use it as a context manager, or open and close it."""
+    """The database file at ``path``, made if it is not there. Use it as a context manager, or open and close it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits | None = None, audit_key_file: Path | None = None) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            path: the database.
+            limits: how long and how much is kept; by default everything.
+            audit_key_file: where the key of the hash chain is kept; by default beside the database.
+        """
         self.path = path
-        self._queue: SimpleQueue[_Put | None] = SimpleQueue()
-        self._gate = threading.Lock()
-        self._writer: threading.Thread | None = None
+        self._limits = limits or Limits()
+        self._audit_key_file = audit_key_file or path.with_name(f"{path.name}.audit-key")
+        self._reader = Reader(path)
+        self._key = b""
+        self._last_seq = 0
+        self._commit_listeners: list[Callable[[int], None]] = []
+        self._removal_listeners: list[Callable[[Sequence[int]], None]] = []
+        self._file: DatabaseFile | None = None
+        self._writer: Writer | None = None
+        self._maintenance: Maintenance | None = None
+        self._closing = ExitStack()
 
     def open(self) -> None:
-        """Open the file and start the writer thread.
+        """Lock and open the file, and start the threads.
 
         Raises:
-            ConfigurationError: the file cannot be written, is not a database, not ours, or of a newer version.
+            ConfigurationError: the file is in use, cannot be written, is not ours, or of a newer version.
         """
-        connection = _connect(self.path)
-        self._writer = threading.Thread(
-            target=self._write_all, args=(connection,), name="ainsights-server-writer", daemon=True
-        )
-        self._writer.start()
+        with ExitStack() as undo:
+            undo.enter_context(ProcessLock(self.path))
+            undo.callback(self._reader.renew)
+            self._key = _audit_key(self._audit_key_file, self.path)
+            self._file = DatabaseFile(self.path, self._key, self._reader.renew)
+            self._writer = Writer(self._file, self._committed)
+            self._writer.open()
+            undo.callback(self._writer.close)
+            self._last_seq = self._writer.run(lambda ledger: ledger.last_seq)
+            legacy.remove_if_copied(self.path, pending=self._writer.run(lambda ledger: ledger.migrating))
+            self._maintenance = Maintenance(self._writer, self._limits, self._removed, self._migrated)
+            self._maintenance.open()
+            undo.callback(self._maintenance.close)
+            self._closing = undo.pop_all()
 
     def close(self) -> None:
         """Store what was put, then close the file. Twice is harmless."""
-        with self._gate:
-            writer, self._writer = self._writer, None
-            if writer:
-                self._queue.put(None)
-        if writer:
-            writer.join()
+        self._closing.close()
 
     def __enter__(self) -> Self:
         self.open()
@@ -120,121 +100,149 @@ class SQLiteStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def put(self, row: Row) -> None:
-        """Store ``row``; when this returns it is on disk. A row with a known event id is stored already.
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be stored at the moment, in words; None if it can."""
+        return self._open_writer.problem
 
-        Raises:
-            StoreError: it could not be stored.
-        """
+    @property
+    def lost(self) -> str | None:
+        """What happened to stored events because their file was deleted while in use; None if it never was."""
+        return self._file.lost if self._file else None
+
+    async def put(self, event_id: str, received_at: float, body: bytes) -> None:
+        """See :class:`ainsights.server.store.protocol.Store`."""
         stored = asyncio.get_running_loop().create_future()
-        with self._gate:
-            if self._writer is None:
-                raise StoreError("the store is closed")
-            self._queue.put(_Put(row, stored))
+        self._open_writer.put(Put(event_id, received_at, body), stored)
         await stored
 
-    def page(self, wanted: listing.Listing) -> bytes:
-        """Return the page that ``wanted`` describes, as JSON. See :func:`ainsights.server.listing.page`.
+    def bodies_after(self, seq: int, limit: int) -> list[StoredBody]:
+        """See :class:`ainsights.server.store.protocol.Store`."""
+        return self._reader.bodies_after(seq, limit)
+
+    def bodies(self, seqs: Sequence[int]) -> list[StoredBody]:
+        """See :class:`ainsights.server.store.protocol.Store`."""
+        return self._reader.bodies(seqs)
+
+    def find(self, event_id: str) -> StoredBody | None:
+        """See :class:`ainsights.server.store.protocol.Store`."""
+        return self._reader.find(event_id)
+
+    def last_seq(self) -> int:
+        """See :class:`ainsights.server.store.protocol.Store`."""
+        return self._last_seq
+
+    def erase(self, seqs: Sequence[int], *, by: str, reason: str) -> int:
+        """See :class:`ainsights.server.store.protocol.Store`."""
+        writer = self._open_writer
+        erased = 0
+        for at in range(0, len(seqs), ERASE_AT_ONCE):
+            some = seqs[at : at + ERASE_AT_ONCE]
+            gone = writer.run(lambda ledger, some=some: ledger.remove(some, by, reason, erase=True))  # type: ignore[misc]
+            self._removed(gone)
+            erased += len(gone)
+        if erased:
+            self._scrub(writer)
+        return erased
+
+    def removals_after(self, number: int, limit: int) -> list[Removal]:
+        """See :class:`ainsights.server.store.protocol.Store`."""
+        return self._reader.removals_after(number, limit)
+
+    def add_commit_listener(self, listener: Callable[[int], None]) -> None:
+        """See :class:`ainsights.server.store.protocol.Store`."""
+        self._commit_listeners.append(listener)
+
+    def add_removal_listener(self, listener: Callable[[Sequence[int]], None]) -> None:
+        """See :class:`ainsights.server.store.protocol.Store`."""
+        self._removal_listeners.append(listener)
+
+    def log_access(self, key_name: str, action: str, detail: str) -> None:
+        """Note in the access log who did what; it is on disk within a second. Erasures are logged by themselves."""
+        self._open_writer.log_access(Access(time.time(), key_name, action, detail))
+
+    def accesses(self, before: int | None = None, limit: int = 100) -> list[tuple[int, Access]]:
+        """Return lines of the access log with their numbers, latest first.
+
+        Args:
+            before: a number: only lines before it.
+            limit: how many at the most.
+        """
+        sql = "SELECT number, at, key_name, action, detail FROM access WHERE number < ? ORDER BY number DESC LIMIT ?"
+        with self._reader.connection() as connection:
+            rows = connection.execute(sql, (before if before is not None else 2**63 - 1, limit))
+            return [(number, Access(*rest)) for number, *rest in rows]
+
+    def verify(
+        self, anchor: verify.Anchor | None = None, progress: Callable[[int], None] | None = None
+    ) -> verify.Verification:
+        """Check that no event was changed, added or removed. See :func:`ainsights.server.store.verify.verify`."""
+        with self._reader.connection() as connection:
+            return verify.verify(connection, self._key, anchor, progress)
+
+    @property
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise StoreError("the store is closed")
+        return self._writer
+
+    def _committed(self, last_seq: int) -> None:
+        self._last_seq = last_seq
+        for listener in self._commit_listeners:
+            _notify(lambda listener=listener: listener(last_seq))  # type: ignore[misc]
+
+    def _removed(self, seqs: Sequence[int]) -> None:
+        for listener in self._removal_listeners:
+            _notify(lambda listener=listener: listener(seqs))  # type: ignore[misc]
+
+    def _migrated(self) -> None:
+        self._reader.renew()
+        legacy.remove_if_copied(self.path, pending=False)
+
+    def _scrub(self, writer: Writer) -> None:
+        """Empty the write-ahead log of what was removed.
 
         Raises:
-            StoreError: the file cannot be read.
+            StoreError: a reader was in the way all the time.
         """
-        with self._reading() as connection:
-            return listing.page(connection, wanted)
-
-    def one(self, event_id: str) -> bytes | None:
-        """Return the insight with ``event_id`` as JSON, or None.
-
-        Raises:
-            StoreError: the file cannot be read.
-        """
-        with self._reading() as connection:
-            return listing.one(connection, event_id)
-
-    def _write_all(self, connection: sqlite3.Connection) -> None:
-        with closing(connection):
-            more = True
-            while more:
-                taken = [self._queue.get()]
-                while len(taken) < MAX_BATCH and not self._queue.empty():
-                    taken.append(self._queue.get())
-                puts = [put for put in taken if put]
-                more = len(puts) == len(taken)
-                if puts:
-                    _tell(puts, _commit(connection, [put.row for put in puts]))
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection of the calling thread: readers neither wait for the writer nor hold it up."""
-        uri = f"{self.path.absolute().as_uri()}?mode=ro"
-        try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise StoreError(f"cannot read the database: {error}") from error
+        deadline = time.monotonic() + SCRUB_SECONDS
+        while not writer.run(lambda ledger: ledger.scrub()):
+            if time.monotonic() > deadline:
+                raise StoreError("the events are erased; remains in the write-ahead log wait for readers to end")
+        if self._maintenance:
+            self._maintenance.wake()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _notify(listener: Callable[[], None]) -> None:
     try:
-        if not private.create(path):
-            private.tighten(path, "the database")
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        with ExitStack() as undo:
-            undo.callback(connection.close)
-            _check_ours(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(SCHEMA)
-            undo.pop_all()
-    except OSError as error:
-        raise ConfigurationError(f"database {path}: {error.strerror}") from error
-    except sqlite3.Error as error:
-        raise ConfigurationError(f"database {path}: {error}") from error
-    return connection
+        listener()
+    except Exception as error:  # noqa: BLE001  the writer goes on, whatever a listener does
+        log_rate_limited("error", "listener", "Internal error in a listener of the store: %r", error, error=error)
 
 
-def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-        return
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise ConfigurationError(f"database {path}: another program's; give a file that ainsights made, or a new one")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
+def _audit_key(path: Path, database: Path) -> bytes:
+    """Return the key of the hash chain; make it for a database that has none yet.
+
+    Raises:
+        ConfigurationError: it cannot be read or made, or a database is there that was written with another one.
+    """
+    try:
+        if not path.exists() and not _has_chain(database):
+            files.create(path, f"{secrets.token_hex(AUDIT_KEY_BYTES)}\n".encode())
+            files.sync_directory(path)
+        key = files.read_ours(path, "audit key file")
+    except FileNotFoundError as error:
         raise ConfigurationError(
-            f"database {path}: of a newer ainsights (schema {version}; this one knows up to {SCHEMA_VERSION}); "
-            "upgrade ainsights, or give another file"
-        )
-
-
-def _commit(connection: sqlite3.Connection, rows: Sequence[Row]) -> StoreError | None:
-    """Store ``rows`` in one transaction; return what went wrong, if anything did: then none of them is stored."""
+            f"audit key file {path}: missing; put it back: {database} was written with it. (Any 64 hexadecimal digits "
+            "let the endpoint go on, but what is stored cannot be verified then.)"
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(f"audit key file {path}: {error.strerror}") from error
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(INSERT, rows)
-        connection.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001  the thread must live, and those who wait must hear of it
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        return StoreError(f"cannot store: {error}")
-    return None
+        return bytes.fromhex(key.decode("ascii"))
+    except ValueError as error:
+        raise ConfigurationError(f"audit key file {path}: holds no key of hexadecimal digits") from error
 
 
-def _tell(puts: Sequence[_Put], error: StoreError | None) -> None:
-    """Wake those who wait: once for each event loop, since waking one costs a system call."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for put in puts:
-        by_loop.setdefault(put.stored.get_loop(), []).append(put.stored)
-    for loop, futures in by_loop.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, futures, error)
-
-
-def _settle(futures: Sequence[asyncio.Future[None]], error: StoreError | None) -> None:
-    for future in futures:
-        if future.done():  # the client has gone
-            continue
-        if error:
-            future.set_exception(error)
-        else:
-            future.set_result(None)
+def _has_chain(database: Path) -> bool:
+    return schema.version_of(database) > 1

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.serving import KEY, Client, insight, rows
+from support.serving import KEY, Client, event_ids, insight
 
 from ainsights._cli import serve
 from ainsights.server import Endpoint
@@ -73,7 +73,7 @@ def test_insight_answered_just_before_a_kill_is_on_disk(database: Path) -> None:
         process.kill()
         process.wait()
 
-    assert rows(database, "event_id") == [("last words",)]
+    assert event_ids(database) == ["last words"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -85,7 +85,7 @@ def test_signal_ends_it_cleanly(database: Path, number: signal.Signals) -> None:
 
     assert (process.returncode, stderr) == (0, "")
     assert "on disk" in stdout
-    assert rows(database, "event_id") == [("e",)]
+    assert event_ids(database) == ["e"]
 
 
 def test_key_is_printed_at_each_start(database: Path) -> None:

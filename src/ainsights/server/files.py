@@ -1,0 +1,137 @@
+"""Files that only their owner may read, and that nobody else can have put there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from ainsights._logging import log_rate_limited
+from ainsights.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODE = 0o600
+OTHERS = 0o077
+
+LONGEST = 2**20
+"""Bytes that are read of a file."""
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+
+
+def create(path: Path, content: bytes = b"") -> bool:
+    """Create ``path`` with ``content``; return False, and change nothing, if it exists.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, MODE)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    return True
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace ``path`` atomically: a reader finds the old content or the new.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    beside.unlink(missing_ok=True)
+    create(beside, content)
+    beside.replace(path)
+    sync_directory(path)
+
+
+def sync_directory(path: Path) -> None:
+    """Have the name of ``path`` survive a power failure."""
+    if os.name == "posix":
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def open_ours(path: Path, what: str, flags: int = os.O_RDONLY) -> int:
+    """Open ``path`` if it is a regular file of this user; return the descriptor.
+
+    Nothing is changed, whatever it is: a directory, a link, a device or another user's file is only looked at.
+
+    Args:
+        path: the file.
+        what: how an error message names it, such as "database".
+        flags: as for :func:`os.open`; a file made by ``O_CREAT`` is for its owner only.
+
+    Raises:
+        ConfigurationError: it is something else, or belongs to somebody else.
+        OSError: it cannot be opened.
+    """
+    check_ours(path, what)
+    descriptor = os.open(path, flags | _NO_FOLLOW | _CLOSE_ON_EXEC | getattr(os, "O_NONBLOCK", 0), MODE)
+    try:
+        _check(os.fstat(descriptor), path, what)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_ours(path: Path, what: str) -> bool:
+    """Return whether ``path`` is there, and a regular file of this user.
+
+    Raises:
+        ConfigurationError: it is something else, or belongs to somebody else.
+        OSError: it cannot be looked at.
+    """
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    _check(status, path, what)
+    return True
+
+
+def restrict(descriptor: int, path: Path, what: str) -> None:
+    """Take all permissions from other users, and log it, if they have any.
+
+    Raises:
+        OSError: the mode cannot be changed.
+    """
+    if os.name == "posix" and stat.S_IMODE(os.fstat(descriptor).st_mode) & OTHERS:
+        os.fchmod(descriptor, MODE)
+        message = "The %s %s was open to other users of this machine; its mode is now 0600."
+        log_rate_limited("warning", f"mode of {path}", message, what, path)
+
+
+def _check(status: os.stat_result, path: Path, what: str) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise ConfigurationError(f"{what} {path}: is a symbolic link; give the file itself")
+    if not stat.S_ISREG(status.st_mode):
+        kind = "directory" if stat.S_ISDIR(status.st_mode) else "device, pipe or socket"
+        raise ConfigurationError(f"{what} {path}: is a {kind}, not a file")
+    if os.name == "posix" and status.st_uid != os.geteuid():
+        raise ConfigurationError(f"{what} {path}: belongs to another user (uid {status.st_uid}); give a file of yours")
+
+
+def read_ours(path: Path, what: str) -> bytes:
+    """Return the content of ``path``, without white space around it, and take all permissions on it from other users.
+
+    Raises:
+        ConfigurationError: it is not a regular file of this user.
+        FileNotFoundError: it is not there.
+        OSError: it cannot be read.
+    """
+    descriptor = open_ours(path, what)
+    with os.fdopen(descriptor, "rb") as file:
+        restrict(descriptor, path, what)
+        return file.read(LONGEST).strip()

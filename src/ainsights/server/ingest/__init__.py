@@ -1,0 +1,1 @@
+"""Ingestion: ``PUT /insight``, from the bytes of a request to the store."""

@@ -1,0 +1,74 @@
+"""One server process owns a database: a lock that says which."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from ainsights.errors import ConfigurationError
+from ainsights.server import files
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+    import msvcrt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+_LONGEST_NOTE = 500
+_FAR = 1 << 30
+"""The byte that is locked on Windows, where a lock keeps others from reading: beyond the note."""
+
+
+class ProcessLock:
+    """Held from the beginning of the ``with`` block until its end, or that of the process, however it ends."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._path = database.with_name(f"{database.name}.lock")
+        self._file = -1
+
+    def __enter__(self) -> Self:
+        """Take the lock.
+
+        Raises:
+            ConfigurationError: another process holds it, or the lock file is not ours.
+        """
+        try:
+            self._file = files.open_ours(self._path, "lock file", os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise ConfigurationError(f"database {self._database}: {error.strerror}") from error
+        if not _try_lock(self._file):
+            owner = os.read(self._file, _LONGEST_NOTE).decode(errors="replace").strip() or "unknown"
+            self.__exit__()
+            raise ConfigurationError(f"database {self._database}: in use by another server ({owner})")
+        since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        os.ftruncate(self._file, 0)
+        os.write(self._file, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file >= 0:
+            with suppress(OSError):
+                os.close(self._file)
+        self._file = -1
+
+
+def _try_lock(file: int) -> bool:
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            os.lseek(file, _FAR, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            os.lseek(file, 0, os.SEEK_SET)
+    except OSError:
+        return False
+    return True
