@@ -123,7 +123,7 @@ def _kind(name: str) -> _Kind:
 
 
 def _scrubbed(value: Any) -> Any:
-    from ainsights._privacy.patterns import api_key  # noqa: PLC0415  costs milliseconds, and errors are rare
+    from ainsights._privacy.key_patterns import api_key  # noqa: PLC0415  costs milliseconds, and errors are rare
 
     if isinstance(value, str):
         return api_key(value)

@@ -1,7 +1,8 @@
 """What the built-in patterns find. Pure.
 
 Each takes time in proportion to the text, whatever the text: what may repeat is bounded, or is found by a character
-that it needs, or begins only where the character before cannot belong to it. In doubt something is redacted.
+that it needs, or begins only where the character before cannot belong to it. No step of it takes longer than a few
+milliseconds, so that other threads go on. In doubt something is redacted.
 
 - ``email``: local part of up to 64 characters, ``@``, a domain with a dot. Letters of all languages.
 - ``phone``: after a ``+`` or ``00``, with an area code in parentheses or with a leading 0, or as North American numbers
@@ -18,11 +19,14 @@ import re
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
+from ainsights._privacy.key_patterns import api_key
+from ainsights._privacy.slices import end_of_run, search, substitute
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOCAL_BACKWARDS = re.compile(r"[\w.%+-]{1,64}")
-_DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+_OF_DOMAIN = re.compile(r"[\w.-]*")
 
 
 def email(text: str) -> str:
@@ -32,13 +36,19 @@ def email(text: str) -> str:
         return text
     kept, done = [], 0
     while at >= 0:
-        end, domain = at + 1, _DOMAIN.match(text, at + 1)
+        end, domain = at + 1, _domain(text, at + 1)
         local = _LOCAL_BACKWARDS.match(text[max(done, at - 64) : at][::-1]) if domain else None
-        if domain and local:
+        if local:
             kept += [text[done : at - local.end()], "[email]"]
-            done = end = domain.end()
+            done = end = at + 1 + len(domain)
         at = text.find("@", end)
     return "".join([*kept, text[done:]])
+
+
+def _domain(text: str, start: int) -> str:
+    """Return the labels with dots between them that begin at ``start``; an empty text if there are not two."""
+    labels = text[start : end_of_run(_OF_DOMAIN, text, start)].partition("..")[0].rstrip(".")
+    return labels if "." in labels and not labels.startswith(".") else ""
 
 
 # The first character stands alone, so that the search skips to it quickly; what must not be before it comes after it
@@ -55,11 +65,12 @@ _PHONE = re.compile(
     )(?:(?!\w)|(?=x[0-9])|(?=ext))""".replace("S", r"[\ ./()\-\xa0]{0,2}"),
     re.VERBOSE | re.ASCII,
 )
+_LONGEST_PHONE = 640
 
 
 def phone(text: str) -> str:
     """Return ``text`` without telephone numbers."""
-    return _PHONE.sub("[phone]", text)
+    return substitute(_PHONE, "[phone]", text, _LONGEST_PHONE)
 
 
 _CARD = re.compile(
@@ -70,14 +81,14 @@ _CARD = re.compile(
     )(?![0-9])""",
     re.VERBOSE,
 )
-_SHORTEST_CARD = 13
+_SHORTEST_CARD, _LONGEST_CARD = 13, 32
 _ONCE = bytes.maketrans(b"0123456789", bytes(range(10)))
 _TWICE = bytes.maketrans(b"0123456789", bytes([0, 2, 4, 6, 8, 1, 3, 5, 7, 9]))  # the digit sums
 
 
 def credit_card(text: str) -> str:
     """Return ``text`` without numbers of payment cards."""
-    found = _CARD.search(text)
+    found = search(_CARD, text, 0, _LONGEST_CARD)
     if found is None:
         return text
     kept, done = [], 0
@@ -86,7 +97,7 @@ def credit_card(text: str) -> str:
         if length:
             kept += [text[done : found.start()], "[credit_card]"]
             done = found.start() + length
-        found = _CARD.search(text, done if length else found.start() + 1)
+        found = search(_CARD, text, done if length else found.start() + 1, _LONGEST_CARD)
     return "".join([*kept, text[done:]])
 
 
@@ -110,13 +121,13 @@ def _has_right_checksum(digits: bytes) -> bool:
 _IPV4 = re.compile(r"[0-9](?<![\w.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])", re.ASCII)
 _COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _OF_IPV6 = re.compile(r"[0-9A-Fa-f:.]*")
-_LONGEST_IPV6 = 45
+_LONGEST_IPV4, _LONGEST_IPV6 = 24, 45
 
 
 def ip(text: str) -> str:
     """Return ``text`` without addresses of machines."""
     text = _without_ipv6(text)
-    return _IPV4.sub(_without_ipv4, text) if "." in text else text
+    return substitute(_IPV4, _without_ipv4, text, _LONGEST_IPV4) if "." in text else text
 
 
 def _without_ipv4(found: re.Match[str]) -> str:
@@ -124,16 +135,15 @@ def _without_ipv4(found: re.Match[str]) -> str:
 
 
 def _without_ipv6(text: str) -> str:
-    colons = _COLONS.search(text)
+    colons = search(_COLONS, text, 0, _LONGEST_IPV6)
     kept, done = [], 0
     while colons is not None:
         before = _OF_IPV6.match(text[max(done, colons.start() - _LONGEST_IPV6) : colons.start()][::-1])
-        after = _OF_IPV6.match(text, colons.start())
         start = colons.start() - (before.end() if before else 0)
-        end = after.end() if after else colons.end()
+        end = end_of_run(_OF_IPV6, text, colons.start())
         kept += [text[done:start], _ipv6_in(text, start, end)]
         done = end
-        colons = _COLONS.search(text, end)
+        colons = search(_COLONS, text, end, _LONGEST_IPV6)
     return "".join([*kept, text[done:]])
 
 
@@ -162,81 +172,6 @@ def _is_ipv6(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-_KEYS = [
-    (hint, re.compile(pattern, re.ASCII | re.DOTALL))
-    for hint, pattern in [
-        ("sk-", r"sk-(?:(?<![A-Za-z0-9]sk-)(?=[\w*-]{0,99}[0-9*])[\w*-]{8,}|(?:[a-z0-9]{1,10}-){0,3}\w{20,}[\w*-]*)"),
-        ("_live_", r"[rs]k_live_\w{8,}"),
-        ("_test_", r"[rs]k_test_\w{8,}"),
-        ("AKIA", r"AKIA[0-9A-Z]{16,}"),
-        ("ASIA", r"ASIA[0-9A-Z]{16,}"),
-        ("AIza", r"AIza[\w-]{30,}"),
-        ("ya29.", r"ya29\.[\w.-]{16,}"),
-        ("github_pat_", r"github_pat_\w{16,}"),
-        ("gh", r"gh[pousr]_\w{16,}"),
-        ("glpat-", r"glpat-[\w-]{16,}"),
-        ("xox", r"xox[a-z]-[\w-]{8,}"),
-        ("xapp-", r"xapp-[\w-]{8,}"),
-        ("hf_", r"hf_(?<![A-Za-z0-9]hf_)\w{16,}"),
-        ("gsk_", r"gsk_(?<![A-Za-z0-9]gsk_)\w{16,}"),
-        ("npm_", r"npm_(?<![A-Za-z0-9]npm_)\w{16,}"),
-        ("pypi-", r"pypi-[\w-]{16,}"),
-        ("SG.", r"SG\.[\w-]{16,64}\.[\w-]{16,}"),
-        ("eyJ", r"eyJ(?<![\w-]eyJ)[\w-]{8,}(?:\.{1,2}[\w-]+){1,4}"),
-        ("PRIVATE KEY", r"-----BEGIN[A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END[A-Z ]{0,40}PRIVATE KEY-----|\Z)"),
-    ]
-]
-_EQUALS = r"""["'\\]{0,4}\s{0,3}(?:[:=]|=>|is)\s{0,3}["'\\]{0,4}"""
-_VALUE = r"""(?P<value>[^\s"'\\,;<>(){}\[\]]{4,})"""
-_KINDS = (
-    "(?:" + "|".join(rf"(?<={kind}key)|(?<={kind}[ _-]key)" for kind in ("api", "access", "secret", "private")) + ")"
-)
-_TOKENS = "(?:" + "|".join(rf"(?<={kind}[ _-]token)" for kind in ("api", "auth", "access", "refresh", "bearer")) + ")"
-_NAMED = [
-    (hint, re.compile(pattern + _VALUE, re.ASCII))
-    for hint, pattern in [
-        ("key", rf"key{_KINDS}(?P<sure>\ provided)?{_EQUALS}"),
-        ("token", rf"token{_TOKENS}{_EQUALS}"),
-        ("secret", rf"secret(?<=client[ _-]secret){_EQUALS}"),
-        ("authorization", rf"authorization{_EQUALS}(?:(?:basic|bearer|token)\s{{1,3}})?"),
-        ("bearer", r"bearer\s{1,3}"),
-    ]
-]
-_SHORTEST_NAMED = 8
-
-
-def api_key(text: str) -> str:
-    """Return ``text`` without keys, tokens and other credentials."""
-    for hint, pattern in _KEYS:
-        if hint in text:
-            text = pattern.sub("[api_key]", text)
-    lower = _lower(text)
-    for hint, pattern in _NAMED:
-        if hint in lower:
-            text = _without_named(text, lower, pattern)
-            lower = _lower(text)
-    return text
-
-
-def _lower(text: str) -> str:
-    """Return ``text`` in small letters, each in its place: a few letters become two."""
-    lower = text.lower()
-    return lower if len(lower) == len(text) else "".join(each.lower() if each.isascii() else each for each in text)
-
-
-def _without_named(text: str, lower: str, pattern: re.Pattern[str]) -> str:
-    kept, done = [], 0
-    for found in pattern.finditer(lower):
-        if found.groupdict().get("sure") or _looks_like_a_key(found["value"]):
-            kept += [text[done : found.start("value")], "[api_key]"]
-            done = found.end()
-    return "".join([*kept, text[done:]]) if done else text
-
-
-def _looks_like_a_key(value: str) -> bool:
-    return len(value) >= _SHORTEST_NAMED and any(not each.isalpha() and each not in ".-_:" for each in value)
 
 
 PATTERNS: dict[str, Callable[[str], str]] = {
