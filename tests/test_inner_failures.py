@@ -31,7 +31,7 @@ from ainsights._instrumentation import exchange as _exchange
 from ainsights._instrumentation import patch
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._model import Insight
-from ainsights._processing import decoder, processor
+from ainsights._processing import outcome, processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
     "counting a call": (Counters, "took", "caller", {"noting a response"}, (plain, async_plain)),
     "counting a stream": (Counters, "took", "caller", {"noting the end of a stream"}, STREAMS),
     "decoding": (processor, "decode", "worker", {"encoding an event"}, ALL),
-    "assembling": (decoder, "assemble", "worker", {"encoding an event"}, STREAMS),
+    "accumulating": (outcome, "accumulate", "worker", {"encoding an event"}, STREAMS),
     "naming an event": (processor, "new_event_id", "worker", {"encoding an event"}, ALL),
     "encoding": (Insight, "encode", "worker", {"encoding an event"}, ALL),
 }

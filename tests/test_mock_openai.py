@@ -26,7 +26,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, TypeAdapter
 
 from ainsights import mock_openai
-from ainsights._processing.accumulator import assemble
+from ainsights._processing.accumulator import accumulate
 from ainsights.mock_openai import CASES, DIRECTIVES, Case, Script, ScriptError, parse
 from ainsights.mock_openai.requests import KEPT, Received, Requests
 from ainsights.mock_openai.schema import instance
@@ -694,7 +694,7 @@ def test_what_a_stream_says_is_the_completion(directives: str, pieces: int | Non
     request = {"model": "m", "messages": [{"role": "user", "content": text}]}
     completion = mock_openai.completion(parse(directives), request, "key")
     chunks = mock_openai.chunks(completion, pieces=pieces, include_usage=True)
-    assembled = assemble(b"".join(events(chunks, Script(comments=True, crlf=True))))
+    assembled = accumulate(b"".join(events(chunks, Script(comments=True, crlf=True))))
     assert (assembled.completion, assembled.done, assembled.error) == (completion, True, None)
 
 

@@ -1,0 +1,176 @@
+"""Exchange -> Outcome: the ChatCompletion that came back, or as much of it as there is, and how the call went. Pure."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from ainsights._context.snapshot import parse
+from ainsights._processing.accumulator import accumulate
+from ainsights._processing.completion import complete, without_broken_parts, without_odd_finish
+
+if TYPE_CHECKING:
+    from ainsights._instrumentation.exchange import Exchange
+
+FIRST_ERROR_STATUS = 400
+_STATUS = {"closed": "closed_early", "collected": "abandoned", "complete": "ok", "cancelled": "cancelled"}
+_LEFT = frozenset(["closed", "collected"])
+"""The endings of a stream that its reader left."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came back."""
+
+    response: dict[str, Any]
+    """It validates as a ChatCompletion wherever the model API's own values do."""
+    status: str
+    error: dict[str, Any] | None = None
+    is_partial: bool = False
+    """Whether one of the choices was cut."""
+    full_size: int = 0
+    """Bytes of the body where some in its middle were not kept; else 0."""
+
+
+def outcome_of(exchange: Exchange, args: dict[str, Any]) -> Outcome:
+    """Return what came back of ``exchange``, whose request had the arguments ``args``."""
+    body, tail = _body(exchange)
+    is_cut = False
+    if exchange.status_code is None or exchange.status_code >= FIRST_ERROR_STATUS:
+        outcome = _failed(exchange, body, {})
+    elif body.lstrip()[:1] == b"{":
+        outcome, is_cut = _whole(exchange, body)
+    else:
+        outcome, is_cut = _streamed(exchange, b"\n\n".join([body, tail]) if tail else body, args)
+    model = args.get("model")
+    known: dict[str, Any] = {
+        "id": header(exchange, "x-request-id") or "",
+        "object": "chat.completion",
+        "created": int(exchange.began_at),
+        "model": model if isinstance(model, str) else "",
+        "choices": [],
+    }
+    if outcome.status != "ok":
+        outcome.response = known | {key: value for key, value in outcome.response.items() if value not in ("", 0, None)}
+        for choice in outcome.response["choices"]:
+            without_odd_finish(choice)
+    outcome.is_partial = complete(outcome.response, known, is_cut=is_cut or outcome.status != "ok")
+    outcome.full_size = _full_size(exchange)
+    if outcome.error is not None:
+        outcome.response["error"] = outcome.error
+    return outcome
+
+
+def _whole(exchange: Exchange, body: bytes) -> tuple[Outcome, bool]:
+    value = parse(body)
+    if isinstance(value, dict):
+        is_error = value.get("error") is not None and not value.get("choices")  # some routers answer 200 with an error
+        return (_failed(exchange, body, {}) if is_error else Outcome(value, "ok")), False
+    if exchange.ending in {"complete", "error"} and exchange.tail is None:
+        return _failed(exchange, body, {}), False  # it is broken, not cut; its text goes with the error
+    return Outcome(_partial(body), _STATUS.get(exchange.ending or "closed", "error")), True
+
+
+def _streamed(exchange: Exchange, body: bytes, args: dict[str, Any]) -> tuple[Outcome, bool]:
+    made = accumulate(body)
+    if made.error is not None:
+        return Outcome(made.completion, "error", _error_of(made.error)), True
+    if made.done:
+        return Outcome(made.completion, "ok"), False
+    if not body and exchange.ending in _LEFT:
+        return Outcome({}, "unread"), True
+    if exchange.ending == "error" or (exchange.ending == "complete" and not made.chunks):
+        return _failed(exchange, b"" if made.chunks else body, made.completion), True
+    if exchange.ending in _LEFT and _is_finished(made.completion, args):
+        return Outcome(made.completion, "ok"), False
+    return Outcome(made.completion, _STATUS[exchange.ending or "closed"]), True
+
+
+def _is_finished(completion: dict[str, Any], args: dict[str, Any]) -> bool:
+    """Return whether all choices that were asked for came to their end, though the stream did not."""
+    choices, asked = completion["choices"], args.get("n")
+    enough = len(choices) >= (asked if isinstance(asked, int) else 1)
+    return enough and all(choice.get("finish_reason") for choice in choices)
+
+
+def _failed(exchange: Exchange, body: bytes, completion: dict[str, Any]) -> Outcome:
+    """Return what is known of a call that gave no whole completion: by its exception, its status, its body."""
+    if exchange.ending == "cancelled":
+        return Outcome(completion, "cancelled")
+    value = parse(body)
+    error: dict[str, Any] = {}
+    if exchange.failure is not None:
+        error = {"type": exchange.failure.type, "message": exchange.failure.message}
+    elif exchange.status_code is not None and exchange.status_code < FIRST_ERROR_STATUS:
+        error = {"type": "InvalidResponse", "message": "the response is not a chat completion"}
+    if isinstance(value, dict):
+        error |= _error_of(value.get("error"))
+    if exchange.status_code is not None:
+        error["status"] = exchange.status_code
+    if body:
+        error["body"] = value if value is not None else body.decode(errors="replace")
+    return Outcome(completion, "error", error)
+
+
+def _error_of(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        known = {key: value[key] for key in ("type", "message", "code") if value.get(key) is not None}
+        return known or {"body": value}
+    return {} if value is None else {"message": str(value)}
+
+
+def _partial(body: bytes) -> dict[str, Any]:
+    """Return what there is of a JSON object that was cut, the text in which it was cut included."""
+    for end in (b'"', b""):
+        try:
+            value = from_json(body.decode(errors="ignore").encode() + end, allow_partial=True)
+        except ValueError:
+            continue
+        return without_broken_parts(value) if isinstance(value, dict) else {}
+    return {}
+
+
+# The bytes of the body
+
+
+def _body(exchange: Exchange) -> tuple[bytes, bytes]:
+    """Return the body, and its end where its middle is missing."""
+    if exchange.body is not None:
+        return exchange.body, b""
+    body = b"".join(exchange.chunks or ())
+    encoding = header(exchange, "content-encoding")
+    if encoding and body:
+        return _uncompressed(body, encoding, exchange.headers), b""
+    return body, b"".join(exchange.tail.chunks) if exchange.tail is not None else b""
+
+
+def _full_size(exchange: Exchange) -> int:
+    tail = exchange.tail
+    if tail is None or not tail.skipped or exchange.chunks is None:
+        return 0
+    return sum(map(len, exchange.chunks)) + tail.skipped + sum(map(len, tail.chunks))
+
+
+def _uncompressed(body: bytes, encoding: str, headers: Any) -> bytes:
+    """Undo a content encoding, as far as a body that may be cut can be.
+
+    It takes the library that the response came through, httpx or httpx2, which is loaded: to import one here would race
+    with openai 3.x, which looks on each call whether httpx is there, and takes it half initialised.
+    """
+    library = sys.modules[type(headers).__module__.partition(".")[0]]
+    response = library.Response(200, headers={"content-encoding": encoding}, stream=library.ByteStream(body))
+    arrived: list[bytes] = []
+    try:
+        arrived.extend(response.iter_bytes())
+    except library.DecodingError:
+        return b"".join(arrived) or body
+    return b"".join(arrived)
+
+
+def header(exchange: Exchange, name: str) -> str | None:
+    """Return a header of the response, if there was one."""
+    value = exchange.headers.get(name) if exchange.headers is not None else None
+    return str(value) if value is not None else None
