@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ainsights import _lifecycle
 from ainsights._instrumentation import patch
 from ainsights._instrumentation.patch import CallRecorder
 
@@ -41,6 +43,11 @@ class Router:
         self._classes: tuple[type, ...] = ()
         self._watched: weakref.WeakSet[Any] = weakref.WeakSet()
         """The clients that have a recorder of their own."""
+        self._reset_lock()
+        _lifecycle.after_fork_in_child(self._reset_lock)
+
+    def _reset_lock(self) -> None:
+        self._lock = threading.RLock()  # so that of two threads one cannot uninstall what the other installs
 
     def begin(self, client: Any) -> Exchange | None:
         """Ask the recorder whose call it is; see :class:`CallRecorder`."""
@@ -53,13 +60,15 @@ class Router:
 
     def set_default(self, recorder: CallRecorder) -> None:
         """Let ``recorder`` take the calls of all clients that have no other one."""
-        self._default = recorder
-        patch.install(self)
+        with self._lock:
+            self._default = recorder
+            patch.install(self)
 
     def set_for_classes(self, classes: tuple[type, ...], recorder: Callable[[], CallRecorder]) -> None:
         """Let ``recorder()`` take the calls of clients of these classes; it is called when there is one."""
-        self._class_recorder, self._classes = recorder, classes
-        patch.install(self)
+        with self._lock:
+            self._class_recorder, self._classes = recorder, classes
+            patch.install(self)
 
     def set_for_client(self, client: Client, recorder: CallRecorder) -> Client:
         """Let ``recorder`` alone take the calls of ``client``, and of the copies that it makes of itself."""
@@ -67,8 +76,9 @@ class Router:
         own[OWN] = recorder
         for name in COPYING:
             own[name] = self._keeping(getattr(type(client), name).__get__(client), recorder)
-        self._watched.add(client)
-        patch.install(self)
+        with self._lock:
+            self._watched.add(client)
+            patch.install(self)
         return client
 
     def _keeping(self, copy: Callable[..., Any], recorder: CallRecorder) -> Callable[..., Any]:
@@ -80,24 +90,27 @@ class Router:
 
     def set_override(self, recorder: Recorder | None) -> None:
         """Let ``recorder`` take all calls, whoever makes them; None ends that."""
-        self.override = recorder
-        if recorder is not None:
-            patch.install(self)
-        self._uninstall_if_idle()
+        with self._lock:
+            self.override = recorder
+            if recorder is not None:
+                patch.install(self)
+            self._uninstall_if_idle()
 
     def release_clients(self, recorder: CallRecorder) -> None:
         """Give the clients of ``recorder`` back as they were."""
-        for client in tuple(self._watched):
-            if client.__dict__.get(OWN) is recorder:
-                for name in (OWN, *COPYING):
-                    client.__dict__.pop(name, None)
-                self._watched.discard(client)
-        self._uninstall_if_idle()
+        with self._lock:
+            for client in tuple(self._watched):
+                if client.__dict__.get(OWN) is recorder:
+                    for name in (OWN, *COPYING):
+                        client.__dict__.pop(name, None)
+                    self._watched.discard(client)
+            self._uninstall_if_idle()
 
     def release(self) -> None:
         """Restore openai, but for clients that have a recorder of their own."""
-        self._default, self._class_recorder, self._classes = None, None, ()
-        self._uninstall_if_idle()
+        with self._lock:
+            self._default, self._class_recorder, self._classes = None, None, ()
+            self._uninstall_if_idle()
 
     def _uninstall_if_idle(self) -> None:
         if self.override is None and self._default is None and self._class_recorder is None and not self._watched:
