@@ -574,20 +574,20 @@ def test_spool_that_is_not_there_yet_is_ok_and_not_made(doctor: Callable[..., Ra
 def test_spool_is_counted(doctor: Callable[..., Ran], spool: Spool) -> None:
     spool.add([b"one", b"two", b"three"])
     spool.close()
-    (in_hand,) = spool.claim(1)
+    (claimed,) = spool.claim(1)
     ran = doctor("--json", base_url=f"http://127.0.0.1:{free_port()}", spool_dir=str(spool.directory))
     facts = ran.found("spool")[0]["facts"]
-    assert (facts["waiting"], facts["in_hand"], facts["dead"]) == (2, 1, 0)
+    assert (facts["waiting"], facts["claimed"], facts["dead"]) == (2, 1, 0)
     assert facts["bytes"] > 0
     assert facts["oldest_seconds"] >= 0
-    spool.delivered(in_hand[0])
+    spool.acknowledge(claimed[0])
     spool.close()
 
 
 def test_dead_letters_are_a_warning_with_their_reasons(doctor: Callable[..., Ran], spool: Spool) -> None:
     (number,) = spool.add([b"one"])
     assert number is not None
-    spool.rejected(number, "422 no such model")
+    spool.reject(number, "422 no such model")
     spool.close()
     ran = doctor("--json", base_url=f"http://127.0.0.1:{free_port()}", spool_dir=str(spool.directory))
     assert ran.levels("spool") == ["ok", "warning"]
@@ -638,7 +638,7 @@ def test_directory_that_is_not_writable_is_a_problem(doctor: Callable[..., Ran])
 
 
 def test_damaged_spool_is_a_problem_once(doctor: Callable[..., Ran], spool: Spool) -> None:
-    spool.directory.mkdir()
+    spool.directory.mkdir(mode=0o700)
     (spool.directory / "spool.db").write_bytes(b"no database" * 1000)
     settings = {"base_url": f"http://127.0.0.1:{free_port()}", "spool_dir": str(spool.directory)}
     (found,) = doctor("--json", **settings).found("spool")

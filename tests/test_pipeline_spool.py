@@ -90,7 +90,7 @@ def test_rejected_event_is_kept_as_a_dead_letter_with_its_reason(pipe: Callable[
         put(pipeline, 1)
         assert pipeline.flush(PATIENCE)
     status = Spool(tmp_path, LARGE).status()
-    assert (status.waiting, status.in_hand, status.dead) == (0, 0, 1)
+    assert (status.waiting, status.claimed, status.dead) == (0, 0, 1)
     assert "422" in status.reasons[0]
     assert "no messages" in status.reasons[0]
 

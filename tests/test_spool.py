@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ainsights._delivery.spool import database, process_lock
-from ainsights._delivery.spool.spool import Spool, SpoolStatus
+from ainsights._delivery.spool.spool import Spool, SpoolRow, SpoolStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def start(program: str, spool: Spool) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def bodies(claimed: list[tuple[int, bytes]]) -> list[bytes]:
+def bodies(claimed: list[tuple[SpoolRow, bytes]]) -> list[bytes]:
     return [body for _, body in claimed]
 
 
@@ -60,15 +60,15 @@ def test_what_was_added_is_there_for_the_next_process(spool: Spool, another: Spo
     assert bodies(another.claim(10)) == [b"one", b"two"]
 
 
-def test_event_in_hand_is_not_claimed(spool: Spool, another: Spool) -> None:
+def test_event_claimed_is_not_claimed(spool: Spool, another: Spool) -> None:
     spool.add([b"one"])
     assert another.claim(10) == []
-    assert not another.waiting()
+    assert not another.has_unclaimed()
 
 
 def test_released_event_is_claimed_by_one(spool: Spool, another: Spool) -> None:
     spool.release([number for number in spool.add([b"one"]) if number])
-    assert another.waiting()
+    assert another.has_unclaimed()
     assert bodies(another.claim(10)) == [b"one"]
     assert spool.claim(10) == []
 
@@ -76,16 +76,16 @@ def test_released_event_is_claimed_by_one(spool: Spool, another: Spool) -> None:
 def test_delivered_event_is_gone(spool: Spool) -> None:
     (number,) = spool.add([b"one"])
     assert number is not None
-    spool.delivered(number)
-    assert spool.status().waiting == spool.status().in_hand == spool.count == 0
+    spool.acknowledge(number)
+    assert spool.status().waiting == spool.status().claimed == spool.count == 0
 
 
 def test_rejected_event_is_a_dead_letter_until_it_is_retried(spool: Spool) -> None:
     (number,) = spool.add([b"one"])
     assert number is not None
-    spool.rejected(number, "422 no messages")
+    spool.reject(number, "422 no messages")
     status = spool.status()
-    assert (status.waiting, status.in_hand, status.dead, status.reasons) == (0, 0, 1, ("422 no messages",))
+    assert (status.waiting, status.claimed, status.dead, status.reasons) == (0, 0, 1, ("422 no messages",))
     assert spool.claim(10) == []
     assert spool.retry_rejected() == 1
     assert spool.claim(10) == [(number, b"one")]
@@ -111,10 +111,10 @@ def test_files_are_the_users_alone(spool: Spool) -> None:
 
 
 def test_events_of_a_killed_process_are_anybodys(spool: Spool) -> None:
-    program = 'print(spool.add([b"one"]), flush=True); sys.stdin.read()'
+    program = 'print(len(spool.add([b"one"])), flush=True); sys.stdin.read()'
     with start(program, spool) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "[1]\n"
+        assert process.stdout.readline() == "1\n"
         assert spool.claim(10) == []
         process.kill()
         process.wait()
@@ -151,7 +151,7 @@ def test_processes_that_claim_at_once_share_the_events(spool: Spool) -> None:
         while got := spool.claim(7):
             for number, body in got:
                 print(body.decode())
-                spool.delivered(number)
+                spool.acknowledge(number)
     """
     processes = [start("if True:\n" + program, spool) for _ in range(4)]
     claimed = Counter(line for process in processes for line in process.communicate()[0].split())
@@ -164,7 +164,7 @@ def test_fork_leaves_its_parents_events_alone(spool: Spool) -> None:
         import os
         spool.add([b"one"])
         if os.fork() == 0:
-            spool.forget()
+            spool.reset_after_fork()
             own = Spool(spool.directory, 2**30)
             assert own.claim(10) == []
             own.add([b"two"])
@@ -172,7 +172,7 @@ def test_fork_leaves_its_parents_events_alone(spool: Spool) -> None:
             sys.exit(0)
         assert os.wait()[1] == 0
         spool.add([b"three"])
-        print(spool.status().in_hand, spool.status().waiting, flush=True)
+        print(spool.status().claimed, spool.status().waiting, flush=True)
         os.kill(os.getpid(), 9)
     """
     with start("if True:\n" + program, spool) as process:
@@ -199,10 +199,10 @@ def test_dead_letters_make_room_the_oldest_first(tmp_path: Path) -> None:
     for reason in ("first", "second"):
         (number,) = spool.add([bytes(60_000)])
         assert number is not None
-        spool.rejected(number, reason)
+        spool.reject(number, reason)
     assert spool.add([bytes(90_000)]) != [None]
     assert spool.status().reasons == ("second",)
-    assert (spool.crowded_out(), spool.crowded_out()) == (1, 0)
+    assert (spool.evicted(), spool.evicted()) == (1, 0)
     spool.close()
 
 
@@ -211,8 +211,8 @@ def test_room_of_delivered_events_is_given_back(spool: Spool) -> None:
     size = (spool.directory / "spool.db-wal").stat().st_size
     for number in numbers:
         assert number is not None
-        spool.delivered(number)
-    spool.keep()
+        spool.acknowledge(number)
+    spool.maintain()
     assert sum(path.stat().st_size for path in spool.directory.iterdir()) < size / 4
 
 
@@ -239,16 +239,16 @@ def test_directory_that_cannot_be_made_is_said(tmp_path: Path, caplog: pytest.Lo
 def test_disk_that_is_full_refuses_and_later_takes(spool: Spool) -> None:
     program = """
         import resource
-        assert spool.add([b"one"]) == [1]
+        assert spool.add([b"one"])[0].number == 1
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
         print(spool.add([bytes(500_000)]), spool.problem is not None)
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-        print(spool.add([bytes(500_000)]), spool.problem, spool.status().in_hand)
+        print(spool.add([bytes(500_000)])[0].number, spool.problem, spool.status().claimed)
     """
     pytest.importorskip("resource")
     with start("if True:\n" + program, spool) as process:
-        assert process.communicate()[0] == "[None] True\n[2] None 2\n"
+        assert process.communicate()[0] == "[None] True\n2 None 2\n"
 
 
 def another_database(path: Path) -> None:
@@ -327,11 +327,11 @@ def test_many_threads_may_use_one_spool(spool: Spool) -> None:
         for _ in range(50):
             for number in spool.add([b"one", b"two"]):
                 assert number is not None
-                spool.delivered(number)
+                spool.acknowledge(number)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (spool.count, spool.status().in_hand) == (0, 0)
+    assert (spool.count, spool.status().claimed) == (0, 0)

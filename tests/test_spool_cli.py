@@ -41,7 +41,7 @@ def keep(directory: Path, count: int, *refused: str) -> None:
     numbers = spool.add([b'{"meta": {"ainsights.event_id": "%d"}}' % number for number in range(count)])
     for number, reason in zip(numbers, refused, strict=False):
         assert number is not None
-        spool.rejected(number, reason)
+        spool.reject(number, reason)
     spool.close()
 
 
@@ -67,13 +67,13 @@ def test_status_as_json(directory: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert (told_json["directory"], told_json["limit"]) == (str(directory), 2**30)
 
 
-def test_events_in_hand_of_a_running_process_are_told_and_left_to_it(
+def test_events_claimed_of_a_running_process_are_told_and_left_to_it(
     directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running = Spool(directory, 2**30)
     running.add([b"{}"])
-    assert "1  in hand" in told(capsys, "status")[1]
-    assert told(capsys, "flush") == (0, "Nothing waits. 1 event in hand of running processes.\n", "")
+    assert "1  claimed" in told(capsys, "status")[1]
+    assert told(capsys, "flush") == (0, "Nothing waits. 1 event claimed by running processes.\n", "")
     running.close()
     assert it.requests == 0
 

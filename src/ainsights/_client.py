@@ -9,6 +9,7 @@ from ainsights import _lifecycle
 from ainsights._channel import Channel
 from ainsights._config import NO_KEY, PREFIX, Settings, load
 from ainsights._context.context import current
+from ainsights._delivery.spool.access import UnsafeSpoolError, check_access
 from ainsights._delivery.stats import Stats
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.open_streams import OpenStreams
@@ -48,6 +49,7 @@ class Insights:
 
     def __init__(self, **settings: Any) -> None:
         self.settings = load(**settings)
+        _check_spool(self.settings)
         self._off = self._apply_settings()
         self._open_streams = OpenStreams(self.settings.max_queue_bytes)
         self._channel = Channel(self.settings)
@@ -212,6 +214,7 @@ class Insights:
 
     def reconfigure(self, settings: Settings) -> None:
         """Work by ``settings`` from now on. What is queued is delivered in the background, as it was to be."""
+        _check_spool(settings)
         self.settings = settings
         self._off = self._apply_settings()
         self._open_streams.resize(settings.max_queue_bytes)
@@ -249,3 +252,15 @@ class Insights:
         self._open_streams = OpenStreams(self.settings.max_queue_bytes)
         self._channel.after_fork_in_child()
         self._channel = Channel(self.settings)
+
+
+def _check_spool(settings: Settings) -> None:
+    """Refuse a spool that another user could read or write; what else is wrong with one is logged, and costs no event."""
+    if settings.spool_dir is None:
+        return
+    try:
+        check_access(settings.spool_dir)
+    except UnsafeSpoolError as error:
+        raise ConfigurationError(f"{PREFIX}SPOOL_DIR={str(settings.spool_dir)!r} is wrong: {error}.") from None
+    except OSError:
+        return

@@ -47,7 +47,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     status = _add(commands, "status", _status, "show how many events there are, and why some were refused")
     status.add_argument("--json", action="store_true", help="print one JSON object")
-    flush = _add(commands, "flush", _flush, "deliver all events that no running process has in hand")
+    flush = _add(commands, "flush", _flush, "deliver all events that no running process has claimed")
     flush.add_argument(
         "--patience",
         type=_seconds,
@@ -102,7 +102,7 @@ def _status(args: argparse.Namespace, settings: Settings, spool: Spool) -> int:
         return 0
     print(f"Spool {spool.directory}: {_size(status.bytes)} of {_size(settings.spool_max_bytes)}")
     print(f"  {status.waiting:>7,}  waiting for a process, or for: ainsights spool flush")
-    print(f"  {status.in_hand:>7,}  in hand of running processes")
+    print(f"  {status.claimed:>7,}  claimed by running processes")
     print(f"  {status.dead:>7,}  refused by the endpoint; to send them again: ainsights spool retry-rejected")
     if status.oldest is not None:
         made = datetime.fromtimestamp(status.oldest, timezone.utc).isoformat(" ", "seconds")
@@ -191,7 +191,7 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 def _others(status: SpoolStatus) -> str:
-    return f" {_events(status.in_hand)} in hand of running processes." if status.in_hand else ""
+    return f" {_events(status.claimed)} claimed by running processes." if status.claimed else ""
 
 
 def _events(count: int) -> str:

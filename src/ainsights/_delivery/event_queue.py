@@ -99,8 +99,8 @@ class Intake:
             self._store(batch)
 
     def more_on_disk(self) -> bool:
-        """Tell whether the spool has events that nobody has in hand."""
-        return self._spool is not None and self._spool.waiting()
+        """Tell whether the spool has events that no process has claimed."""
+        return self._spool is not None and self._spool.has_unclaimed()
 
     @property
     def on_disk(self) -> int:
@@ -112,9 +112,9 @@ class Intake:
         if self._spool is None or job.number is None:
             return
         if decision.disposition is Disposition.DELIVERED:
-            self._spool.delivered(job.number)
+            self._spool.acknowledge(job.number)
         elif decision.disposition is Disposition.REJECTED:
-            self._spool.rejected(job.number, decision.reason)
+            self._spool.reject(job.number, decision.reason)
 
     def close(self) -> None:
         """Leave to the spool what was not delivered, also what is not even encoded yet; without one it is lost."""
@@ -125,7 +125,8 @@ class Intake:
         with self._changed:
             left = self._backlog.jobs
         if self._spool is not None:
-            kept = [job for job in left if job.number is not None]
+            there = self._spool.release([job.number for job in left if job.number is not None])
+            kept = [job for job in left if job.number in there]
             self._tally.add(events=-len(kept), bytes=-sum(len(job.body) for job in kept))
             self._spool.close()
         _tell_left([*left, *self._unseen()], "time ran out before the event was delivered")
@@ -140,7 +141,7 @@ class Intake:
     def forget(self) -> None:
         """Leave everything to the parent: this is its fork."""
         if self._spool is not None:
-            self._spool.forget()
+            self._spool.reset_after_fork()
 
     def _accept(self, entry: tuple[Any, int] | Flush | None, batch: list[Job]) -> None:
         if isinstance(entry, Flush):
@@ -176,7 +177,7 @@ class Intake:
         if self._spool is not None:
             for job, number in zip(batch, self._spool.add([job.body for job in batch]), strict=True):
                 job.number = number
-            self._tally.add(dropped_dead_letter=self._spool.crowded_out())
+            self._tally.add(dropped_dead_letter=self._spool.evicted())
         self._add(batch)
         batch.clear()
         if self._spool is not None:
@@ -194,12 +195,14 @@ class Intake:
             return
         with self._changed:
             spilled = self._backlog.spill(keep=BATCH)
-        spool.release([job.number for job in spilled if job.number is not None])
+        there = spool.release([job.number for job in spilled if job.number is not None])
+        self._add(job for job in spilled if job.number not in there)
+        spilled = [job for job in spilled if job.number in there]
         self._tally.add(events=-len(spilled), bytes=-sum(len(job.body) for job in spilled))
         _tell_left(spilled, "the event waits in the spool")
 
     def _take_over(self) -> bool:
-        """Take what nobody has in hand from the spool, while little else is to be done and the endpoint takes it."""
+        """Claim events from the spool, while little else is to be done and the endpoint takes it."""
         spool, now = self._spool, time.monotonic()
         if spool is None or self.closing or (now < self._next_look and not self.hurry.is_set()):
             return False
@@ -209,7 +212,7 @@ class Intake:
             self._tally.add(events=len(found), bytes=sum(len(body) for _, body in found))
             self._add(Job(body, number) for number, body in found)
         else:
-            spool.keep()
+            spool.maintain()
         return bool(found)
 
 

@@ -17,6 +17,7 @@ from ainsights._delivery.retry import Disposition, back_off
 if TYPE_CHECKING:
     from ainsights._delivery.receipt import Receipt
     from ainsights._delivery.retry import Decision
+    from ainsights._delivery.spool.spool import SpoolRow
 
 
 class Job:
@@ -24,10 +25,10 @@ class Job:
 
     __slots__ = ("admitted", "attempts", "body", "number", "receipt")
 
-    def __init__(self, body: bytes, number: int | None = None, receipt: Receipt | None = None) -> None:
+    def __init__(self, body: bytes, number: SpoolRow | None = None, receipt: Receipt | None = None) -> None:
         self.body = body
         self.number = number
-        """Its number in the spool; None if it is in memory only."""
+        """Its row in the spool; None if it is in memory only."""
         self.receipt = receipt
         """Who waits to hear what becomes of it."""
         self.attempts = 0

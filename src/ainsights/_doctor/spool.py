@@ -6,6 +6,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from ainsights._config import PREFIX
+from ainsights._delivery.spool.access import UnsafeSpoolError, check_access
 from ainsights._delivery.spool.spool import Spool
 from ainsights._doctor.finding import Finding, ok, problem, warning
 
@@ -31,6 +32,10 @@ def look(settings: Settings, now: float) -> Iterator[Finding]:
         return
     directory, limit = settings.spool_dir.absolute(), int(settings.spool_max_bytes)
     facts = {"used": True, "directory": str(directory), "limit": limit}
+    unsafe = _unsafe(directory)
+    if unsafe is not None:
+        yield problem("spool", f"it is not used: {unsafe.reason}", unsafe.remedy, usable=False, **facts)
+        return
     reason = _unusable(directory)
     if reason:
         yield problem("spool", f"{directory} cannot be used: {reason}", _CHOOSE, usable=False, **facts)
@@ -39,6 +44,16 @@ def look(settings: Settings, now: float) -> Iterator[Finding]:
         yield ok("spool", f"{directory} is empty, its limit is {_size(limit)}", usable=True, **facts)
     else:
         yield from _filled(directory, limit, now, facts)
+
+
+def _unsafe(directory: Path) -> UnsafeSpoolError | None:
+    try:
+        check_access(directory)
+    except UnsafeSpoolError as error:
+        return error
+    except OSError:  # it cannot be reached, which is reported otherwise
+        return None
+    return None
 
 
 def _unusable(directory: Path) -> str | None:
@@ -59,15 +74,15 @@ def _filled(directory: Path, limit: int, now: float, facts: dict[str, object]) -
         status = spool.status()
     finally:
         spool.close()
-    if spool.problem:
-        aside = "; the damaged file was set aside" if not (directory / "spool.db").exists() else ""
-        says = f"{directory / 'spool.db'} could not be read: {spool.problem}{aside}"
+    if spool.problem or spool.set_aside:
+        aside = f"it is damaged, and was set aside as {spool.set_aside}"
+        says = f"{directory / 'spool.db'} could not be read: {spool.problem or aside}"
         yield problem("spool", says, "ainsights doctor, once more; if it stays: " + _CHOOSE, usable=False, **facts)
         return
     age = None if status.oldest is None else max(0.0, now - status.oldest)
     counts = {
         "waiting": status.waiting,
-        "in_hand": status.in_hand,
+        "claimed": status.claimed,
         "dead": status.dead,
         "bytes": status.bytes,
         "oldest_seconds": age,
@@ -75,7 +90,7 @@ def _filled(directory: Path, limit: int, now: float, facts: dict[str, object]) -
     facts = facts | counts
     oldest = "" if age is None else f", the oldest {_duration(age)} old"
     says = (
-        f"{directory} has {status.waiting} waiting, {status.in_hand} in hand, {status.dead} dead letters{oldest}; "
+        f"{directory} has {status.waiting} waiting, {status.claimed} claimed, {status.dead} dead letters{oldest}; "
         f"{_size(status.bytes)} of {_size(limit)}"
     )
     yield ok("spool", says, usable=True, **facts)

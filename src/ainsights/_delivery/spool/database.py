@@ -1,4 +1,4 @@
-"""The file of a spool: opened at its first use, shared between processes, set aside and begun anew when damaged."""
+"""The file of a spool: opened at its first use, shared between processes, set aside and started anew when damaged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ainsights._delivery.spool.process_lock import Owner, sweep
+from ainsights._delivery import descriptors
+from ainsights._delivery.spool.access import UnsafeSpoolError, check_access
+from ainsights._delivery.spool.process_lock import ProcessLock, exclusively, sweep
 from ainsights._logging import log_rate_limited
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ MANY_FREE_PAGES = 256
 
 SCHEMA = f"""
 CREATE TABLE event (
-  id INTEGER PRIMARY KEY, body BLOB NOT NULL, made_at REAL NOT NULL, owner TEXT, reason TEXT
+  id INTEGER PRIMARY KEY, body BLOB NOT NULL, made_at REAL NOT NULL, owner TEXT, reason TEXT, token BLOB
 );
 CREATE INDEX event_owner ON event (owner) WHERE reason IS NULL;
 CREATE INDEX event_dead ON event (id) WHERE reason IS NOT NULL;
@@ -38,20 +40,23 @@ T = TypeVar("T")
 
 
 class SpoolFile:
-    """One process's connection to ``spool.db``, and its mark as an owner of events.
+    """One process's connection to ``spool.db``, and its lock as an owner of events.
 
     Args:
-        directory: made, for the user alone, if it is not there.
+        directory: created, for the user alone, if it does not exist.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.path = directory / "spool.db"
         self.problem: str | None = None
-        """What went wrong last; None if nothing did since the last success."""
+        """The last failure; None if an operation has succeeded since."""
+        self.set_aside: str | None = None
+        """The name that a damaged file has been given."""
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._owner: Owner | None = None
+        self._file_id: tuple[int, int] | None = None
+        self._owner: ProcessLock | None = None
 
     @property
     def is_open(self) -> bool:
@@ -61,13 +66,18 @@ class SpoolFile:
     def do(self, work: Callable[[sqlite3.Connection, str], T], default: T) -> T:
         """Do ``work``, with this process's name as an owner, in a transaction, and return its result.
 
-        Returns ``default``, having done nothing, if disk or file do not let us.
+        Returns ``default``, having done nothing, if the disk or the file does not permit it.
         """
         with self._lock:
             try:
-                return self._transact(work)
+                try:
+                    return self._transact(work)
+                except sqlite3.DatabaseError as error:
+                    if not self._recover(error):
+                        raise
+                    return self._transact(work)
             except (sqlite3.Error, OSError) as error:
-                self._trouble(error)
+                self._handle(error)
             return default
 
     def used(self, connection: sqlite3.Connection) -> int:
@@ -75,8 +85,8 @@ class SpoolFile:
         pages = _pragma(connection, "page_count") - _pragma(connection, "freelist_count")
         return pages * _pragma(connection, "page_size")
 
-    def tidy(self) -> None:
-        """Give the room of deleted events back to the disk."""
+    def shrink(self) -> None:
+        """Return the room of deleted events to the disk."""
         with self._lock, contextlib.suppress(sqlite3.Error):
             if self._connection is not None and _pragma(self._connection, "freelist_count") > MANY_FREE_PAGES:
                 self._connection.executescript("PRAGMA incremental_vacuum")  # execute() would stop at a page
@@ -89,7 +99,7 @@ class SpoolFile:
                 self._owner.touch()
 
     def close(self) -> None:
-        """Close the connection and take the mark away. A later use opens again."""
+        """Close the connection and release the lock. A later use opens again."""
         with self._lock:
             connection, self._connection = self._connection, None
             owner, self._owner = self._owner, None
@@ -99,20 +109,21 @@ class SpoolFile:
             if owner is not None:
                 owner.close()
 
-    def forget(self) -> None:
-        """Leave everything to the parent: this is its fork."""
+    def reset_after_fork(self) -> None:
+        """Leave everything to the parent, in the child of a fork."""
+        descriptors.reset_after_fork()
         if self._connection is not None:
             _kept_open.append(self._connection)
         if self._owner is not None:
-            self._owner.forget()
+            self._owner.reset_after_fork()
 
     def _transact(self, work: Callable[[sqlite3.Connection, str], T]) -> T:
-        if self._connection is not None and not self.path.exists():
+        if self._connection is not None and not self._is_current():
             self.close()  # what is written to a file that was deleted is lost with the process
         connection = self._connection or self._open()
         if self._owner is None:
             sweep(self.directory)
-            self._owner = Owner(self.directory)
+            self._owner = ProcessLock(self.directory)
         owner = self._owner
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -125,42 +136,58 @@ class SpoolFile:
         self.problem = None
         return result
 
-    def _open(self) -> sqlite3.Connection:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite gives its other files the same mode
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    def _is_current(self) -> bool:
+        """Tell whether the file that is open is still the one at its path: not deleted, nor replaced by another."""
         try:
-            _prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
+            status = self.path.lstat()
+        except FileNotFoundError:
+            return False
+        return (status.st_dev, status.st_ino) == self._file_id
+
+    def _open(self) -> sqlite3.Connection:
+        check_access(self.directory)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_access(self.directory)  # somebody else may have been faster
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        os.close(os.open(self.path, flags, 0o600))  # SQLite gives its other files the same mode
+        with descriptors.low_numbers_reserved():
+            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            try:
+                _prepare(connection)
+                check_access(self.directory)
+                status = self.path.lstat()
+            except BaseException:
+                connection.close()
+                raise
+        self._file_id = (status.st_dev, status.st_ino)
         self._connection = connection
         return connection
 
-    def _trouble(self, error: sqlite3.Error | OSError) -> None:
-        self.problem = f"{type(error).__name__}: {error}"
-        if any(word in str(error) for word in _DAMAGED):
-            self._set_aside()
-            return
+    def _handle(self, error: sqlite3.Error | OSError) -> None:
+        self.problem = str(error) if isinstance(error, UnsafeSpoolError) else f"{type(error).__name__}: {error}"
         if not isinstance(error, sqlite3.OperationalError) or not self.path.exists():
             self.close()
         log_rate_limited(
             "error", "spool", "the spool %s cannot be used, events are kept in memory: %s", self.path, self.problem
         )
 
-    def _set_aside(self) -> None:
-        """Begin the file anew; only the first of several processes to find the damage moves it away."""
+    def _recover(self, error: sqlite3.DatabaseError) -> bool:
+        """Move the file away if it is damaged, unless another process was faster. True: it may be started anew."""
+        if not any(word in str(error) for word in _DAMAGED):
+            return False
         self.close()
-        with contextlib.suppress(OSError), Owner.exclusively(self.directory):
+        with exclusively(self.directory):
             if not _is_damaged(self.path):
-                return
+                return True
             aside = f"{self.path}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
             for suffix in ("", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
+            self.set_aside = aside
             log_rate_limited(
-                "error", "spool damaged", "%s could not be read (%s), is kept as %s", self.path, self.problem, aside
+                "error", "spool damaged", "%s could not be read (%s), is kept as %s", self.path, error, aside
             )
+        return True
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -169,12 +196,20 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
     connection.execute("PRAGMA synchronous = NORMAL")
-    if new:
-        connection.execute("BEGIN IMMEDIATE")
-        if _checked(connection) == 0:  # no other process was faster
-            for statement in SCHEMA.split(";"):
-                connection.execute(statement)
-        connection.execute("COMMIT")
+    connection.execute("PRAGMA temp_store = MEMORY")  # no file of its own, later on
+    if not new and _has_tokens(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if _checked(connection) == 0:  # no other process was faster
+        for statement in SCHEMA.split(";"):
+            connection.execute(statement)
+    elif not _has_tokens(connection):  # the file is of a release that had none
+        connection.execute("ALTER TABLE event ADD COLUMN token BLOB")
+    connection.execute("COMMIT")
+
+
+def _has_tokens(connection: sqlite3.Connection) -> bool:
+    return any(column[1] == "token" for column in connection.execute("PRAGMA table_info(event)"))
 
 
 def _checked(connection: sqlite3.Connection) -> int:
@@ -189,7 +224,10 @@ def _checked(connection: sqlite3.Connection) -> int:
 
 def _is_damaged(path: Path) -> bool:
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        with (
+            descriptors.low_numbers_reserved(),
+            contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection,
+        ):
             _checked(connection)
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
     except (sqlite3.OperationalError, sqlite3.NotSupportedError):

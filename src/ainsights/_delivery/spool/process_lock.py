@@ -1,4 +1,4 @@
-"""Owner: the mark of a living process in a directory that processes share."""
+"""ProcessLock: shows in a directory that processes share which of them live."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+from ainsights._delivery.descriptors import move_high
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SILENCE = 60.0
-"""Seconds without a touch after which an owner counts as dead, where files cannot be locked."""
+"""Seconds without a touch after which a process counts as dead, where files cannot be locked."""
 
 
-class Owner:
+class ProcessLock:
     """Holds a lock on a file of its own until this process ends, however it ends."""
 
     def __init__(self, directory: Path) -> None:
         self.name = uuid.uuid4().hex
         self._path = _path(directory, self.name)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = _open(self._path, os.O_CREAT | os.O_EXCL)
         self._touched = time.monotonic()
         _try_lock(self._file)
 
@@ -38,43 +40,43 @@ class Owner:
             os.utime(self._path)
 
     def close(self) -> None:
-        """Take the mark away."""
+        """Remove the file."""
         with contextlib.suppress(OSError):
             self._path.unlink()
         with contextlib.suppress(OSError):
             os.close(self._file)
 
-    def forget(self) -> None:
-        """Let go of a mark that a fork inherited: it is its parent's."""
+    def reset_after_fork(self) -> None:
+        """Close the inherited file, in the child of a fork: it is its parent's."""
         with contextlib.suppress(OSError):
             os.close(self._file)
 
-    @staticmethod
-    @contextlib.contextmanager
-    def exclusively(directory: Path) -> Iterator[None]:
-        """Keep the other processes out for the length of the block."""
-        file = os.open(directory / "spool.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(file)
+
+@contextlib.contextmanager
+def exclusively(directory: Path) -> Iterator[None]:
+    """Keep the other processes out for the length of the block."""
+    file = _open(directory / "spool.lock", os.O_CREAT)
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def sweep(directory: Path) -> None:
-    """Take away the marks that the dead left behind; not the latest, which may not be locked yet."""
+    """Remove the files of dead processes; not the latest, which may not be locked yet."""
     for path in directory.glob("owner-*.lock"):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > SILENCE:
+            if time.time() - path.lstat().st_mtime > SILENCE:
                 is_dead(directory, path.stem.removeprefix("owner-"))
 
 
 def is_dead(directory: Path, name: str) -> bool:
-    """Tell whether the process that goes by ``name`` is no more."""
+    """Tell whether the process that is called ``name`` has ended."""
     path = _path(directory, name)
     try:
-        file = os.open(path, os.O_RDWR)
+        file = _open(path)
     except FileNotFoundError:
         return True
     except OSError:
@@ -93,6 +95,10 @@ def is_dead(directory: Path, name: str) -> bool:
 
 def _path(directory: Path, name: str) -> Path:
     return directory / f"owner-{name}.lock"
+
+
+def _open(path: Path, flags: int = 0) -> int:
+    return move_high(os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | flags, 0o600))
 
 
 def _try_lock(file: int) -> bool | None:
