@@ -255,7 +255,7 @@ class Insights:
 
 
 def _check_spool(settings: Settings) -> None:
-    """Refuse a spool that another user could read or write; what else is wrong with one is logged, and costs no event."""
+    """Refuse a spool that another user can read or write. Any other problem with one costs no event, and is logged."""
     if settings.spool_dir is None:
         return
     try:
