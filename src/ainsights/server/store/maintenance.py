@@ -68,7 +68,7 @@ class Maintenance:
     def _do_all(self) -> None:
         migrating = self._writer.run(lambda ledger: ledger.migrating)
         if migrating:
-            self._repeat(lambda ledger, amount: ledger.migrate(amount), Pace(10, 2000))
+            self._repeat(lambda ledger, amount: ledger.migrate(amount), Pace(50, 2000))
             if not self._stopping.is_set():
                 self._on_migrated()
         removed = self._limits != Limits() and self._repeat(self._remove_some, Pace(10, 2000))

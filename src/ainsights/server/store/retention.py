@@ -14,7 +14,7 @@ DAY = 86_400.0
 SLACK = 0.02
 """The part of the file that may be free: it is used again by what is stored next."""
 
-LEAST_SLACK = 2**20
+LEAST_SLACK = 256 * 1024
 
 
 class Limits(NamedTuple):
@@ -48,7 +48,7 @@ SLOW = 0.015
 def remove_some(ledger: Ledger, limits: Limits, at_most: int) -> list[int]:
     """Remove up to ``at_most`` of the events that are beyond ``limits``; return their numbers."""
     total, free = ledger.sizes()
-    excess = total - free - limits.max_bytes * (1 - SLACK) if limits.max_bytes is not None else 0.0
+    excess = total - free - (limits.max_bytes - _slack(limits.max_bytes)) if limits.max_bytes is not None else 0.0
     before = time.time() - limits.keep_days * DAY if limits.keep_days is not None else float("-inf")
     due: list[int] = []
     reason = f"older than {limits.keep_days:g} days" if limits.keep_days is not None else ""
@@ -65,7 +65,11 @@ def remove_some(ledger: Ledger, limits: Limits, at_most: int) -> list[int]:
 def give_back_some(ledger: Ledger, pages: int) -> bool:
     """Return up to ``pages`` free pages to the file system; False if there are too few to be worth it."""
     total, free = ledger.sizes()
-    if free <= max(LEAST_SLACK, total * SLACK):
+    if free <= _slack(total):
         return False
     ledger.vacuum(pages)
     return True
+
+
+def _slack(total: float) -> float:
+    return max(LEAST_SLACK, total * SLACK)

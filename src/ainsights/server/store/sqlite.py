@@ -110,6 +110,13 @@ class SQLiteStore:
         """What happened to stored events because their file was deleted while in use; None if it never was."""
         return self._file.lost if self._file else None
 
+    @property
+    def to_migrate(self) -> int:
+        """How many events of a database of the first schema are still to be copied; they can be read all the time."""
+        with self._reader.connection() as connection:
+            row = connection.execute("SELECT last - through FROM migration").fetchone()
+        return row[0] if row else 0
+
     async def put(self, event_id: str, received_at: float, body: bytes) -> None:
         """See :class:`ainsights.server.store.protocol.Store`."""
         stored = asyncio.get_running_loop().create_future()
@@ -180,6 +187,11 @@ class SQLiteStore:
         with self._reader.connection() as connection:
             return verify.verify(connection, self._key, anchor, progress)
 
+    def wake(self) -> None:
+        """Look at once for what is beyond the limits; otherwise every few seconds."""
+        if self._maintenance:
+            self._maintenance.wake()
+
     @property
     def _open_writer(self) -> Writer:
         if self._writer is None:
@@ -209,8 +221,7 @@ class SQLiteStore:
         while not writer.run(lambda ledger: ledger.scrub()):
             if time.monotonic() > deadline:
                 raise StoreError("the events are erased; remains in the write-ahead log wait for readers to end")
-        if self._maintenance:
-            self._maintenance.wake()
+        self.wake()
 
 
 def _notify(listener: Callable[[], None]) -> None:
