@@ -130,13 +130,19 @@ class Insights:
         Returns:
             Whether nothing was lost.
         """
+        return self._close(self.settings.exit_timeout if timeout is None else timeout)
+
+    def _close(self, timeout: float, *, interrupted: bool = False) -> bool:
         router.release_clients(self)
-        lost = self._channel.close(self.settings.exit_timeout if timeout is None else timeout)
+        lost = self._channel.close(timeout)
         _lifecycle.unregister(self)
         if lost:
-            reason = next((each.last_error for each in self._channel.pipelines if each.last_error), "time ran out")
+            reason = "interrupted" if interrupted else self._last_error() or "time ran out"
             logger.error("%d event%s lost at shutdown: %s", lost, "s" if lost > 1 else "", reason)
         return not lost
+
+    def _last_error(self) -> str | None:
+        return next((each.last_error for each in self._channel.pipelines if each.last_error), None)
 
     def stats(self) -> Stats:
         """Return what happened to the events so far, and how delivery is now.
@@ -163,7 +169,7 @@ class Insights:
             spooled=pipeline.spooled if pipeline else 0,
             dropped=dropped,
             failures=dict(failures),
-            last_error=next((each.last_error for each in pipelines if each.last_error), None),
+            last_error=self._last_error(),
             last_delivery=datetime.fromtimestamp(delivered_at, timezone.utc).isoformat() if delivered_at else None,
             lost_hooks=tuple(lost_hooks()),
             worker_alive=any(each.workers for each in pipelines),
@@ -235,9 +241,10 @@ class Insights:
         """Report the streams that are open."""
         self._open_streams.end_all()
 
-    def close_at_exit(self, elapsed: float) -> None:
-        """Close within what is left of ``exit_timeout``."""
-        self.close(max(self.settings.exit_timeout - elapsed, 0.0))
+    def close_at_exit(self, elapsed: float | None) -> None:
+        """Close within what is left of ``exit_timeout``; at once if the user interrupts the exit."""
+        remaining = 0.0 if elapsed is None else max(self.settings.exit_timeout - elapsed, 0.0)
+        self._close(remaining, interrupted=elapsed is None)
 
     def before_fork(self) -> None:
         """Let the threads leave."""

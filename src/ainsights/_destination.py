@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ainsights._instrumentation.exchange import Exchange
     from ainsights._processing.manual import Record
 
+LOADING_DELAY = 0.02
+"""Seconds before loading begins: the call that causes it has then been sent, and waits for its answer."""
+
 LOADING_PATIENCE = 1.0
 """Seconds at the most that a fork or the exit waits for the pipeline to be loaded."""
 
@@ -43,6 +46,8 @@ class Destination:
         self.settings = settings
         self.counters = Counters()
         self._waiting: deque[Exchange | Record] = deque()
+        self._awaited = threading.Event()
+        """Set when somebody waits for the pipeline."""
         self._closed = False
 
     @property
@@ -92,9 +97,13 @@ class Destination:
             self._load()
             return
         try:
-            threading.Thread(target=self._load, name="ainsights-start", daemon=True).start()
+            threading.Thread(target=self._load_soon, name="ainsights-start", daemon=True).start()
         except RuntimeError:  # the interpreter ends, and starts no more threads
             self._load()
+
+    def _load_soon(self) -> None:
+        self._awaited.wait(LOADING_DELAY)
+        self._load()
 
     def _load(self) -> None:
         loading = self._loading
@@ -150,6 +159,7 @@ class Destination:
         """Return the pipeline, if need be once it is loaded."""
         loading = self._loading
         if loading is not None:
+            self._awaited.set()
             loading.wait(timeout)
         return self.pipeline
 

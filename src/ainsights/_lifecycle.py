@@ -31,10 +31,11 @@ class PipelineOwner(Protocol):
     def end_streams(self) -> None:
         """Report the streams that are open."""
 
-    def close_at_exit(self, elapsed: float) -> None:
+    def close_at_exit(self, elapsed: float | None) -> None:
         """Deliver what can be delivered, end the threads, and count and log what is lost.
 
-        ``elapsed`` seconds of its time to exit are gone.
+        Args:
+            elapsed: seconds of its time to exit that are gone; None: all of it, since the user interrupts the exit.
         """
 
     def before_fork(self) -> None:
@@ -95,14 +96,14 @@ def _close_all() -> None:
         _close_owners(began)
     except KeyboardInterrupt:
         with _interrupts_ignored():
-            _close_owners(float("-inf"))
+            _close_owners(None)
 
 
-def _close_owners(began: float) -> None:
+def _close_owners(began: float | None) -> None:
     """Close them one after another. Their workers deliver side by side, so the time of all runs from ``began``."""
     for owner in tuple(_owners):
         with _exiting:
-            owner.close_at_exit(time.monotonic() - began)
+            owner.close_at_exit(None if began is None else time.monotonic() - began)
 
 
 @contextlib.contextmanager
