@@ -46,6 +46,22 @@ def test_wrong_usage_is_told_with_status_2(args: tuple[str, ...]) -> None:
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("serve", "--port", "x"), "argument --port: 'x' is not a port: a number from 0 to 65535"),
+        (("serve", "--port", "65536"), "argument --port: '65536' is not a port: a number from 0 to 65535"),
+        (("serve", "--max-body-bytes", "0"), "argument --max-body-bytes: '0' is not a size: a number of bytes above 0"),
+        (("spool", "flush", "--patience", "soon"), "argument --patience: 'soon' is not a time: seconds, 0 or more"),
+        (("spool", "flush", "--patience", "nan"), "argument --patience: 'nan' is not a time: seconds, 0 or more"),
+    ],
+)
+def test_wrong_argument_is_explained(args: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(args)
+    assert capsys.readouterr().err.endswith(f": error: {message}\n")
+
+
 @pytest.mark.parametrize("command", [command.__name__.rpartition(".")[2] for command in COMMANDS])
 def test_each_command_has_help(command: str) -> None:
     ran = run(command, "--help")
