@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,30 @@ def test_demo_shows_an_insight_of_each_kind_of_call() -> None:
         assert sum(asked in line for line in rows) == 1
     assert "get_weather(" in table
     assert "What next" in table
+
+
+WITHOUT_UNICODE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+BEHIND_A_PROXY = {
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "ALL_PROXY": "socks5://[::1]:9",
+}
+
+
+@pytest.mark.parametrize("environ", [WITHOUT_UNICODE, BEHIND_A_PROXY], ids=["ASCII locale", "proxy"])
+def test_demo_runs_in_any_environment(environ: dict[str, str]) -> None:
+    ran = run("demo", **environ)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Anybody there?" in ran.stdout
+
+
+def test_demo_fits_into_60_columns() -> None:
+    ran = run("demo", COLUMNS="60")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    stored = ran.stdout.partition("What the endpoint stored\n")[2].partition("What next")[0]
+    assert max(map(len, stored.splitlines())) <= 60
+    assert re.findall("  (ok|error)  ", stored) == ["ok", "ok", "ok", "ok", "error"]
+    assert re.findall("^  (asked|answered)  +.*[a-z]", stored, re.MULTILINE) == ["asked", "answered"] * 5
 
 
 def test_demo_needs_a_key_to_be_live() -> None:
