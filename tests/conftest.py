@@ -4,7 +4,6 @@ import signal
 
 import pytest
 from hypothesis import settings
-from support.doctor import Doctor
 
 from ainsights import _internal_errors, _logging
 
@@ -28,11 +27,6 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(__import__("os").environ):
         if name.startswith(("AINSIGHTS_", "REQUESTY_")):
             monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
-    return Doctor(capsys, monkeypatch)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -7,12 +7,13 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from support.models import DONE, EVENTS, MESSAGES, async_client, capturing, client, event, streaming
 
 import ainsights
+import ainsights.testing
 from ainsights import ConfigurationError, Insights, Template
 from ainsights._context.context import current
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.models import Captured
+
+    from ainsights import Insight
 
 
 @pytest.fixture
@@ -71,20 +74,24 @@ def test_event_has_the_values_of_the_moment_when_the_block_was_made(captured: Ca
     assert body["template"] == [{"role": "user", "content": "c"}]
 
 
-def test_event_that_is_changed_changes_no_other(captured: Captured) -> None:
-    from ainsights._processing.attributes import Defaults  # noqa: PLC0415
-    from ainsights._processing.decoder import decode  # noqa: PLC0415
+def test_event_that_before_send_changes_changes_no_other() -> None:
+    seen: list[Any] = []
 
-    made: list[Any] = []
-    captured._take = lambda exchange: made.append(decode(exchange, Defaults("sdk"), "id"))  # type: ignore[method-assign]
+    def clear(insight: Insight) -> Insight:
+        seen.append((list(insight.meta["tags"]), list(insight.inputs["n"]), len(insight.template or ())))
+        insight.meta["tags"].clear()
+        insight.inputs["n"].clear()
+        cast("list[Any]", insight.template).clear()
+        return insight
+
     template = [{"role": "user", "content": "{n}"}]
-    with ainsights.context(meta={"tags": ["a"]}, inputs={"n": ["b"]}, template=template):
+    with (
+        ainsights.testing.capture(before_send=clear),
+        ainsights.context(meta={"tags": ["a"]}, inputs={"n": ["b"]}, template=template),
+    ):
         call()
-        made[0].meta["tags"].clear()
-        made[0].inputs["n"].clear()
-        made[0].template.clear()
         call()
-    assert (made[1].meta["tags"], made[1].inputs, made[1].template) == (["a"], {"n": ["b"]}, template)
+    assert seen == [(["a"], ["b"], 1)] * 2
 
 
 def test_values_that_are_no_json_become_texts(captured: Captured) -> None:

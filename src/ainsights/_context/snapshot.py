@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 
 def encode(value: Any) -> bytes:
@@ -26,19 +26,6 @@ def encode(value: Any) -> bytes:
 def snapshot(value: Any) -> Any:
     """Return ``value`` as the JSON value that it is in an event; raises as :func:`encode` does."""
     return json.loads(encode(value))
-
-
-def parse(body: bytes | None) -> Any:
-    """Return the JSON value of ``body``, or None if it is none. Lone surrogates, NaN and infinities are read too."""
-    if not body:
-        return None
-    try:
-        return from_json(body)
-    except ValueError:
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            return None
 
 
 def text(value: Any) -> str:

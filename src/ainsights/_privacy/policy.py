@@ -1,34 +1,38 @@
-"""What may leave the process: content level, redaction, media, the user's last word, size. Pure but for that word.
+"""What may leave the process: content level, redaction, media, ``before_send``, size. Pure but for what users pass.
 
 Applied to each event on the background thread, in this order:
 
-1. :mod:`.keys`: no credentials, whatever the settings say.
+1. :mod:`.credentials`: no credentials, whatever the settings are.
 2. :mod:`.content`: at the level ``metadata`` no text of the conversation.
 3. :mod:`.media`: large media in base64 become their type, length and SHA-256.
-4. :mod:`.redact`: patterns and functions go over every string.
-5. ``before_send`` sees the event, a copy, and returns it, another one, or None so that nothing is sent.
-6. :mod:`.size`: an event beyond ``max_event_bytes`` is cut where it is longest.
+4. :mod:`.redaction`: patterns and functions are applied to every string.
+5. ``before_send`` gets a copy of the event, and returns it, another one, or None so that nothing is sent.
+6. :mod:`.truncation`: an event beyond ``max_event_bytes`` is cut where it is longest.
 
-An event for which a step of the user's fails is withheld: dropped, counted, and never sent as it was.
+An event for which a step of the user's fails is dropped and counted, and never sent as it was.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
+from ainsights._json import cut_depth
 from ainsights._model import Insight
 from ainsights._privacy.content import to_metadata_only
 from ainsights._privacy.credentials import SecretMask, strip_credentials
 from ainsights._privacy.dropped import EventDropped, place_of
-from ainsights._privacy.media import LIMIT, elide
+from ainsights._privacy.media import LIMIT, elide, with_truncated
 from ainsights._privacy.truncation import truncate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ainsights._config import Settings
+
+_Result = TypeVar("_Result")
 
 __all__ = ["EventDropped", "PrivacyPolicy"]
 
@@ -56,17 +60,19 @@ class PrivacyPolicy:
         level = content or self._content
         if level == "none":
             return None
-        insight = strip_credentials(insight)
-        if level == "metadata":
-            insight = to_metadata_only(insight)
-        if self._redact is not None:
-            insight = self._redact(elide(insight))
+        insight = _at_any_depth(partial(self._redacted, level), insight)
         if self._before_send is not None:
-            seen = _seen_by(self._before_send, _copy(elide(insight)))
+            seen = _seen_by(self._before_send, _at_any_depth(_copy, insight))
             if seen is None:
                 return None
             insight = seen
-        return self._encoded(insight)
+        return _at_any_depth(self._encoded, insight)
+
+    def _redacted(self, level: str, insight: Insight) -> Insight:
+        insight = strip_credentials(insight)
+        if level == "metadata":
+            insight = to_metadata_only(insight)
+        return insight if self._redact is None else self._redact(elide(insight))
 
     def _encoded(self, insight: Insight) -> bytes:
         body = insight.encode()
@@ -84,8 +90,18 @@ def _redaction(settings: Settings) -> Callable[[Insight], Insight] | None:
     return Redaction(settings.redact)
 
 
+def _at_any_depth(step: Callable[[Insight], _Result], insight: Insight) -> _Result:
+    """Return what ``step`` makes of ``insight``, or of one that is cut where it is nested too deeply to be walked."""
+    try:
+        return step(insight)
+    except RecursionError:
+        fields, cut = cut_depth(insight.__dict__)
+        return step(Insight.model_construct(**fields | {"meta": with_truncated(fields["meta"], cut)}))
+
+
 def _copy(insight: Insight) -> Insight:
-    """Return a copy that may be changed: parts of the original are the user's own objects."""
+    """Return a copy that may be changed, without large media: parts of the original are the user's own objects."""
+    insight = elide(insight)
     return Insight.model_construct(**{key: _copied(value) for key, value in insight.__dict__.items()})
 
 

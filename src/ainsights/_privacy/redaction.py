@@ -15,15 +15,17 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
+from ainsights._json import LARGE, dump_json, parse_json_or_none
 from ainsights._model import META_KEYS, Insight, MetaKey
 from ainsights._privacy import patterns
 from ainsights._privacy.dropped import EventDropped, place_of
 from ainsights._privacy.fields import API, KINDS, WORDS
+from ainsights._privacy.slices import end_of_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 _WRITTEN = {
     MetaKey.EVENT_ID: re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
@@ -35,6 +37,7 @@ _WRITTEN = {
 _TOKEN_LISTS = ("prompt_logprobs", "prompt_token_ids", "token_ids")
 _LONGEST_NUMBER = 10_000
 """Bits of the largest number whose digits are looked at; Python refuses to write out much larger ones."""
+_BLANKS = re.compile(r"\s*")
 _ESCAPE = re.compile(r"\\u00([2-7][0-9A-Fa-f])")
 
 
@@ -50,14 +53,14 @@ class Redaction:
         self._all_built_in = all(isinstance(rule, str) for rule in rules)
 
     def __call__(self, insight: Insight) -> Insight:
-        """Return a redacted copy of ``insight``.
+        """Return ``insight`` redacted; what needs no redaction is in both.
 
         Raises:
             EventDropped: a rule failed.
         """
         messages = self.value(insight.messages)
         return Insight.model_construct(
-            response=self._response(insight.response, prompt_changed=messages != insight.messages),
+            response=self._response(insight.response, prompt_changed=messages is not insight.messages),
             messages=messages,
             template=self.value(insight.template),
             inputs=self.value(insight.inputs),
@@ -69,18 +72,17 @@ class Redaction:
     def text(self, text: str) -> str:
         """Return ``text`` redacted, if it is JSON by the strings in it."""
         plain = self._plain(text)
-        if text.lstrip()[:1] in {"{", "["}:
-            return self._json(text, plain)
-        return plain
+        return self._json(text, plain) if text.startswith(("{", "["), end_of_run(_BLANKS, text, 0)) else plain
 
     def value(self, value: Any, *, numbers: bool = True) -> Any:
-        """Return a redacted copy of ``value``, which is JSON or what can be made JSON."""
+        """Return ``value``, which is JSON or what can be made JSON, redacted: itself if it needs none."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
             return self._fields(value, numbers=numbers)
         if isinstance(value, (list, tuple)):
-            return [self.value(item, numbers=numbers) for item in value]
+            items = [self.value(item, numbers=numbers) for item in value]
+            return value if isinstance(value, list) and _same(items, value) else items
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, (int, float)):
@@ -88,9 +90,10 @@ class Redaction:
         return self.value(_as_json(value), numbers=numbers)
 
     def _plain(self, text: str) -> str:
+        redacted = text
         for step in self._steps:
-            text = step(text)
-        return text
+            redacted = step(redacted)
+        return text if redacted == text else redacted  # the same object, by which it is seen that nothing changed
 
     def _number(self, number: float) -> int | float | str:
         whole = int(number) if isinstance(number, int) or number.is_integer() else None
@@ -99,7 +102,7 @@ class Redaction:
         redacted = self._plain(str(whole))
         return number if redacted == str(whole) else redacted
 
-    def _fields(self, fields: Mapping[Any, Any], *, numbers: bool) -> dict[Any, Any]:
+    def _fields(self, fields: dict[Any, Any], *, numbers: bool) -> dict[Any, Any]:
         redacted: dict[Any, Any] = {}
         for key, item in fields.items():
             if key in KINDS and isinstance(item, str) and item in WORDS:
@@ -107,7 +110,7 @@ class Redaction:
             else:
                 name = key if key in API or key in META_KEYS else _free(self.text(str(key)), redacted)
                 redacted[name] = self.value(item, numbers=numbers)
-        return redacted
+        return fields if _same(redacted, fields) and _same(redacted.values(), fields.values()) else redacted
 
     def _meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
         redacted: dict[str, Any] = self.value({key: item for key, item in meta.items() if not _is_written(key, item)})
@@ -118,35 +121,40 @@ class Redaction:
     def _json(self, text: str, plain: str) -> str:
         if self._all_built_in and plain == text and "\\" not in text:
             return text  # to built-in rules a quotation mark is the end of a text
-        value = _parsed(text)
+        value = parse_json_or_none(text)
         if value is None:
             unescaped = _ESCAPE.sub(_unescaped, text)
             return plain if unescaped == text or (redacted := self._plain(unescaped)) == unescaped else redacted
         redacted = self.value(value)
-        if redacted == value and plain == text:
+        if redacted is value and plain == text:
             return text
-        if plain != text and (still := _parsed(plain)) is not None and self.value(still) == still:
+        if plain != text and (still := parse_json_or_none(plain)) is not None and self.value(still) is still:
             return plain
-        return self._plain(json.dumps(redacted, ensure_ascii=False))
+        return self._plain(dump_json(redacted) if len(text) > LARGE else json.dumps(redacted, ensure_ascii=False))
 
     # What spells the text once more
 
     def _response(self, response: dict[str, Any], *, prompt_changed: bool) -> dict[str, Any]:
         redacted: dict[str, Any] = self.value(response, numbers=False)
-        choices = response.get("choices")
-        changed = prompt_changed or redacted.get("choices") != choices
-        for before, after in _pairs(choices, redacted.get("choices")):
-            if self._is_spelled(before, after):
-                after["logprobs"] = _without_tokens(after["logprobs"])
-            _drop_token_lists(after, changed=changed)
-        _drop_token_lists(redacted, changed=changed)
-        return redacted
+        before, after = response.get("choices"), redacted.get("choices")
+        changed = prompt_changed or after is not before
+        if isinstance(before, list) and isinstance(after, list):
+            choices = [self._choice(*pair, changed=changed) for pair in zip(before, after, strict=True)]
+            redacted = {key: choices if key == "choices" else item for key, item in redacted.items()}
+        return _without_token_lists(redacted) if changed else redacted
+
+    def _choice(self, before: Any, after: Any, *, changed: bool) -> Any:
+        if not isinstance(before, dict):
+            return after
+        if self._is_spelled(before, after):
+            after = after | {"logprobs": _without_tokens(after["logprobs"])}
+        return _without_token_lists(after) if changed else after
 
     def _is_spelled(self, before: dict[str, Any], after: dict[str, Any]) -> bool:
         if not before.get("logprobs"):
             return False
         spelled = "".join(_tokens(before["logprobs"]))
-        return before != after or self._plain(spelled) != spelled
+        return before is not after or self._plain(spelled) != spelled
 
 
 def _step(rule: str | re.Pattern[str] | Callable[[str], str]) -> Callable[[str], str]:
@@ -200,26 +208,13 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     return unique
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return from_json(text)
-    except ValueError:
-        pass
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def _same(these: Collection[Any], those: Collection[Any]) -> bool:
+    return len(these) == len(those) and all(this is that for this, that in zip(these, those, strict=True))
 
 
 def _unescaped(found: re.Match[str]) -> str:
     character = chr(int(found[1], 16))
     return found.group() if character in '"\\\x7f' else character
-
-
-def _pairs(before: Any, after: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    if not isinstance(before, list) or not isinstance(after, list):
-        return []
-    return [(old, new) for old, new in zip(before, after, strict=True) if isinstance(old, dict)]
 
 
 def _tokens(logprobs: Any) -> list[str]:
@@ -240,7 +235,5 @@ def _without_tokens(logprobs: Any) -> Any:
     return "" if isinstance(logprobs, str) else logprobs
 
 
-def _drop_token_lists(fields: dict[str, Any], *, changed: bool) -> None:
-    for name in _TOKEN_LISTS:
-        if changed and fields.get(name):
-            fields[name] = None
+def _without_token_lists(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if key in _TOKEN_LISTS and item else item for key, item in fields.items()}

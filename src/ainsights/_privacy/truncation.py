@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import PydanticSerializationError, to_json
 
+from ainsights._json import parse_json
 from ainsights._model import META_KEYS, Insight, MetaKey
 from ainsights._privacy.dropped import EventDropped
 from ainsights._privacy.fields import API
@@ -34,7 +35,7 @@ def truncate(body: bytes, limit: int) -> bytes:
     Raises:
         EventDropped: the limit is so low that not even an empty insight fits.
     """
-    fields = _parsed(body)
+    fields: dict[str, Any] = parse_json(body)
     measure = _measure(fields)
     meta = fields["meta"]
     ours = {
@@ -144,14 +145,6 @@ def _told(lengths: dict[str, int], room: int, measure: Callable[[Any], int]) -> 
             room -= cost
     others = len(lengths) - len(told)
     return told | ({"…": others} if others else {})
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        fields: dict[str, Any] = from_json(body)
-    except ValueError:
-        fields = json.loads(body)
-    return fields
 
 
 def _measure(fields: dict[str, Any]) -> Callable[[Any], int]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import platform
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ainsights._context.snapshot import parse
 from ainsights._context.template_cache import memory
+from ainsights._json import parse_json_or_none
 from ainsights._version import __version__
 
 if TYPE_CHECKING:
@@ -57,12 +56,12 @@ class Said:
         context, found = self.context, self.defaults.formatted(self.messages)
         template, inputs = (context.template, context.inputs or {}) if context else (None, {})
         if found is not None:
-            formatted = parse(found.template)
+            formatted = parse_json_or_none(found.template)
             if template is None or template == formatted:
-                template, inputs = formatted, {**parse(found.inputs), **inputs}
+                template, inputs = formatted, {**parse_json_or_none(found.inputs), **inputs}
         if template is None and not inputs:
             return None, {}
-        return copy.deepcopy((template, dict(inputs)))  # before_send may change the event, not what others come from
+        return template, dict(inputs)
 
     def meta(self) -> dict[str, Any]:
         """Return the metadata, merged."""
@@ -73,7 +72,7 @@ class Said:
             **{key: router[key] for key in ("tags", "trace_id") if router.get(key) is not None},
             **(extra if isinstance(extra, dict) else {}),
             **(metadata if isinstance(metadata, dict) else {}),
-            **(copy.deepcopy(self.context.meta) if self.context else {}),
+            **(self.context.meta if self.context else {}),
         }
 
     def _router(self) -> dict[str, Any]:

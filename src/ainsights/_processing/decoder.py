@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ainsights._context.snapshot import parse
+from ainsights._json import parse_json_or_none
 from ainsights._model import Insight, MetaKey
 from ainsights._processing.attributes import Said
 from ainsights._processing.outcome import header, outcome_of
@@ -55,7 +55,7 @@ def as_messages(value: Any) -> Any:
 
 
 def _request(body: bytes | None) -> dict[str, Any]:
-    value = parse(body)
+    value = parse_json_or_none(body)
     if isinstance(value, dict):
         return value
     return {"messages": body.decode(errors="replace")} if body else {}

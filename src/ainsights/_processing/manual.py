@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ainsights._context.context import Entry, checked, current
-from ainsights._context.snapshot import encode, parse
+from ainsights._context.snapshot import encode
+from ainsights._json import parse_json_or_none
 from ainsights._model import Insight, MetaKey
 from ainsights._processing.attributes import Said
 from ainsights._processing.decoder import as_messages
@@ -83,7 +84,7 @@ class Record:
 
 def build_insight(record: Record, defaults: Defaults, event_id: str) -> Insight:
     """Return the insight that tells ``record``."""
-    told: dict[str, Any] = parse(record.body)
+    told: dict[str, Any] = parse_json_or_none(record.body)
     args, messages = told["args"], told["messages"]
     messages = None if messages is None else as_messages(messages)
     said = Said(record.context, args, messages, defaults)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from ainsights._context.snapshot import parse
+from ainsights._json import parse_json_or_none
 from ainsights._processing.accumulator import accumulate
 from ainsights._processing.completion import complete, without_broken_parts, without_odd_finish
 
@@ -65,7 +65,7 @@ def outcome_of(exchange: Exchange, args: dict[str, Any]) -> Outcome:
 
 
 def _whole(exchange: Exchange, body: bytes) -> tuple[Outcome, bool]:
-    value = parse(body)
+    value = parse_json_or_none(body)
     if isinstance(value, dict):
         is_error = value.get("error") is not None and not value.get("choices")  # some routers answer 200 with an error
         return (_failed(exchange, body, {}) if is_error else Outcome(value, "ok")), False
@@ -100,7 +100,7 @@ def _failed(exchange: Exchange, body: bytes, completion: dict[str, Any]) -> Outc
     """Return what is known of a call that gave no whole completion: by its exception, its status, its body."""
     if exchange.ending == "cancelled":
         return Outcome(completion, "cancelled")
-    value = parse(body)
+    value = parse_json_or_none(body)
     error: dict[str, Any] = {}
     if exchange.failure is not None:
         error = {"type": exchange.failure.type, "message": exchange.failure.message}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any
 
 from pydantic_core import from_json
 
+from ainsights._json import cut_depth, parse_json_or_none
+
 DONE = object()
 """The value of the terminal event."""
-
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 def event_value(event: bytes) -> Any:
@@ -33,9 +31,5 @@ def _parse(data: str) -> Any:
     try:
         return from_json(data)
     except ValueError:
-        without_surrogates = _SURROGATE.sub(r"\\n", data)
-    try:
-        from_json(without_surrogates)  # bounds the depth, which the other parser does not
-        return json.loads(data)
-    except ValueError:
-        return None
+        value = parse_json_or_none(data)
+        return cut_depth(value)[0] if isinstance(value, dict) else value
