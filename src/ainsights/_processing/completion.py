@@ -33,6 +33,8 @@ def complete(completion: dict[str, Any], known: dict[str, Any], *, is_cut: bool)
     if choices.__class__ is not list:
         return False
     cut = [_complete_choice(choice, at, is_cut) for at, choice in enumerate(choices) if choice.__class__ is dict]
+    if completion.get("usage") == {}:
+        completion["usage"] = None
     _complete_usage(completion.get("usage"))
     return any(cut)
 
@@ -64,7 +66,7 @@ def _complete_message(message: dict[str, Any]) -> None:
 
 
 def _complete_usage(usage: Any) -> None:
-    if usage.__class__ is dict and usage:
+    if usage.__class__ is dict:
         _fill(usage, dict.fromkeys(_TOKENS, 0))
         counts = [usage[key] for key in _TOKENS]
         _fill(usage, {"total_tokens": sum(counts) if all(count.__class__ is int for count in counts) else 0})

@@ -140,11 +140,13 @@ def _body(exchange: Exchange) -> tuple[bytes, bytes]:
     """Return the body, and its end where its middle is missing."""
     if exchange.body is not None:
         return exchange.body, b""
-    body = b"".join(exchange.chunks or ())
+    body, tail = b"".join(exchange.chunks or ()), exchange.tail
+    if tail is not None and not tail.skipped:
+        body += b"".join(tail.chunks)
     encoding = header(exchange, "content-encoding")
     if encoding and body:
         return _uncompressed(body, encoding, exchange.headers), b""
-    return body, b"".join(exchange.tail.chunks) if exchange.tail is not None else b""
+    return body, b"".join(tail.chunks) if tail is not None and tail.skipped else b""
 
 
 def _full_size(exchange: Exchange) -> int:

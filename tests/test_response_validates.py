@@ -1,0 +1,200 @@
+"""The response of every event validates as openai's ChatCompletion, however the call went."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openai import APIError
+from openai.types.chat import ChatCompletion
+from support.models import COMPLETION, DONE, EVENTS, MESSAGES, Body, async_client, client, completed, event, http
+
+import ainsights.testing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ainsights import Insight
+    from ainsights.testing import Captured
+
+CALL = {"index": 0, "id": "t", "type": "function", "function": {"name": "f", "arguments": '{"a'}}
+PARTS: dict[str, list[bytes]] = {
+    "text": [event(role="assistant", content="a"), event(content="b")],
+    "a call": [event(role="assistant", content=None), event(tool_calls=[CALL])],
+    "a call without its name": [event(tool_calls=[{"index": 0, "function": {"arguments": "{"}}])],
+    "a function": [event(function_call={"arguments": "{"})],
+    "audio": [event(audio={"id": "a1"}), event(audio={"data": "UklG"})],
+    "usage": [event(content="a"), b'data: {"choices": [], "usage": {"prompt_tokens": 3}}\n\n'],
+    "nothing but a role": [event(role="assistant")],
+    "no delta": [b'data: {"choices": [{"index": 0, "delta": null}]}\n\n'],
+    "an odd finish": [event(content="a", role="assistant").replace(b'"finish_reason": null', b'"finish_reason": ""')],
+}
+
+
+@pytest.fixture
+def insights() -> Iterator[Captured]:
+    with ainsights.testing.capture() as it:
+        yield it
+
+
+def answering(*pieces: bytes | BaseException) -> Callable[[Any], Any]:
+    return lambda _: http.Response(200, headers={"content-type": "text/event-stream"}, stream=Body(*pieces))
+
+
+def stream(*pieces: bytes | BaseException, **more: Any) -> Any:
+    return client(answering(*pieces)).chat.completions.create(model="m", messages=MESSAGES, stream=True, **more)
+
+
+def finished(reason: str = "stop", index: int = 0) -> bytes:
+    choice = {"index": index, "delta": {}, "finish_reason": reason}
+    return b"data: " + json.dumps(COMPLETION | {"choices": [choice]}).encode() + b"\n\n"
+
+
+def told(insight: Insight) -> tuple[Any, Any, list[Any]]:
+    """Return the status, whether it is partial, and the finish reasons; the response validates."""
+    completion = ChatCompletion.model_validate(insight.response, strict=True)
+    reasons = [choice.finish_reason for choice in completion.choices]
+    return insight.meta["ainsights.status"], insight.meta.get("ainsights.partial"), reasons
+
+
+def read(it: Any, count: int) -> None:
+    for _ in range(count):
+        next(it)
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_stream_that_is_closed_early(insights: Captured, parts: list[bytes]) -> None:
+    it = stream(*parts, event(content="never read"))
+    read(it, len(parts))
+    it.close()
+    assert told(insights[0]) == ("closed_early", True, ["length"])
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_stream_that_is_abandoned(insights: Captured, parts: list[bytes]) -> None:
+    it = stream(*parts, event(content="never read"))
+    read(it, len(parts))
+    del it
+    gc.collect()
+    assert told(insights[0]) == ("abandoned", True, ["length"])
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_stream_whose_connection_breaks(insights: Captured, parts: list[bytes]) -> None:
+    it = stream(*parts, http.ReadError("cut"))
+    with pytest.raises((APIError, http.ReadError)):
+        list(it)
+    assert told(insights[0]) == ("error", True, ["length"])
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_stream_that_is_cancelled(insights: Captured, parts: list[bytes]) -> None:
+    async def main() -> None:
+        it = async_client(answering(*parts, asyncio.CancelledError()))
+        async for _ in await it.chat.completions.create(model="m", messages=MESSAGES, stream=True):
+            pass
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert told(insights[0]) == ("cancelled", True, ["length"])
+
+
+@pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
+def test_stream_that_ends_without_a_finish_reason(insights: Captured, parts: list[bytes]) -> None:
+    list(stream(*parts, DONE))
+    list(stream(*parts))
+    assert list(map(told, insights)) == [("ok", None, ["stop"]), ("ok", True, ["length"])]
+
+
+def test_stream_that_ends_in_an_error_event(insights: Captured) -> None:
+    it = stream(EVENTS[0], finished("error"), b'data: {"error": {"message": "overloaded"}}\n\n')
+    with pytest.raises(APIError):
+        list(it)
+    del it
+    gc.collect()
+    assert told(insights[0]) == ("error", True, ["length"])
+
+
+def test_stream_that_is_never_read(insights: Captured) -> None:
+    stream(*EVENTS).close()
+    assert told(insights[0]) == ("unread", None, [])
+
+
+@pytest.mark.parametrize("leave", [lambda it: it.close(), lambda _: gc.collect()], ids=["closed", "dropped"])
+def test_stream_left_after_its_finish_reason_is_ok(insights: Captured, leave: Callable[[Any], object]) -> None:
+    it = stream(*EVENTS[:3], finished(), event(content="never read"), DONE)
+    read(it, 4)
+    held = [it]
+    del it
+    leave(held.pop())
+    gc.collect()
+    assert told(insights[0]) == ("ok", None, ["stop"])
+
+
+def test_stream_left_before_all_choices_finished_is_partial(insights: Captured) -> None:
+    second = event(content="x").replace(b'"index": 0', b'"index": 1')
+    it = stream(EVENTS[0], second, finished(), finished(index=1), DONE, n=2)
+    read(it, 3)
+    it.close()
+    assert told(insights[0]) == ("closed_early", True, ["stop", "length"])
+
+
+def test_stream_left_before_another_choice_began_is_closed_early(insights: Captured) -> None:
+    it = stream(EVENTS[0], finished(), DONE, n=2)
+    read(it, 2)
+    it.close()
+    assert told(insights[0]) == ("closed_early", None, ["stop"])
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
+def test_call_that_fails(insights: Captured, status: int) -> None:
+    it = client(lambda _: http.Response(status, json={"error": {"message": "no"}}))
+    with pytest.raises(APIError):
+        it.chat.completions.create(model="m", messages=MESSAGES)
+    assert told(insights[0]) == ("error", None, [])
+
+
+def test_call_that_succeeds_is_as_the_api_returned_it(insights: Captured) -> None:
+    client(completed).chat.completions.create(model="m", messages=MESSAGES)
+    assert told(insights[0]) == ("ok", None, ["stop"])
+    assert insights[0].response == COMPLETION
+
+
+def test_call_whose_answer_lacks_required_fields(insights: Captured) -> None:
+    answer = {"choices": [{"message": {"content": "a", "tool_calls": [{"function": {"name": "f"}}]}}], "usage": {}}
+    client(lambda _: http.Response(200, json=answer)).chat.completions.create(model="m", messages=MESSAGES)
+    client(lambda _: http.Response(200, json={})).chat.completions.create(model="m", messages=MESSAGES)
+    assert list(map(told, insights)) == [("ok", None, ["stop"]), ("ok", None, [])]
+
+
+WHOLE = json.dumps(
+    COMPLETION
+    | {
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": 'Grü"ß 😀', "tool_calls": [CALL], "audio": None},
+                "logprobs": {"content": [{"token": "a", "logprob": -1.5, "bytes": [97], "top_logprobs": []}]},
+                "finish_reason": "tool_calls",
+            }
+        ],
+        "service_tier": "default",
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    },
+    ensure_ascii=False,
+).encode()
+
+
+def test_body_that_is_closed_wherever_it_was_cut(insights: Captured) -> None:
+    for cut in range(1, len(WHOLE)):
+        it = client(answering(WHOLE[:cut], WHOLE[cut:]))
+        with it.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
+            pieces = response.iter_bytes()
+            next(pieces)
+        assert told(insights[-1])[0] == "closed_early"
+    whole = [insight.response["choices"] for insight in insights]
+    contents = {choices[0]["message"].get("content") for choices in whole if choices}
+    assert {"G", "Grü", 'Grü"ß 😀'} <= contents
