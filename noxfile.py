@@ -1,7 +1,7 @@
 """The matrix: ``nox -s lint``, ``nox -s types``, ``nox -s tests`` (every Python with every openai).
 
 ``nox -s frameworks`` runs what stands beside or above openai, each in an environment of its own;
-``nox -s "frameworks(litellm)"`` one of them.
+``nox -s "frameworks(litellm)"`` one of them. ``nox -s requesty`` runs one program with the vendor's SDK and with ours.
 """
 
 import nox
@@ -61,6 +61,14 @@ def tests(session: nox.Session, openai: str) -> None:
     session.install("--quiet", OPENAIS[openai])
     session.run("python", "-c", "import openai; print('openai', openai.__version__)")
     session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+def requesty(session: nox.Session) -> None:
+    """Run one program with the vendor's SDK and with ours."""
+    install(session, "test")
+    session.install("--quiet", "requestyai==0.3.5")  # with the old openai and httpx that it needs
+    session.run("pytest", "tests/e2e/test_requesty_program.py", *session.posargs)
 
 
 @nox.session(python="3.11")

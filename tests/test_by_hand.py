@@ -1,31 +1,21 @@
 from __future__ import annotations
 
-import threading
-from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionMessage, ParsedChatCompletion
 from pydantic import BaseModel
-from support.endpoints import Endpoint, Handler, endpoint, free_port
+from support.endpoints import endpoint
 from support.models import COMPLETION, MESSAGES, client
 
 import ainsights
 from ainsights import (
-    AInsights,
     ConfigurationError,
-    DeliveryError,
-    HeldError,
     Insights,
-    RejectedError,
-    RetryableError,
     Template,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from ainsights.testing import Captured
 
 PATIENCE = 20.0
@@ -161,111 +151,3 @@ def test_capture_works_without_instrument(monkeypatch: pytest.MonkeyPatch) -> No
         assert ainsights.stats().delivered == 1
         assert ainsights.shutdown(PATIENCE)
     assert [body["messages"] for body in it.stored] == ["hi"]
-
-
-# The vendor's face
-
-
-@pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
-
-
-def test_future_is_the_answer_of_the_endpoint(it: Endpoint) -> None:
-    with AInsights.new_client("the-key", it.url) as insights:
-        answer = insights.capture(COMPLETION, "hi", {"model": "m"}, {"a": 1}, "ann").result(PATIENCE)
-    assert (answer.status, answer.status_code, answer.body) == (200, 200, '{"success": true}')
-    (body,) = it.stored
-    assert (body["messages"], body["args"], body["user_id"], body["meta"]["a"]) == ("hi", {"model": "m"}, "ann", 1)
-    assert it.headers[0]["Authorization"] == "Bearer the-key"
-
-
-@pytest.mark.parametrize(("status", "error"), [(422, RejectedError), (400, RejectedError), (401, HeldError)])
-def test_future_raises_what_the_endpoint_says(it: Endpoint, status: int, error: type[Exception]) -> None:
-    it.behave = lambda handler: handler.answer(status, b"not so")
-    with AInsights.new_client("k", it.url, exit_timeout=0) as insights:
-        future = insights.capture(COMPLETION, "hi")
-        with pytest.raises(error, match=f"{status} not so"):
-            future.result(PATIENCE)
-
-
-def test_future_waits_while_the_event_is_tried_again(it: Endpoint) -> None:
-    it.behave = lambda handler: handler.answer(500 if handler.number == 1 else 200)
-    with AInsights.new_client("k", it.url) as insights:
-        assert insights.capture(COMPLETION, "hi").result(PATIENCE).status == 200
-    assert it.requests == 2
-
-
-def test_future_of_what_was_not_delivered_before_the_close_raises() -> None:
-    insights = AInsights.new_client("k", f"http://127.0.0.1:{free_port()}", exit_timeout=0)
-    futures = [insights.capture(COMPLETION, "hi") for _ in range(300)]
-    insights.close()
-    for future in futures:
-        with pytest.raises(RetryableError, match="time ran out"):
-            future.result(PATIENCE)
-
-
-def test_future_of_what_the_spool_keeps_raises(tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    insights = AInsights.new_client("k", url, exit_timeout=0, spool_dir=tmp_path)
-    future = insights.capture(COMPLETION, "hi")
-    insights.close()
-    with pytest.raises(RetryableError):
-        future.result(PATIENCE)
-
-
-@pytest.mark.parametrize(
-    ("settings", "why"),
-    [
-        ({"enabled": False}, "AINSIGHTS_ENABLED is false"),
-        ({"sample_rate": 0}, "AINSIGHTS_SAMPLE_RATE"),
-        ({"max_queue_bytes": 4096}, "the queue is full"),
-        ({"before_send": lambda _insight: None}, "filtered"),
-        ({"before_send": lambda _insight: 1}, "dropped: before_send"),
-    ],
-)
-def test_future_of_what_will_not_be_sent_raises_why(it: Endpoint, settings: dict[str, Any], why: str) -> None:
-    with AInsights.new_client("k", it.url, **settings) as insights:
-        future = insights.capture(COMPLETION, "hi" * 4096)
-        with pytest.raises(DeliveryError, match=why):
-            future.result(PATIENCE)
-    assert it.requests == 0
-
-
-def test_cancelling_a_future_keeps_nothing_from_being_sent(it: Endpoint) -> None:
-    hold = threading.Event()
-
-    def answer(handler: Handler) -> bool:
-        assert hold.wait(PATIENCE)
-        return handler.answer(200)
-
-    it.behave = answer
-    with AInsights.new_client("k", it.url) as insights:
-        future = insights.capture(COMPLETION, "hi")
-        assert future.cancel()
-        hold.set()
-        assert insights.capture(COMPLETION, "more").result(PATIENCE).status == 200
-    with pytest.raises(CancelledError):
-        future.result(0)
-    assert sorted(body["messages"] for body in it.stored) == ["hi", "more"]
-
-
-def test_closing_twice_is_harmless_and_captures_no_more(it: Endpoint) -> None:
-    insights = AInsights.new_client("k", it.url)
-    assert insights.capture(COMPLETION, "hi").result(PATIENCE)
-    insights.close()
-    insights.close()
-    with pytest.raises(DeliveryError, match="closed"):
-        insights.capture(COMPLETION, "late").result(PATIENCE)
-    assert len(it.stored) == 1
-
-
-def test_wrong_arguments_of_the_vendor_s_face_are_named() -> None:
-    with (
-        AInsights.new_client("k", "http://localhost:1") as insights,
-        pytest.raises(ConfigurationError, match="messages"),
-    ):
-        insights.capture(COMPLETION)
-    with pytest.raises(ConfigurationError, match=r"base_url='ftp://x' is wrong"):
-        AInsights.new_client("k", "ftp://x")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from ainsights._version import __version__
 from ainsights.errors import (
+    AInsightsError,
+    AInsightsValueError,
     ConfigurationError,
     DeliveryError,
     HeldError,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AInsights",
+    "AInsightsError",
+    "AInsightsValueError",
     "Answer",
     "ConfigurationError",
     "DeliveryError",

@@ -1,9 +1,10 @@
-"""The errors that ainsights raises, told apart by who must act.
+"""The errors that ainsights raises, by who must act.
 
 ::
 
     InsightsError
     ├── ConfigurationError      the user's settings are wrong, or ask for what is not there
+    │   └── AInsightsValueError an argument of AInsights.capture() is missing; the vendor SDK's name for it
     ├── TemplateError           the user's template, or an input that it lacks
     └── DeliveryError           an insight did not arrive
         ├── RetryableError      for now: the network, or a server that is busy
@@ -20,6 +21,14 @@ class InsightsError(Exception):
 
 class ConfigurationError(InsightsError, ValueError):
     """A setting is wrong. The message names the setting and says what it takes."""
+
+
+class AInsightsError(InsightsError):
+    """The root of the errors of the vendor's SDK, by the name that it has there."""
+
+
+class AInsightsValueError(AInsightsError, ConfigurationError):
+    """``AInsights.capture()`` got neither ``messages`` nor a ``template``. The name is the one of the vendor's SDK."""
 
 
 class TemplateError(InsightsError, ValueError):

@@ -7,7 +7,7 @@ from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING
 
 from ainsights._delivery.retry import Answer, Disposition
-from ainsights.errors import DeliveryError, HeldError, RejectedError, RetryableError
+from ainsights.errors import DeliveryError, RetryableError
 
 if TYPE_CHECKING:
     from ainsights._delivery.retry import Decision
@@ -22,14 +22,10 @@ class Receipt:
         self.future: Future[Answer] = Future()
 
     def judged(self, decision: Decision, outcome: Answer | Exception) -> None:
-        """Tell what the endpoint made of the event; nothing while it is still tried."""
-        if decision.disposition is Disposition.DELIVERED and isinstance(outcome, Answer):
+        """Resolve the future with the endpoint's answer; not while the event is still tried."""
+        if decision.disposition is not Disposition.RETRY and isinstance(outcome, Answer):
             with contextlib.suppress(InvalidStateError):
                 self.future.set_result(outcome)
-        elif decision.disposition is Disposition.REJECTED:
-            self._fail(RejectedError(decision.reason))
-        elif decision.disposition is Disposition.HELD:
-            self._fail(HeldError(f"{decision.reason}. It is sent as soon as that is mended"))
 
     def dropped(self, why: str) -> None:
         """Tell that the event will never be sent."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ainsights._logging import sanitize
+from ainsights.errors import HeldError, RejectedError, RetryableError
 
 LONGEST_ANSWER = 200
 """Characters of an answer's body that are quoted in a log line."""
@@ -29,6 +31,13 @@ class Disposition(Enum):
     RETRY = "retry"
 
 
+_ERRORS = {
+    Disposition.REJECTED: RejectedError,
+    Disposition.HELD: HeldError,
+    Disposition.RETRY: RetryableError,
+}
+
+
 class Answer(NamedTuple):
     """The answer of the endpoint."""
 
@@ -41,6 +50,32 @@ class Answer(NamedTuple):
     def status_code(self) -> int:
         """The status, by the name that HTTP libraries give it."""
         return self.status
+
+    @property
+    def text(self) -> str:
+        """The body, by the name that HTTP libraries give it."""
+        return self.body
+
+    def json(self) -> Any:
+        """Return the body's JSON value.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return json.loads(self.body)
+
+    def raise_for_status(self) -> Answer:
+        """Return the answer if the endpoint took the event.
+
+        Raises:
+            HeldError: the key or the URL is wrong. The event is sent again once that is put right.
+            RejectedError: the endpoint refuses this event for good.
+            RetryableError: the endpoint is busy. The event is sent again.
+        """
+        decision = classify(self, datetime.now(timezone.utc))
+        if decision.disposition is Disposition.DELIVERED:
+            return self
+        raise _ERRORS[decision.disposition](decision.reason)
 
 
 class Decision(NamedTuple):
