@@ -17,7 +17,7 @@ def run(*args: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_demo_shows_an_insight_of_each_kind_of_call() -> None:
-    ran = run("demo")
+    ran = run("demo", COLUMNS="140")
     assert (ran.returncode, ran.stderr) == (0, "")
     table = ran.stdout.partition("What the endpoint stored")[2]
     rows = [line for line in table.splitlines() if " ok " in line or " error " in line]
