@@ -1,12 +1,14 @@
-# Every target sets up what it needs in .venv, with nothing but Python and pip on the machine.
+# Every target sets up what it needs, with nothing but Python and pip on the machine: the demo what a user would install,
+# in .venv-demo, the others the tools of a developer, in .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO := .venv-demo
 
 .PHONY: demo test lint types docs bench faults clean
 
-demo: $(VENV)/.ready
-	$(BIN)/ainsights demo
+demo: $(DEMO)/.ready
+	$(DEMO)/bin/ainsights demo
 
 test: $(VENV)/.ready
 	$(BIN)/pytest $(ARGS)
@@ -40,5 +42,10 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[server]' --group dev
 	touch $@
 
+$(DEMO)/.ready: pyproject.toml examples/quickstart.py $(shell find src -type f -not -path '*/__pycache__/*')
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check '.[server]'
+	touch $@
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(DEMO)

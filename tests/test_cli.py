@@ -72,6 +72,14 @@ def test_command_line_loads_nothing_heavy() -> None:
     assert ran.stdout == "[]\n"
 
 
+def test_demo_of_the_makefile_installs_no_tools_of_ours() -> None:
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    (rule,) = re.findall(r"^\$\(DEMO\)/\.ready:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert "pip install" in rule
+    assert "'.[server]'" in rule
+    assert "--group" not in rule
+
+
 def test_quickstart_is_found_in_a_checkout() -> None:
     assert demo.quickstart() == Path(__file__).parents[1] / "examples" / "quickstart.py"
 

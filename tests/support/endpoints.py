@@ -31,7 +31,7 @@ class Endpoint:
         self.connections = 0
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
-        self.behave: Callable[[Handler], bool] = lambda handler: handler.answer(200)
+        self.behave: Callable[[Handler], bool] = lambda handler: handler.answer(200 if handler.body else 400)
         self.released = threading.Event()
         """Set at the end: whoever hangs stops hanging."""
         self.changed = threading.Condition()
