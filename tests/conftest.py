@@ -4,6 +4,7 @@ import signal
 
 import pytest
 from hypothesis import settings
+from support.doctor import Doctor
 
 from ainsights import _internal_errors, _logging
 
@@ -27,6 +28,11 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(__import__("os").environ):
         if name.startswith(("AINSIGHTS_", "REQUESTY_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    return Doctor(capsys, monkeypatch)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,30 @@ def test_demo_shows_an_insight_of_each_kind_of_call() -> None:
     assert "What next" in table
 
 
+WITHOUT_UNICODE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+BEHIND_A_PROXY = {
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "ALL_PROXY": "socks5://[::1]:9",
+}
+
+
+@pytest.mark.parametrize("environ", [WITHOUT_UNICODE, BEHIND_A_PROXY], ids=["ASCII locale", "proxy"])
+def test_demo_runs_in_any_environment(environ: dict[str, str]) -> None:
+    ran = run("demo", **environ)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Anybody there?" in ran.stdout
+
+
+def test_demo_fits_into_60_columns() -> None:
+    ran = run("demo", COLUMNS="60")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    stored = ran.stdout.partition("What the endpoint stored\n")[2].partition("What next")[0]
+    assert max(map(len, stored.splitlines())) <= 60
+    assert re.findall("  (ok|error)  ", stored) == ["ok", "ok", "ok", "ok", "error"]
+    assert re.findall("^  (asked|answered)  +.*[a-z]", stored, re.MULTILINE) == ["asked", "answered"] * 5
+
+
 def test_demo_needs_a_key_to_be_live() -> None:
     ran = run("demo", "--live", OPENAI_API_KEY="")
     assert ran.returncode == 1
@@ -44,6 +69,22 @@ def test_wrong_usage_is_told_with_status_2(args: tuple[str, ...]) -> None:
     assert ran.returncode == 2
     assert ran.stderr.startswith("usage: ainsights")
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("serve", "--port", "x"), "argument --port: 'x' is not a port: a number from 0 to 65535"),
+        (("serve", "--port", "65536"), "argument --port: '65536' is not a port: a number from 0 to 65535"),
+        (("serve", "--max-body-bytes", "0"), "argument --max-body-bytes: '0' is not a size: a number of bytes above 0"),
+        (("spool", "flush", "--patience", "soon"), "argument --patience: 'soon' is not a time: seconds, 0 or more"),
+        (("spool", "flush", "--patience", "nan"), "argument --patience: 'nan' is not a time: seconds, 0 or more"),
+    ],
+)
+def test_wrong_argument_is_explained(args: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(args)
+    assert capsys.readouterr().err.endswith(f": error: {message}\n")
 
 
 @pytest.mark.parametrize("command", [command.__name__.rpartition(".")[2] for command in COMMANDS])

@@ -56,13 +56,16 @@ def test_hook_stands_alone_in_its_directory() -> None:
         (["no-interpreter"], 127, "no-interpreter: its interpreter is not found"),
         (["./app.py"], 126, "./app.py: cannot be executed: Permission denied"),
         (["app.py"], 126, "Did you mean: ainsights run python app.py"),
-        ([], 2, "which command? For example: ainsights run python app.py"),
-        (["--"], 2, "which command?"),
-        ([""], 2, "which command?"),
+        ([], 2, "choose a command, for example: ainsights run python app.py"),
+        (["--"], 2, "choose a command"),
+        ([""], 2, "choose a command"),
+        (["-m", "package", "--its-own", "a b"], 2, "Did you mean: ainsights run python -m package --its-own 'a b'"),
+        (["-c", "print()"], 2, "Did you mean: ainsights run python -c 'print()'"),
+        (["-u", "app.py"], 2, "Did you mean: ainsights run python -u app.py"),
         (["--no-such-option", "app.py"], 2, "unrecognized arguments: --no-such-option"),
     ],
 )
-def test_wrong_usage_is_said(tmp_path: Path, command: list[str], status: int, says: str) -> None:
+def test_wrong_usage_is_reported(tmp_path: Path, command: list[str], status: int, says: str) -> None:
     (tmp_path / "app.py").write_text("")
     (tmp_path / "no-interpreter").write_text("#!/no/such/interpreter\n")
     (tmp_path / "no-interpreter").chmod(0o755)

@@ -138,7 +138,7 @@ def test_what_is_wrong_is_said(
     monkeypatch.delenv("AINSIGHTS_SPOOL_DIR")
     status, out, err = told(capsys, command)
     assert (status, out) == (2, "")
-    assert "Set AINSIGHTS_SPOOL_DIR, or give --dir DIR" in err
+    assert "set AINSIGHTS_SPOOL_DIR or give --dir DIR" in err
     monkeypatch.setenv("AINSIGHTS_TIMEOUT", "soon")
     assert "AINSIGHTS_TIMEOUT='soon' is wrong" in told(capsys, command)[2]
 

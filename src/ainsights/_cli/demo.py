@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ainsights._logging import sanitize
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
+
+    from rich.console import Console
 
     from ainsights.server import Endpoint
 
@@ -22,7 +27,15 @@ LONGEST_RUN = 120
 """Seconds that the quickstart may take."""
 
 WIDE = 140
-"""Characters of a line where there is no terminal to say."""
+"""Characters of a line where the output is no terminal."""
+
+NARROW = 100
+"""Characters of a line below which a table would have no room for the texts."""
+
+OTHER_COLUMNS = 76
+"""Characters of a line of the table without its two texts."""
+
+PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 
 MOCK_MODELS = {
     "OPENAI_API_KEY": "sk-demo",
@@ -65,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"Mock model API: {model_api['OPENAI_BASE_URL']}")
         script = quickstart()
         print(f"Running {script.name}, plain openai code and one line of ainsights:\n", flush=True)
-        status = _run(script, endpoint, model_api)
+        status = _run(script, _environ(endpoint, model_api))
         stored = _stored(endpoint)
         _show(stored)
     if status or not stored:
@@ -89,16 +102,34 @@ def quickstart() -> Path:
     return packaged if packaged.exists() else Path(__file__).parents[3] / "examples" / "quickstart.py"
 
 
-def _run(script: Path, endpoint: Endpoint, model_api: dict[str, str]) -> int:
+def _run(script: Path, environ: dict[str, str]) -> int:
+    """Run ``script``, print what it prints, and return its exit status."""
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    command = [sys.executable, "-u", str(script)]
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, bufsize=0)  # noqa: S603  our own example
+    watchdog = threading.Timer(LONGEST_RUN, process.kill)
+    watchdog.start()
+    try:
+        with process:
+            while process.stdout and (data := process.stdout.read(4096)):
+                print(decode(data), end="", flush=True)
+        return process.wait()
+    finally:  # a reader of ours that has seen enough ends the script too, without a traceback of its own
+        watchdog.cancel()
+        process.kill()
+
+
+def _environ(endpoint: Endpoint, model_api: dict[str, str]) -> dict[str, str]:
+    """Return the environment of the script: without the user's settings and, on this machine alone, proxies."""
+    ours = {
+        "AINSIGHTS_BASE_URL": endpoint.url,
+        "AINSIGHTS_API_KEY": endpoint.api_key,
+        "PYTHONIOENCODING": "utf-8",
+    }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AINSIGHTS_", "REQUESTY_"))}
-    ours = {"AINSIGHTS_BASE_URL": endpoint.url, "AINSIGHTS_API_KEY": endpoint.api_key}
-    ran = subprocess.run(  # noqa: S603  our own example
-        [sys.executable, str(script)],
-        env=inherited | ours | model_api,
-        check=False,
-        timeout=LONGEST_RUN,
-    )
-    return ran.returncode
+    if model_api:
+        inherited = {name: value for name, value in inherited.items() if name.lower() not in PROXIES}
+    return inherited | ours | model_api
 
 
 def _stored(endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -115,33 +146,64 @@ def _stored(endpoint: Endpoint) -> list[dict[str, Any]]:
 
 
 def _show(stored: list[dict[str, Any]]) -> None:
-    from rich import box  # noqa: PLC0415  an extra
-    from rich.console import Console  # noqa: PLC0415  the same
-    from rich.table import Table  # noqa: PLC0415  the same
+    from rich.console import Console  # noqa: PLC0415  an extra
 
-    table = Table(title="\nWhat the endpoint stored", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    console = Console()
+    if not console.is_terminal:
+        console.width = int(os.environ.get("COLUMNS") or WIDE)
+    print("\nWhat the endpoint stored")
+    rows = [_row(item) for item in stored]
+    if console.width < NARROW:
+        _print_list(rows, console.width)
+    else:
+        _print_table(rows, console)
+
+
+def _row(item: dict[str, Any]) -> dict[str, str]:
+    """Return the columns of an insight, as plain text."""
+    body, latency = item["body"], item["latency_ms"]
+    columns = {
+        "time": str(item["time"])[11:19],
+        "model": item["model"],
+        "status": item["status"],
+        "user": item["user_id"] or "",
+        "ms": f"{latency or 0:.1f}",
+        "tokens": item["total_tokens"] or "",
+        "asked": _asked(body),
+        "answered": _answered(body["response"]),
+    }
+    return {name: sanitize(" ".join(str(value).split())) for name, value in columns.items()}
+
+
+def _shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _print_list(rows: list[dict[str, str]], width: int) -> None:
+    for row in rows:
+        tokens = f"{row['tokens']} tokens" if row["tokens"] else ""
+        parts = (row["time"], row["model"], row["status"], row["user"], f"{row['ms']} ms", tokens)
+        lines = ["  ".join(filter(None, parts)), *(f"  {name:8}  {row[name]}" for name in ("asked", "answered"))]
+        print("", *(_shorten(line, width) for line in lines), sep="\n")
+
+
+def _print_table(rows: list[dict[str, str]], console: Console) -> None:
+    from rich import box  # noqa: PLC0415  an extra
+    from rich.table import Table  # noqa: PLC0415  the same
+    from rich.text import Text  # noqa: PLC0415  the same
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, width in {"time": 8, "model": 20, "status": 6, "user": 4}.items():
         table.add_column(heading, no_wrap=True, min_width=width)
     for heading in ("ms", "tokens"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=6)
     for heading in ("asked", "answered"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis", max_width=40)
-    for item in stored:
-        body = item["body"]
-        status = item["status"]
-        table.add_row(
-            str(item["time"])[11:19],
-            str(item["model"]),
-            f"[{'green' if status == 'ok' else 'red'}]{status}[/]",
-            item["user_id"] or "",
-            f"{item['latency_ms']:.1f}" if item["latency_ms"] is not None else "",
-            str(item["total_tokens"] or ""),
-            _plain(_asked(body)),
-            _plain(_answered(body["response"])),
-        )
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDE
+        table.add_column(heading, no_wrap=True)
+    width = (console.width - OTHER_COLUMNS) // 2
+    for row in rows:
+        colour = "green" if row["status"] == "ok" else "red"
+        texts = {name: _shorten(text, width) for name, text in row.items()}
+        table.add_row(*(Text(text, colour if name == "status" else "") for name, text in texts.items()))
     console.print(table)
 
 
@@ -157,9 +219,3 @@ def _answered(response: dict[str, Any]) -> str:
     message = response["choices"][0]["message"] if response.get("choices") else {}
     calls = [f"{call['function']['name']}({call['function']['arguments']})" for call in message.get("tool_calls") or []]
     return message.get("content") or " ".join(calls)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape  # noqa: PLC0415  an extra
-
-    return escape(" ".join(text.split()))

@@ -1,4 +1,4 @@
-"""``ainsights doctor``: what is set, what is wrong with it, and what to type."""
+"""``ainsights doctor``: the settings, what is wrong, and what to type."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import argparse
 import json
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ainsights._logging import sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ainsights._doctor import Diagnosis
+    from ainsights._doctor.finding import Finding
 
 FAILED = 1
 COLOURS = {"ok": "32", "warning": "33", "problem": "31"}
@@ -35,9 +37,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command ``doctor`` to those of ``ainsights``."""
     parser = subparsers.add_parser(
         "doctor",
-        help="look at settings, openai, endpoint and spool, and say what is wrong",
-        description="Look at the settings, the installed openai, our hooks in it, the endpoint and the spool;\n"
-        "say of each what is wrong, and what to type. The API key is never shown.",
+        help="check settings, openai, endpoint and spool",
+        description="Check the settings, the installed openai, our hooks in it, the endpoint and the spool, and print\n"
+        "what is wrong and what to type. The API key is never shown. The endpoint gets an empty request,\n"
+        "which it does not store: it shows whether the key is accepted.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,35 +50,65 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the diagnosis; return the exit status: 0, or 1 if there is a problem."""
-    from ainsights._doctor import diagnose  # noqa: PLC0415  start-up of the other commands stays light
+    """Print the findings as they are made; return the exit status: 0, or 1 if there is a problem."""
+    from ainsights._doctor import Diagnosis  # noqa: PLC0415  start-up of the other commands stays light
 
-    diagnosis = diagnose(os.environ, send=args.send)
+    diagnosis = Diagnosis(os.environ, send=args.send)
     if args.json:
+        with _progress() as on_check:
+            list(diagnosis.run(on_check))
         print(json.dumps(diagnosis.as_json(), indent=2, default=str))
     else:
-        for line in _lines(diagnosis, colour=_wants_colour()):
-            print(line)
+        _print_text(diagnosis)
     return FAILED if diagnosis.count("problem") else 0
 
 
-def _lines(diagnosis: Diagnosis, *, colour: bool) -> Iterator[str]:
+def _print_text(diagnosis: Diagnosis) -> None:
+    for line in _settings(diagnosis):
+        print(line)
+    print("\nFindings", flush=True)
+    colour = _wants_colour()
+    with _progress() as on_check:
+        for finding in diagnosis.run(on_check):
+            on_check("")
+            print("\n".join(_lines(finding, colour=colour)), flush=True)
+            on_check(finding.check)
+    print(f"\n{_many(diagnosis.count('problem'), 'problem')}, {_many(diagnosis.count('warning'), 'warning')}.")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows which check runs, on a terminal, until the next one or the end."""
+    if not sys.stderr.isatty():
+        yield lambda _check: None
+        return
+
+    def show(check: str) -> None:
+        text = f"checking {check} ..." if check else ""
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        show("")
+
+
+def _settings(diagnosis: Diagnosis) -> Iterator[str]:
     shown = {name: "(wrong)" if row["wrong"] else _value(row["value"]) for name, row in diagnosis.settings.items()}
     wide = max(map(len, shown))
     long = min(max(map(len, shown.values())), 40)
     yield "Settings"
     for name, value in shown.items():
-        yield f"  {name:{wide}}  {_printable(value):{long}}  {diagnosis.settings[name]['from']}"
-    yield ""
-    yield "Findings"
-    for finding in diagnosis.findings:
-        level = f"{finding.level:7}"
-        level = f"\x1b[{COLOURS[finding.level]}m{level}\x1b[0m" if colour else level
-        yield f"  {level}  {finding.check}: {_printable(finding.says)}"
-        if finding.remedy:
-            yield f"           -> {_printable(finding.remedy)}"
-    yield ""
-    yield f"{_many(diagnosis.count('problem'), 'problem')}, {_many(diagnosis.count('warning'), 'warning')}."
+        yield f"  {name:{wide}}  {sanitize(value):{long}}  {diagnosis.settings[name]['from']}"
+
+
+def _lines(finding: Finding, *, colour: bool) -> Iterator[str]:
+    level = f"{finding.level:7}"
+    level = f"\x1b[{COLOURS[finding.level]}m{level}\x1b[0m" if colour else level
+    yield f"  {level}  {finding.check}: {sanitize(finding.message)}"
+    if finding.remedy:
+        yield f"           -> {sanitize(finding.remedy)}"
 
 
 def _value(value: Any) -> str:
@@ -94,9 +127,3 @@ def _many(count: int, what: str) -> str:
 
 def _wants_colour() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _printable(text: str) -> str:
-    """Return ``text``, which may be an endpoint's, without what a terminal would obey or could not show."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return sanitize(text).encode(encoding, "backslashreplace").decode(encoding)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AUTOLOAD = Path(__file__).parents[1] / "_instrumentation" / "auto"
-SAID = "AINSIGHTS_RUN_SAID"
-"""The variable by which the command's processes know what was said already."""
+REPORTED_VARIABLE = "AINSIGHTS_RUN_REPORTED"
+"""The variable by which the command's processes know what was reported already."""
+
+PYTHON_OPTIONS = ("-m", "-c", "-u", "-W", "-X")
+"""What people write without ``python`` before it."""
 
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
@@ -44,6 +48,20 @@ exit status: the command's; 126 it cannot be executed; 127 it is not found; 2 wr
 """
 
 
+class _MissingPython(argparse.Action):
+    """Ends with what to type where an option of Python's stands in the place of the command."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        _namespace: argparse.Namespace,
+        values: Any,
+        option: str | None = None,
+    ) -> NoReturn:
+        command = shlex.join(["python", str(option), *values])
+        parser.error(f"choose a command. Did you mean: ainsights run {command}")
+
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command ``run`` to those of ``ainsights``."""
     parser = subparsers.add_parser(
@@ -55,6 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(*PYTHON_OPTIONS, nargs=argparse.REMAINDER, action=_MissingPython, help=argparse.SUPPRESS)
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run, with its arguments")
     parser.set_defaults(run=run, misused=parser.error)
 
@@ -63,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
     """Become the command; return an exit status only if that cannot be."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not any(command[:1]):
-        args.misused("which command? For example: ainsights run python app.py")
-    environ = instrumented(os.environ) | _said()
+        args.misused("choose a command, for example: ainsights run python app.py")
+    environ = instrumented(os.environ) | _report_settings()
     try:
         return _become(list(command), environ)
     except (FileNotFoundError, NotADirectoryError):
@@ -82,20 +101,20 @@ def instrumented(environ: Mapping[str, str]) -> dict[str, str]:
     return {**environ, "PYTHONPATH": os.pathsep.join([str(AUTOLOAD), *others])}
 
 
-def _said() -> dict[str, str]:
-    """Say what is wrong with the settings, and return what keeps the command's processes from saying it again."""
+def _report_settings() -> dict[str, str]:
+    """Report what is wrong with the settings, and return what keeps the command's processes from reporting it again."""
     try:
         from ainsights import _config  # noqa: PLC0415  it may fail to load, and the command runs all the same
 
         _config.load()
     except Exception as error:  # noqa: BLE001  the same
         line = "ainsights run: nothing is captured: " + " ".join(str(error).split())
-        _tell(line)
-        return {SAID: line}
+        _report(line)
+        return {REPORTED_VARIABLE: line}
     return {}
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     if sys.stderr is not None:  # it is where the command was started without one, and print would take stdout
         with contextlib.suppress(OSError):
             print(line, file=sys.stderr)
@@ -112,5 +131,5 @@ def _become(command: list[str], environ: Mapping[str, str]) -> int:
 
 def _fail(name: str, problem: str, status: int) -> int:
     hint = f". Did you mean: ainsights run python {name}" if name.endswith(".py") else ""
-    _tell(f"ainsights run: {name}: {problem}{hint}")
+    _report(f"ainsights run: {name}: {problem}{hint}")
     return status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -10,9 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ainsights._cli import arguments
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import argparse
+
     from ainsights.server.run import Endpoint
 
 KEY_VARIABLE = "AINSIGHTS_SERVER_KEY"
@@ -30,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Run a local Insights endpoint: PUT /insight stores to SQLite, GET /insights lists.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=8383, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=arguments.port, default=8383, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--db", type=Path, default=Path("insights.db"), help="SQLite file (default: %(default)s)")
     parser.add_argument(
         "--api-key",
@@ -39,7 +41,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "(default: made at the first start, and kept in the database's name + .key)",
     )
     parser.add_argument(
-        "--max-body-bytes", type=_size, metavar="N", help="a larger body is answered 413 (default: 16 MiB)"
+        "--max-body-bytes", type=arguments.size, metavar="N", help="a larger body is answered 413 (default: 16 MiB)"
     )
     parser.set_defaults(run=run)
 
@@ -85,17 +87,3 @@ def _announce(endpoint: Endpoint, *, given: bool, open_to_others: bool) -> None:
 def _fail(message: str, status: int) -> int:
     print(f"ainsights serve: {message}", file=sys.stderr)
     return status
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:  # noqa: PLR2004  the range of ports
-        raise argparse.ArgumentTypeError(f"{port} is no port: give 0 to 65535")
-    return port
-
-
-def _size(text: str) -> int:
-    size = int(text)
-    if size < 1:
-        raise argparse.ArgumentTypeError(f"{size} is no size: give a number of bytes above 0")
-    return size

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ainsights._cli import arguments
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     flush = _add(commands, "flush", _flush, "deliver all events that no running process has claimed")
     flush.add_argument(
         "--patience",
-        type=_seconds,
+        type=arguments.seconds,
         default=30.0,
         metavar="SECONDS",
         help="give up when nothing was delivered for so long (default: %(default)g)",
@@ -77,7 +78,7 @@ def _add(
             return _fail(str(error), MISUSED)
         directory = settings.spool_dir
         if directory is None:
-            return _fail("which spool? Set AINSIGHTS_SPOOL_DIR, or give --dir DIR.", MISUSED)
+            return _fail("no spool directory: set AINSIGHTS_SPOOL_DIR or give --dir DIR", MISUSED)
         if not (directory / "spool.db").exists():
             return _fail(f"there is no spool in {directory}: no event was ever kept there", FAILED)
         spool = Spool(directory, settings.spool_max_bytes)
@@ -200,13 +201,6 @@ def _events(count: int) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 2**20:,.1f} MiB"
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not seconds >= 0:
-        raise argparse.ArgumentTypeError(f"{text} is no time: give seconds, 0 or more")
-    return seconds
 
 
 def _fail(message: str, status: int) -> int:

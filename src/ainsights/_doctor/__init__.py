@@ -1,10 +1,9 @@
-"""The diagnosis of ``ainsights doctor``: what was found, as values. It prints nothing."""
+"""The checks of ``ainsights doctor``: their findings, as values. It prints nothing."""
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ainsights._doctor import endpoint, openai_hooks, settings, spool
@@ -13,26 +12,59 @@ from ainsights._logging import logger
 from ainsights._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 SHORTEST_SECRET = 4
 """Characters. What is shorter is in every text by chance, and no key."""
 
 
-@dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What was found."""
+    """All checks of an environment. They run while their findings are iterated, whatever fails on the way.
 
-    settings: dict[str, dict[str, Any]]
-    """Each setting's ``value``, the variable or "default" it is ``from``, and whether it is ``wrong``."""
-    findings: list[Finding]
+    No key is in a result, not even in what an endpoint answered.
+
+    Args:
+        environ: the variables to read.
+        send: whether to send a test insight.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, send: bool) -> None:
+        self._environ = environ
+        self._send = send
+        self._secrets = [key for key in settings.keys(environ) if len(key) >= SHORTEST_SECRET]
+        with _quiet():
+            self._read = settings.read(environ)
+        self.settings: dict[str, dict[str, Any]] = without(self._read.rows(), self._secrets)
+        """Each setting's ``value``, the variable or "default" it is ``from``, and whether it is ``wrong``."""
+        self.findings: list[Finding] = []
+        """Those so far."""
+
+    def run(self, on_check: Callable[[str], None] = lambda _check: None) -> Iterator[Finding]:
+        """Run the checks, yield each finding as it is made, and keep it.
+
+        Args:
+            on_check: called with the name of each group of checks before it runs.
+        """
+        read = self._read
+        checks: dict[str, Callable[[], Iterable[Finding]]] = {
+            "settings": lambda: settings.check(read, self._environ),
+            "openai": openai_hooks.check,
+            "endpoint": lambda: endpoint.check(read.settings, read.wrong, send=self._send),
+            "spool": lambda: spool.check(read.settings, time.time()),
+        }
+        for name, check in checks.items():
+            on_check(name)
+            for finding in _contained(name, check):
+                hidden = (without(part, self._secrets) for part in (finding.message, finding.remedy, finding.details))
+                self.findings.append(Finding(finding.check, finding.level, *hidden))
+                yield self.findings[-1]
 
     def count(self, level: str) -> int:
-        """Return how many findings are of ``level``."""
+        """Return how many findings so far are of ``level``."""
         return sum(finding.level == level for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
+        """Return the findings so far as a JSON object."""
         return {
             "ainsights": __version__,
             "ok": not self.count("problem"),
@@ -40,44 +72,22 @@ class Diagnosis:
             "warnings": self.count("warning"),
             "settings": self.settings,
             "findings": [
-                {name: getattr(finding, name) for name in ("check", "level", "says", "remedy", "facts")}
+                {name: getattr(finding, name) for name in ("check", "level", "message", "remedy", "details")}
                 for finding in self.findings
             ],
         }
 
 
-def diagnose(environ: Mapping[str, str], *, send: bool) -> Diagnosis:
-    """Look at everything, whatever fails on the way. No key is in the result, not even in what others said.
-
-    Args:
-        environ: the variables to read.
-        send: whether to send a test insight.
-    """
-    with _silence():
-        read = settings.read(environ)
-        findings = [
-            *_looked("settings", settings.check(read, environ)),
-            *_looked("openai", openai_hooks.look()),
-            *_looked("endpoint", endpoint.look(read.settings, read.wrong, send=send)),
-            *_looked("spool", spool.look(read.settings, time.time())),
-        ]
-    secrets = [key for key in settings.keys(environ) if len(key) >= SHORTEST_SECRET]
-    hidden = [
-        Finding(each.check, each.level, *(without(part, secrets) for part in (each.says, each.remedy, each.facts)))
-        for each in findings
-    ]
-    return Diagnosis(without(read.rows(), secrets), hidden)
-
-
-def _looked(check: str, looking: Iterable[Finding]) -> Iterator[Finding]:
+def _contained(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     try:
-        yield from looking
+        with _quiet():
+            yield from check()
     except Exception as error:  # noqa: BLE001  what we did not think of is a finding too
-        yield problem(check, f"could not be looked at: {described(error)}", "please report this line")
+        yield problem(name, f"the check failed: {described(error)}", "please report this line")
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keep our log out of the findings: it would say the same a second time."""
     before, logger.disabled = logger.disabled, True
     try:

@@ -1,4 +1,4 @@
-"""Finding: one thing that was looked at, how it is, and what to do about it."""
+"""Finding: one thing that was checked, how it is, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ Level = Literal["ok", "warning", "problem"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found at one look."""
+    """The result of one check."""
 
     check: str
-    """What was looked at: a stable name."""
+    """What was checked: a stable name."""
     level: Level
-    says: str
+    message: str
     remedy: str | None = None
     """One line: what to type or to change. None only where there is nothing to do."""
-    facts: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     """The same for programs: values of JSON under stable names."""
 
 
-def ok(check: str, says: str, **facts: Any) -> Finding:
+def ok(check: str, message: str, **details: Any) -> Finding:
     """Return that all is well."""
-    return Finding(check, "ok", says, None, facts)
+    return Finding(check, "ok", message, None, details)
 
 
-def warning(check: str, says: str, remedy: str, **facts: Any) -> Finding:
+def warning(check: str, message: str, remedy: str, **details: Any) -> Finding:
     """Return something that need not be wrong, but deserves a look."""
-    return Finding(check, "warning", says, remedy, facts)
+    return Finding(check, "warning", message, remedy, details)
 
 
-def problem(check: str, says: str, remedy: str, **facts: Any) -> Finding:
+def problem(check: str, message: str, remedy: str, **details: Any) -> Finding:
     """Return something that keeps insights from arriving."""
-    return Finding(check, "problem", says, remedy, facts)
+    return Finding(check, "problem", message, remedy, details)
 
 
 def described(error: BaseException) -> str:

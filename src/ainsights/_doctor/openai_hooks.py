@@ -35,7 +35,7 @@ PROXY = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
 _INSTALL = "python -m pip install --upgrade 'openai>=" + ".".join(map(str, OLDEST)) + "'"
 
 
-def look() -> Iterator[Finding]:
+def check() -> Iterator[Finding]:
     """Yield what there is to say about Python, openai, our hooks and those of others."""
     python = platform.python_version()
     yield ok(
@@ -64,22 +64,22 @@ def _not_imported(error: Exception) -> Finding:
     if isinstance(error, ModuleNotFoundError) and error.name == MODULE:
         if version is None:
             where = getattr(openai, "__file__", None)
-            says = f"{where} stands before the OpenAI SDK, and is not it"
-            return problem("openai", says, f"rename {where}", openai=None)
-        says = f"openai {version} has no {MODULE}: nothing can be captured"
-        return problem("openai", says, "python -m pip install --upgrade ainsights", openai=version)
-    says = f"openai cannot be imported: {described(error)}"
-    return problem("openai", says, _INSTALL, openai=version)
+            message = f"{where} stands before the OpenAI SDK, and is not it"
+            return problem("openai", message, f"rename {where}", openai=None)
+        message = f"openai {version} has no {MODULE}: nothing can be captured"
+        return problem("openai", message, "python -m pip install --upgrade ainsights", openai=version)
+    message = f"openai cannot be imported: {described(error)}"
+    return problem("openai", message, _INSTALL, openai=version)
 
 
 def _installed(openai: ModuleType) -> Finding:
     version = str(getattr(openai, "__version__", "of an unknown version"))
     http = _http_library(openai)
-    says = f"{version} over {http}"
+    message = f"{version} over {http}"
     numbers = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     if numbers and tuple(map(int, numbers.groups())) < OLDEST:
-        return problem("openai", f"{says} is too old", _INSTALL, openai=version, http=http)
-    return ok("openai", says, openai=version, http=http)
+        return problem("openai", f"{message} is too old", _INSTALL, openai=version, http=http)
+    return ok("openai", message, openai=version, http=http)
 
 
 def _http_library(openai: ModuleType) -> str:
@@ -103,15 +103,15 @@ def _hooks(base: ModuleType) -> Finding:
             trial.remove(base)
     missing = [str(trial) for trial in trials if str(trial) not in took]
     if missing:
-        says = f"{', '.join(missing)} cannot be hooked: calls are captured in part or not at all"
-        return problem("hooks", says, "python -m pip install --upgrade ainsights", took=took, missing=missing)
+        message = f"{', '.join(missing)} cannot be hooked: calls are captured in part or not at all"
+        return problem("hooks", message, "python -m pip install --upgrade ainsights", took=took, missing=missing)
     lost = lost_hooks()
     if lost:
-        says = f"another library has removed our hook from {', '.join(lost)}: calls are captured in part"
+        message = f"another library has removed our hook from {', '.join(lost)}: calls are captured in part"
         return problem(
-            "hooks", says, "call ainsights.instrument() again, after the other library", took=took, lost=lost
+            "hooks", message, "call ainsights.instrument() again, after the other library", took=took, lost=lost
         )
-    return ok("hooks", f"all {len(took)} took", took=took, missing=missing)
+    return ok("hooks", f"all {len(took)} hooks installed", took=took, missing=missing)
 
 
 # Those of others
@@ -129,7 +129,7 @@ def _others(openai: ModuleType, base: ModuleType) -> Iterator[Finding]:
     elif harmless:
         yield ok("others", f"{_listed(harmless)}: above our hooks, both work", patched=harmless)
     else:
-        yield ok("others", "nobody else has patched openai in this process", patched={})
+        yield ok("others", "no other library has patched openai in this process", patched={})
 
 
 def _listed(strangers: dict[str, list[str]]) -> str:

@@ -76,10 +76,10 @@ def shown(value: Any) -> Any:
 
 def check(found: Read, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what there is to say about the settings that were ``found`` in ``environ``."""
-    for name, says in found.wrong.items():
+    for name, message in found.wrong.items():
         variable = found.variables[name]
         remedy = f"export {variable}=<{SETTINGS[name].takes}>, or: unset {variable}"
-        yield problem("settings", says, remedy, variable=variable)
+        yield problem("settings", message, remedy, variable=variable)
     yield from _unknown(environ)
     if not found.wrong:
         count = len(found.variables)

@@ -25,25 +25,25 @@ NEARLY_FULL = 0.8
 _CHOOSE = f"export {PREFIX}SPOOL_DIR=<a directory that this user may write to>"
 
 
-def look(settings: Settings, now: float) -> Iterator[Finding]:
+def check(settings: Settings, now: float) -> Iterator[Finding]:
     """Yield what there is to say about the spool at ``now``, in seconds since the epoch. Makes no directory."""
     if settings.spool_dir is None:
         yield ok("spool", "none: what cannot be delivered waits in memory, and ends with the process", used=False)
         return
     directory, limit = settings.spool_dir.absolute(), int(settings.spool_max_bytes)
-    facts = {"used": True, "directory": str(directory), "limit": limit}
+    details = {"used": True, "directory": str(directory), "limit": limit}
     unsafe = _unsafe(directory)
     if unsafe is not None:
-        yield problem("spool", f"it is not used: {unsafe.reason}", unsafe.remedy, usable=False, **facts)
+        yield problem("spool", f"it is not used: {unsafe.reason}", unsafe.remedy, usable=False, **details)
         return
     reason = _unusable(directory)
     if reason:
-        yield problem("spool", f"{directory} cannot be used: {reason}", _CHOOSE, usable=False, **facts)
+        yield problem("spool", f"{directory} cannot be used: {reason}", _CHOOSE, usable=False, **details)
         return
     if not (directory / "spool.db").exists():
-        yield ok("spool", f"{directory} is empty, its limit is {_size(limit)}", usable=True, **facts)
+        yield ok("spool", f"{directory} is empty, its limit is {_size(limit)}", usable=True, **details)
     else:
-        yield from _filled(directory, limit, now, facts)
+        yield from _filled(directory, limit, now, details)
 
 
 def _unsafe(directory: Path) -> UnsafeSpoolError | None:
@@ -68,7 +68,7 @@ def _unusable(directory: Path) -> str | None:
         return f"{there} is not writable ({error.strerror})"
 
 
-def _filled(directory: Path, limit: int, now: float, facts: dict[str, object]) -> Iterator[Finding]:
+def _filled(directory: Path, limit: int, now: float, details: dict[str, object]) -> Iterator[Finding]:
     spool = Spool(directory, limit)
     try:
         status = spool.status()
@@ -76,8 +76,8 @@ def _filled(directory: Path, limit: int, now: float, facts: dict[str, object]) -
         spool.close()
     if spool.problem or spool.set_aside:
         aside = f"it is damaged, and was set aside as {spool.set_aside}"
-        says = f"{directory / 'spool.db'} could not be read: {spool.problem or aside}"
-        yield problem("spool", says, "ainsights doctor, once more; if it stays: " + _CHOOSE, usable=False, **facts)
+        message = f"{directory / 'spool.db'} could not be read: {spool.problem or aside}"
+        yield problem("spool", message, "ainsights doctor, once more; if it stays: " + _CHOOSE, usable=False, **details)
         return
     age = None if status.oldest is None else max(0.0, now - status.oldest)
     counts = {
@@ -87,25 +87,25 @@ def _filled(directory: Path, limit: int, now: float, facts: dict[str, object]) -
         "bytes": status.bytes,
         "oldest_seconds": age,
     }
-    facts = facts | counts
+    details = details | counts
     oldest = "" if age is None else f", the oldest {_duration(age)} old"
-    says = (
+    message = (
         f"{directory} has {status.waiting} waiting, {status.claimed} claimed, {status.dead} dead letters{oldest}; "
         f"{_size(status.bytes)} of {_size(limit)}"
     )
-    yield ok("spool", says, usable=True, **facts)
-    yield from _worries(status, limit, age or 0.0, facts)
+    yield ok("spool", message, usable=True, **details)
+    yield from _worries(status, limit, age or 0.0, details)
 
 
-def _worries(status: SpoolStatus, limit: int, age: float, facts: dict[str, object]) -> Iterator[Finding]:
+def _worries(status: SpoolStatus, limit: int, age: float, details: dict[str, object]) -> Iterator[Finding]:
     if status.dead:
-        says = f"the endpoint refused {status.dead}, the latest for: {' | '.join(status.reasons)}"
-        yield warning("spool", says, "ainsights spool retry-rejected, once the cause is mended", **facts)
+        message = f"the endpoint refused {status.dead}, the latest for: {' | '.join(status.reasons)}"
+        yield warning("spool", message, "ainsights spool retry-rejected, once the cause is corrected", **details)
     if status.waiting and age > LONG:
-        yield warning("spool", f"{status.waiting} wait that no process sends", "ainsights spool flush", **facts)
+        yield warning("spool", f"{status.waiting} wait that no process sends", "ainsights spool flush", **details)
     if status.bytes > NEARLY_FULL * limit:
-        says = f"it is nearly full: {_size(status.bytes)} of {_size(limit)}"
-        yield warning("spool", says, f"ainsights spool flush, or: export {PREFIX}SPOOL_MAX_BYTES=<more>", **facts)
+        message = f"it is nearly full: {_size(status.bytes)} of {_size(limit)}"
+        yield warning("spool", message, f"ainsights spool flush, or: export {PREFIX}SPOOL_MAX_BYTES=<more>", **details)
 
 
 def _size(count: float) -> str:

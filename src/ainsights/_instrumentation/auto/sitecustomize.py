@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
 
-SAID = "AINSIGHTS_RUN_SAID"
+REPORTED_VARIABLE = "AINSIGHTS_RUN_REPORTED"
 """The variable by which children know what was said already."""
 
 
@@ -52,8 +52,8 @@ def say(why: str) -> None:
     """Tell, in one line and once in a family of processes, why nothing is captured."""
     line = "ainsights run: nothing is captured: " + " ".join(why.split())
     try:
-        if os.environ.get(SAID) != line:
-            os.environ[SAID] = line
+        if os.environ.get(REPORTED_VARIABLE) != line:
+            os.environ[REPORTED_VARIABLE] = line
             sys.stderr.write(line + "\n")
     except Exception:  # noqa: BLE001, S110  stderr is closed or another's, and there is nobody to tell
         pass

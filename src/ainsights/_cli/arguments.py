@@ -1,0 +1,37 @@
+"""Types of arguments that several commands take. Their errors name no function of ours."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+
+def port(text: str) -> int:
+    """Return the number of a port."""
+    return _integer(text, 0, 65535, "a port: a number from 0 to 65535")
+
+
+def size(text: str) -> int:
+    """Return a number of bytes."""
+    return _integer(text, 1, 2**63, "a size: a number of bytes above 0")
+
+
+def seconds(text: str) -> float:
+    """Return a length of time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: seconds, 0 or more")
+    return value
+
+
+def _integer(text: str, low: int, high: int, what: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value
