@@ -128,7 +128,7 @@ CIRCULAR["itself"] = CIRCULAR
         ({"response": iter([])}, "a stream is no completion"),
         ({"messages": None}, "messages=... is missing. Give it, or a template and its inputs"),
         ({"args": [1]}, "args=... is a list. It takes a mapping"),
-        ({"args": CIRCULAR}, "what is to be captured cannot be made JSON"),
+        ({"args": CIRCULAR}, "the arguments cannot be made JSON: they hold themselves"),
         ({"meta": 1}, "meta=... is a int"),
         ({"user_id": []}, "user_id=... is a list"),
         ({"inputs": "x"}, "inputs=... is a str"),

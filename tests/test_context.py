@@ -15,7 +15,7 @@ from support.models import DONE, EVENTS, MESSAGES, async_client, capturing, clie
 import ainsights
 import ainsights.testing
 from ainsights import ConfigurationError, Insights, Template
-from ainsights._context.context import current
+from ainsights._context.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from openai.types.chat import ChatCompletion
 
-from ainsights._context.context import Context
+from ainsights._context.scope import Context
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._processing.attributes import Defaults

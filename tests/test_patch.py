@@ -11,7 +11,7 @@ import pytest
 from support.models import COMPLETION, EVENTS, MESSAGES, async_client, capturing, client, completed, http, streaming
 
 from ainsights import _internal_errors
-from ainsights._context.context import Context, current
+from ainsights._context.scope import Context, current
 from ainsights._instrumentation import patch as _patch
 
 if TYPE_CHECKING:

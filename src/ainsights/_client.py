@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ainsights import _lifecycle
 from ainsights._channel import Channel
 from ainsights._config import NO_KEY, PREFIX, Settings, load
-from ainsights._context.context import current
+from ainsights._context.scope import current
 from ainsights._delivery.spool.access import UnsafeSpoolError, check_access
 from ainsights._delivery.stats import Stats
 from ainsights._instrumentation.exchange import Exchange

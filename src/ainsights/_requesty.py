@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ainsights._client import Insights
-from ainsights._context.context import current
+from ainsights._context.scope import current
 from ainsights._delivery.receipt import Receipt
 from ainsights._processing.manual import Record
 from ainsights.errors import AInsightsValueError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from ainsights._context.context import PromptTemplate
+    from ainsights._context.arguments import PromptTemplate
     from ainsights._delivery.retry import Answer
     from ainsights._processing.manual import Completion, Messages
 

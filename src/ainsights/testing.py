@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ainsights._config import load
-from ainsights._context.context import current
+from ainsights._context.scope import current
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._instrumentation.routing import router

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 
-from ainsights._context.context import current
+from ainsights._context.scope import current
 from ainsights._instrumentation import patch
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.open_streams import OpenStreams

@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
-def within(function: Function, block: Make, stay: Make) -> Function:
+def decorate(function: Function, block: Make, generator_block: Make) -> Function:
     """Return ``function`` of the same form, signature and type, running within a block.
 
     Args:
         function: plain or ``async``, a generator or not; also a static or class method.
         block: makes the block of a call.
-        stay: makes that of a generator's body, which is entered for each of its steps.
+        generator_block: makes that of a generator's body, which is entered for each of its steps.
 
     Raises:
         ConfigurationError: it is no function.
     """
     if isinstance(function, (staticmethod, classmethod)):
-        return cast("Function", type(function)(within(function.__func__, block, stay)))
+        return cast("Function", type(function)(decorate(function.__func__, block, generator_block)))
     if isinstance(function, type) or not callable(function):
         raise ConfigurationError(f"context(...) decorates functions, and {function!r} is none.")
     if inspect.isasyncgenfunction(function):
-        wrapper = _yielding_async(function, stay)
+        wrapper = _yielding_async(function, generator_block)
     elif inspect.isgeneratorfunction(function):
-        wrapper = _yielding(function, stay)
+        wrapper = _yielding(function, generator_block)
     elif inspect.iscoroutinefunction(function):
         wrapper = _awaiting(function, block)
     else:
@@ -59,9 +59,9 @@ def _awaiting(function: Callable[..., Any], block: Make) -> Callable[..., Any]:
     return call
 
 
-def _yielding(function: Callable[..., Any], stay: Make) -> Callable[..., Any]:
+def _yielding(function: Callable[..., Any], generator_block: Make) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        body, here = function(*args, **kwargs), stay()
+        body, here = function(*args, **kwargs), generator_block()
         step: Callable[[], Any] = functools.partial(next, body)
         try:
             while True:
@@ -76,7 +76,7 @@ def _yielding(function: Callable[..., Any], stay: Make) -> Callable[..., Any]:
                     with here:
                         body.close()
                     raise
-                except BaseException as error:  # noqa: BLE001  the body decides what becomes of it
+                except BaseException as error:  # noqa: BLE001  the body handles it, or not
                     step = functools.partial(body.throw, error)
                 else:
                     step = functools.partial(body.send, sent)
@@ -86,9 +86,9 @@ def _yielding(function: Callable[..., Any], stay: Make) -> Callable[..., Any]:
     return call
 
 
-def _yielding_async(function: Callable[..., Any], stay: Make) -> Callable[..., Any]:
+def _yielding_async(function: Callable[..., Any], generator_block: Make) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        body, here = function(*args, **kwargs), stay()
+        body, here = function(*args, **kwargs), generator_block()
         step: Callable[[], Any] = body.__anext__
         try:
             while True:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import weakref
     from collections.abc import Callable
 
-    from ainsights._context.context import Context
+    from ainsights._context.scope import Context
     from ainsights._instrumentation.open_streams import OpenStreams
 
 Ending = Literal["complete", "closed", "error", "cancelled", "collected"]

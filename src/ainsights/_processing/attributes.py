@@ -1,4 +1,4 @@
-"""What is said about a call: by whom, in which order of precedence. Pure; runs on the background thread."""
+"""The attributes of an event: end user, template, inputs, metadata, by precedence of their sources. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ainsights._version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ainsights._context.context import Context
+    from ainsights._context.scope import Context
     from ainsights._context.template_cache import Formatted
 
 
@@ -29,8 +29,8 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """All that speaks about one call: the context first, then the request, then the defaults of the process."""
+class AttributeSources:
+    """Where the attributes of one call come from: the context first, then the request, then the process's defaults."""
 
     context: Context | None
     args: Mapping[str, Any]
@@ -40,15 +40,15 @@ class Said:
     def user_id(self) -> str | None:
         """Return the end user."""
         args = self.args
-        for said in (
+        for user in (
             self.context.user_id if self.context else None,
             args.get("safety_identifier"),
             args.get("user"),
             self._router().get("user_id"),
             self.defaults.user_id,
         ):
-            if said is not None:
-                return str(said)
+            if user is not None:
+                return str(user)
         return None
 
     def template(self) -> tuple[Any, dict[str, Any]]:
@@ -81,7 +81,7 @@ class Said:
 
 
 def sdk() -> str:
-    """Return who captures: ``ainsights/0.1.0 openai/3.54.0 python/3.11``."""
+    """Return the versions that captured: ``ainsights/0.1.0 openai/3.54.0 python/3.11``."""
     openai = getattr(sys.modules.get("openai"), "__version__", None)
     python = ".".join(platform.python_version_tuple()[:2])
     return " ".join([f"ainsights/{__version__}", *([f"openai/{openai}"] if openai else []), f"python/{python}"])

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ainsights._json import parse_json_or_none
 from ainsights._model import Insight, MetaKey
-from ainsights._processing.attributes import Said
+from ainsights._processing.attributes import AttributeSources
 from ainsights._processing.outcome import header, outcome_of
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ def decode(exchange: Exchange, defaults: Defaults, event_id: str) -> Insight:
     args = _request(exchange.request_body)
     messages = as_messages(args.pop("messages", None))
     outcome = outcome_of(exchange, args)
-    said = Said(exchange.context, args, messages, defaults)
-    template, inputs = said.template()
-    meta = said.meta()
+    sources = AttributeSources(exchange.context, args, messages, defaults)
+    template, inputs = sources.template()
+    meta = sources.meta()
     for key, value in _measured(exchange, outcome, args).items():
         if value is not None:
             meta.setdefault(key, value)
@@ -36,7 +36,7 @@ def decode(exchange: Exchange, defaults: Defaults, event_id: str) -> Insight:
         template=template,
         inputs=inputs,
         args=args,
-        user_id=said.user_id(),
+        user_id=sources.user_id(),
         meta=meta,
     )
 

@@ -1,4 +1,4 @@
-"""By hand: a chat completion that the user hands over, kept as it is at that moment."""
+"""Record: a chat completion that the user hands over, kept as it is at that moment."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from ainsights._context.context import Entry, checked, current
+from ainsights._context.arguments import check_arguments
+from ainsights._context.scope import Scope, current
 from ainsights._context.snapshot import encode
 from ainsights._json import parse_json_or_none
 from ainsights._model import Insight, MetaKey
-from ainsights._processing.attributes import Said
+from ainsights._processing.attributes import AttributeSources
 from ainsights._processing.decoder import as_messages
 from ainsights.errors import ConfigurationError
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion, ChatCompletionMessage, ChatCompletionMessageParam
     from typing_extensions import Required, TypedDict
 
-    from ainsights._context.context import Context, PromptTemplate
+    from ainsights._context.arguments import PromptTemplate
+    from ainsights._context.scope import Context
     from ainsights._processing.attributes import Defaults
 
     Completion = ChatCompletion | Mapping[str, Any]
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """What was handed over. The background thread makes an insight of it.
+    """A chat completion that was handed over. The background thread makes an insight of it.
 
     Raises:
         ConfigurationError: an argument is of a wrong type, or missing; it is named.
@@ -50,7 +52,7 @@ class Record:
     __slots__ = ("body", "context", "made_at", "receipt")
 
     receipt: Any
-    """Is told what becomes of it; None: nobody waits for that."""
+    """Gets the outcome of its delivery; None: nobody waits for it."""
 
     def __init__(  # noqa: PLR0913, PLR0917  the contract's seven keys
         self,
@@ -62,19 +64,20 @@ class Record:
         template: Any = None,
         inputs: Any = None,
     ) -> None:
-        said = checked(user_id, meta, template, inputs)
+        arguments = check_arguments(user_id, meta, template, inputs)
         self.made_at = time.time()
         self.receipt = None
-        self.context: Context = said.over(current.get(), Entry(said))
+        self.context: Context = arguments.merge_into(current.get(), Scope(arguments))
         if messages is None and (self.context.template is None or self.context.inputs is None):
             raise ConfigurationError("messages=... is missing. Give it, or a template and its inputs.")
         try:
             parts = {"response": _completion(response), "messages": _plain(messages), "args": _arguments(args)}
             self.body = encode(parts)
+        except ConfigurationError:
+            raise
         except (RecursionError, ValueError) as error:
-            if isinstance(error, ConfigurationError):
-                raise
-            raise ConfigurationError(f"what is to be captured cannot be made JSON: {error}.") from None
+            problem = "they hold themselves, or are nested too deeply" if isinstance(error, RecursionError) else error
+            raise ConfigurationError(f"the arguments cannot be made JSON: {problem}.") from None
 
     @property
     def size(self) -> int:
@@ -83,21 +86,21 @@ class Record:
 
 
 def build_insight(record: Record, defaults: Defaults, event_id: str) -> Insight:
-    """Return the insight that tells ``record``."""
-    told: dict[str, Any] = parse_json_or_none(record.body)
-    args, messages = told["args"], told["messages"]
+    """Return the insight of ``record``."""
+    parts: dict[str, Any] = parse_json_or_none(record.body)
+    args, messages = parts["args"], parts["messages"]
     messages = None if messages is None else as_messages(messages)
-    said = Said(record.context, args, messages, defaults)
-    template, inputs = said.template()
+    sources = AttributeSources(record.context, args, messages, defaults)
+    template, inputs = sources.template()
     known = {MetaKey.STATUS: "ok", MetaKey.EVENT_ID: event_id, MetaKey.SDK: defaults.sdk}
     return Insight.model_construct(
-        response=told["response"],
+        response=parts["response"],
         messages=messages,
         template=template,
         inputs=inputs,
         args=args,
-        user_id=said.user_id(),
-        meta=known | said.meta(),
+        user_id=sources.user_id(),
+        meta=known | sources.meta(),
     )
 
 

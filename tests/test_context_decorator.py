@@ -11,7 +11,7 @@ from support.models import MESSAGES, async_client, capturing, client
 
 import ainsights
 from ainsights import ConfigurationError
-from ainsights._context.context import current
+from ainsights._context.scope import current
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
