@@ -135,7 +135,7 @@ def test_unsafe_spool_is_a_problem_that_doctor_reports(
     ran = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False)
     (found,) = [each for each in json.loads(ran.stdout)["findings"] if each["check"] == "spool"]
     assert found["level"] == "problem"
-    assert says in f"{found['says']}: {found['remedy']}"
+    assert says in f"{found['message']}: {found['remedy']}"
 
 
 def test_spool_that_becomes_unsafe_is_not_used_any_more(

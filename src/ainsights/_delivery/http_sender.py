@@ -6,29 +6,21 @@ httpx behind the user's back would race with openai 3.x, which looks on each cal
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import functools
 import http.client
-import io
 import re
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from ainsights._base_url import is_loopback
+from ainsights._delivery.connection import Deadline, DeadlineSocketReader, open_connection, send_all
+from ainsights._delivery.endpoint import Endpoint
 from ainsights._delivery.retry import Answer
 from ainsights._logging import mask_secrets, register_secret
 from ainsights._version import __version__
 
 if TYPE_CHECKING:
     import socket
-    import ssl
     from collections.abc import Callable
-
-    from typing_extensions import Self
 
 ONE_PACKET = 65536
 """Bytes of a body up to which copying it behind its headers costs less than a second call."""
@@ -44,7 +36,7 @@ class Sender(Protocol):
         """Put ``body`` and return the answer.
 
         Raises:
-            OSError: no connection, or none any more; a TimeoutError if it took too long.
+            OSError: no connection, or it was lost; a TimeoutError if it took too long.
             http.client.HTTPException: what came back is not HTTP.
         """
 
@@ -53,7 +45,7 @@ class Sender(Protocol):
 
 
 def senders(base_url: str, api_key: str | None, timeout: float) -> Callable[[], Sender]:
-    """Return what makes a sender for each thread that needs one.
+    """Return what creates a sender for each thread that needs one.
 
     Args:
         base_url: of the endpoint, without ``/insight``.
@@ -62,160 +54,85 @@ def senders(base_url: str, api_key: str | None, timeout: float) -> Callable[[], 
     """
 
     @functools.cache
-    def route() -> Route:  # on the thread that sends: reading certificates takes its time
-        return Route.to(base_url)
+    def endpoint() -> Endpoint:  # on the thread that sends: reading certificates takes its time
+        return Endpoint.of(base_url)
 
     headers = {"Content-Type": "application/json", "User-Agent": f"ainsights/{__version__}"}
     if api_key:
         register_secret(api_key)
         headers["Authorization"] = f"Bearer {api_key}"
-    return lambda: HttpSender(route(), headers, timeout)
 
+    def create() -> Sender:
+        found = endpoint()
+        if found.proxy is None or found.proxy.scheme == "http":
+            return HttpSender(found, headers, timeout)
+        from ainsights._delivery.proxy_sender import ProxySender  # noqa: PLC0415  few programs need httpcore
 
-@dataclass(frozen=True)
-class Route:
-    """Where a connection leads, and what stands between."""
+        return ProxySender(found, headers, timeout)
 
-    url: SplitResult
-    proxy: SplitResult | None = field(repr=False)  # it may have a password
-    tls: ssl.SSLContext | None
-
-    @classmethod
-    def to(cls, base_url: str) -> Self:
-        """Return the route by the proxies and certificates that the environment names."""
-        url = urlsplit(base_url)
-        return cls(url, _proxy(url), _tls() if url.scheme == "https" else None)
-
-    @property
-    def target(self) -> str:
-        """What the request line names: the path, or the whole URL where a proxy has to know."""
-        path = f"{self.url.path}/insight"
-        return f"http://{self.url.netloc}{path}" if self.proxy and not self.tls else path
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What the first one to read the request needs beyond its fields."""
-        return {"Host": self.url.netloc} | (self._authorization if not self.tls else {})
-
-    def connection(self, timeout: float) -> http.client.HTTPConnection:
-        """Return a connection that is yet to be opened."""
-        host, port = self.url.hostname or "", self.url.port
-        if self.proxy is None:
-            if self.tls is None:
-                return http.client.HTTPConnection(host, port, timeout)
-            return http.client.HTTPSConnection(host, port, timeout=timeout, context=self.tls)
-        if self.proxy.scheme != "http":
-            raise OSError(
-                f"a proxy by {self.proxy.scheme}:// is not supported, only by http://; or set NO_PROXY={host}"
-            )
-        if self.tls is None:
-            return http.client.HTTPConnection(self.proxy.hostname or "", self.proxy.port, timeout)
-        tunnel = http.client.HTTPSConnection(
-            self.proxy.hostname or "", self.proxy.port, timeout=timeout, context=self.tls
-        )
-        tunnel.set_tunnel(host, port or http.client.HTTPS_PORT, self._authorization)
-        return tunnel
-
-    @property
-    def _authorization(self) -> dict[str, str]:
-        if self.proxy is None or self.proxy.username is None:
-            return {}
-        account = f"{unquote(self.proxy.username)}:{unquote(self.proxy.password or '')}"
-        return {"Proxy-Authorization": f"Basic {base64.b64encode(account.encode()).decode()}"}
-
-
-def _proxy(url: SplitResult) -> SplitResult | None:
-    host, proxies = url.hostname or "", getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or is_loopback(host) or proxy_bypass(host):
-        return None
-    return urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-
-
-def _tls() -> ssl.SSLContext:
-    """Trust the system's certificates, or those that SSL_CERT_FILE names, and Mozilla's where they are installed."""
-    import ssl  # noqa: PLC0415  only https needs it
-
-    context = ssl.create_default_context()
-    with contextlib.suppress(ImportError):
-        import certifi  # noqa: PLC0415  httpx brings it
-
-        context.load_verify_locations(certifi.where())
-    return context
+    return create
 
 
 class HttpSender:
     """A connection of one's own, opened at the first event and again whenever it was lost."""
 
-    def __init__(self, route: Route, headers: dict[str, str], timeout: float) -> None:
-        lines = [f"PUT {route.target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in (route.headers | headers).items()]
+    def __init__(self, endpoint: Endpoint, headers: dict[str, str], timeout: float) -> None:
+        lines = [f"PUT {endpoint.target} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in (endpoint.headers | headers).items()]
         self._head = "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
-        self._timeout = timeout
-        self._deadline = 0.0
-        self._connection = route.connection(timeout)
+        self._endpoint = endpoint
+        self._deadline = Deadline(timeout)
+        self._sock: socket.socket | None = None
 
     def send(self, body: bytes) -> Answer:
         """See :class:`Sender`. A kept connection that the endpoint has closed meanwhile is replaced once."""
-        self._deadline = time.monotonic() + self._timeout
-        kept = self._connection.sock is not None
+        self._deadline.restart()
+        kept = self._sock is not None
         try:
             return self._send(body)
-        except (http.client.RemoteDisconnected, ConnectionError):
-            self.close()
-            if not kept:
+        except OSError as error:
+            if not kept or isinstance(error, TimeoutError):
                 raise
-            return self._send_anew(body)
-        except BaseException:
-            self.close()
-            raise
-
-    def _send_anew(self, body: bytes) -> Answer:
-        try:
-            return self._send(body)
-        except BaseException:
-            self.close()
-            raise
+        return self._send(body)
 
     def close(self) -> None:
         """See :class:`Sender`."""
-        self._connection.close()
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            sock.close()
 
     def _send(self, body: bytes) -> Answer:
-        connection = self._connection
-        if connection.sock is None:
-            connection.timeout = self._remaining()
-            connection.connect()
-        sock = connection.sock
-        sock.settimeout(self._remaining())
-        head = b"%s%d\r\n\r\n" % (self._head, len(body))
-        if len(body) <= ONE_PACKET:
-            sock.sendall(head + body)
-        else:
-            sock.sendall(head)
-            sock.sendall(body)
-        sock.settimeout(self._remaining())
-        arrived = sock.recv(LONGEST_BODY)
-        answer = _plain_answer(arrived) or self._any_answer(sock, arrived)
+        try:
+            answer = self._exchange(body)
+        except BaseException:
+            self.close()
+            raise
         return answer._replace(body=mask_secrets(answer.body))
 
-    def _any_answer(self, sock: socket.socket, arrived: bytes) -> Answer:
-        """Read an answer in whatever form HTTP allows; ``arrived`` is its beginning."""
-        stream: Any = _Until(sock, arrived, self._remaining)
+    def _exchange(self, body: bytes) -> Answer:
+        deadline = self._deadline
+        sock = self._sock = self._sock or open_connection(self._endpoint, deadline)
+        head = b"%s%d\r\n\r\n" % (self._head, len(body))
+        if len(body) <= ONE_PACKET:
+            send_all(sock, head + body, deadline)
+        else:
+            send_all(sock, head, deadline)
+            send_all(sock, body, deadline)
+        sock.settimeout(deadline.remaining())
+        beginning = sock.recv(LONGEST_BODY)
+        return _plain_answer(beginning) or self._any_answer(sock, beginning)
+
+    def _any_answer(self, sock: socket.socket, beginning: bytes) -> Answer:
+        """Read an answer in whatever form HTTP allows."""
+        stream: Any = DeadlineSocketReader(sock, beginning, self._deadline)
         with contextlib.closing(http.client.HTTPResponse(stream, method="PUT")) as response:
             response.begin()
-            said = response.read(LONGEST_BODY)
-            if response.length and len(said) < LONGEST_BODY:
-                raise http.client.IncompleteRead(said, response.length)
+            body = response.read(LONGEST_BODY)
+            if response.length and len(body) < LONGEST_BODY:
+                raise http.client.IncompleteRead(body, response.length)
             if response.will_close or not response.isclosed():
                 self.close()
-            return Answer(response.status, said.decode(errors="replace"), response.getheader("Retry-After"))
-
-    def _remaining(self) -> float:
-        remaining = self._deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError(f"no whole answer within {self._timeout:g} s")
-        return remaining
+            return Answer(response.status, body.decode(errors="replace"), response.getheader("Retry-After"))
 
 
 def _plain_answer(arrived: bytes) -> Answer | None:
@@ -234,31 +151,3 @@ def _plain_answer(arrived: bytes) -> Answer | None:
 _STATUS = re.compile(rb"HTTP/1\.1 [2-5][0-9]{2}(?: [^\r\n]*)?")
 _LENGTH = re.compile(rb"(?im)^content-length: *([0-9]+) *\r?$")
 _UNUSUAL = re.compile(rb"(?im)^(?:transfer-encoding|connection|retry-after|content-encoding) *:|^[ \t]")
-
-
-class _Until(io.RawIOBase):
-    """Reads from a socket with one deadline over all reads, so that an answer in drops ends too."""
-
-    def __init__(self, sock: socket.socket, arrived: bytes, remaining: Callable[[], float]) -> None:
-        self._sock = sock
-        self._arrived = arrived
-        self._raw = sock.makefile("rb", buffering=0)
-        self._remaining = remaining
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self._arrived:
-            count = min(len(buffer), len(self._arrived))
-            buffer[:count], self._arrived = self._arrived[:count], self._arrived[count:]
-            return count
-        self._sock.settimeout(self._remaining())
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()

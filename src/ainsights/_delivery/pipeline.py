@@ -243,10 +243,7 @@ def _outcome(sender: Sender, job: Job) -> Answer | Exception:
         return error
 
 
-_RETRYING = (
-    "an event did not reach the Insights endpoint and is tried again: %s. "
-    "If this goes on, check the network and AINSIGHTS_BASE_URL"
-)
+_RETRYING = "an event did not reach the Insights endpoint and is tried again: %s. If this goes on, %s"
 
 
 def _complain(decision: Decision) -> None:
@@ -257,4 +254,4 @@ def _complain(decision: Decision) -> None:
             "error", "held", "the Insights endpoint refuses all events, sending is held: %s", decision.reason
         )
     else:
-        log_rate_limited("warning", "retrying", _RETRYING, decision.reason)
+        log_rate_limited("warning", "retrying", _RETRYING, decision.reason, decision.remedy)

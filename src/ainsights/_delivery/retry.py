@@ -22,6 +22,9 @@ LONGEST_RETRY_AFTER = 3600.0
 """Seconds. A server that asks for more is asked again after that."""
 
 
+CHECK_NETWORK = "check the network and AINSIGHTS_BASE_URL"
+
+
 class Disposition(Enum):
     """How an attempt to deliver an event ended."""
 
@@ -85,6 +88,8 @@ class Decision(NamedTuple):
     reason: str = ""
     wait: float | None = None
     """Seconds that the endpoint asks us to wait; None if it does not ask."""
+    remedy: str = CHECK_NETWORK
+    """What to do about a retry that goes on."""
     affects_all: bool = False
     """Every other event would get the same answer: all of them wait, not this one alone."""
 
@@ -105,9 +110,9 @@ _HELD = {
 def classify(outcome: Answer | Exception, now: datetime) -> Decision:
     """Return what follows from ``outcome``: an answer, or the exception that was raised instead."""
     if isinstance(outcome, Exception):
-        return Decision(
-            Disposition.RETRY, _describe(outcome), affects_all=isinstance(outcome, OSError) and not _is_timeout(outcome)
-        )
+        remedy = getattr(outcome, "remedy", CHECK_NETWORK)
+        affects_all = isinstance(outcome, OSError) and not _is_timeout(outcome)
+        return Decision(Disposition.RETRY, _describe(outcome), remedy=remedy, affects_all=affects_all)
     status = outcome.status
     reason = _quote(outcome)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 def run_with_deadline(seconds: float, work: Callable[[], T]) -> T:
     """Return the result of ``work``, or raise a TimeoutError.
 
-    For the lookup of a host name, which takes no deadline, nor Ctrl-C.
+    On a thread of its own, so that Ctrl-C ends the wait.
     """
     results: list[T] = []
     errors: list[BaseException] = []

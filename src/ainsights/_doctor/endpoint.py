@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ainsights._config import NO_KEY, PREFIX
-from ainsights._delivery.http_sender import Route
+from ainsights._delivery.connection import Deadline, connect_to_proxy, open_connection
+from ainsights._delivery.endpoint import Endpoint
 from ainsights._doctor import remedies, requests
 from ainsights._doctor.deadline import run_with_deadline
 from ainsights._doctor.finding import Finding, described, ok, problem, warning
@@ -53,26 +54,30 @@ def _path(settings: Settings) -> Iterator[Finding]:
 def _connection(settings: Settings) -> Finding:
     details: dict[str, Any] = {"url": f"{settings.base_url}/insight", "proxy": None}
     began = time.monotonic()
+    through = ""
     try:
-        route = Route.to(settings.base_url)
-        if route.proxy is not None:
-            details["proxy"] = f"{route.proxy.hostname}:{route.proxy.port or http.client.HTTP_PORT}"
-        details |= run_with_deadline(settings.timeout + requests.GRACE, partial(_open, route, settings.timeout))
+        endpoint = Endpoint.of(settings.base_url)
+        if endpoint.proxy is not None:
+            details |= {"proxy": endpoint.proxy.address, "proxy_variable": endpoint.proxy.variable}
+            through = f" through {endpoint.proxy}"
+        details |= run_with_deadline(settings.timeout + requests.GRACE, partial(_open, endpoint, settings.timeout))
     except (OSError, ValueError, http.client.HTTPException) as error:
-        by = f" by the proxy {details['proxy']}" if details["proxy"] else ""
-        message = f"no connection to {settings.base_url}{by}: {described(error)}"
+        message = f"no connection to {settings.base_url}{through}: {described(error)}"
         return problem("endpoint", message, remedies.for_exception(error, settings), reachable=False, **details)
     details["ms"] = round((time.monotonic() - began) * 1000, 1)
-    by = f"the proxy {details['proxy']}" if details["proxy"] else str(details["address"])
+    if not details["reachable"]:
+        return ok("endpoint", f"{endpoint.proxy} is reachable, on the way to {settings.base_url}", **details)
+    at = f" at {details['address']}"
     secured = f", {details['tls']}" if details["tls"] else ""
-    return ok("endpoint", f"{settings.base_url} is reachable by {by}{secured}", reachable=True, **details)
+    return ok("endpoint", f"{settings.base_url} is reachable{through or at}{secured}", **details)
 
 
-def _open(route: Route, timeout: float) -> dict[str, Any]:
-    connection = route.connection(timeout)
-    try:
-        connection.connect()
-        sock = connection.sock
-        return {"address": sock.getpeername()[0], "tls": sock.version() if isinstance(sock, ssl.SSLSocket) else None}
-    finally:
-        connection.close()
+def _open(endpoint: Endpoint, timeout: float) -> dict[str, Any]:
+    """Open a connection; through a proxy that the plain sender cannot talk to, only one to the proxy."""
+    deadline = Deadline(timeout)
+    if endpoint.proxy is not None and endpoint.proxy.scheme != "http":
+        connect_to_proxy(endpoint.proxy, deadline).close()
+        return {"reachable": None, "address": None, "tls": None}
+    with open_connection(endpoint, deadline) as sock:
+        version = sock.version() if isinstance(sock, ssl.SSLSocket) else None
+        return {"reachable": True, "address": sock.getpeername()[0], "tls": version}

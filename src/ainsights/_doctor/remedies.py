@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ainsights._base_url import is_loopback
 from ainsights._config import PREFIX
+from ainsights._delivery.endpoint import ProxyError
 from ainsights._delivery.retry import Answer, Disposition
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _BY_STATUS = {
 
 def for_exception(error: Exception, settings: Settings) -> str:
     """Return the remedy for what came instead of a connection or an answer."""
+    if isinstance(error, ProxyError):
+        return error.remedy
     url = urlsplit(settings.base_url)
     if isinstance(error, ConnectionRefusedError) and is_loopback(url.hostname or "") and url.port:
         return f"ainsights serve --port {url.port}"

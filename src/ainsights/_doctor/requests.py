@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ainsights._config import Settings
 
 GRACE = 1.0
-"""Seconds beyond its own deadline that a request gets; only the lookup of a host name has none of its own."""
+"""Seconds beyond its own deadline that a request gets."""
 
 TEST = "This is a test insight of `ainsights doctor --send`, and no conversation of anybody's."
 
