@@ -182,7 +182,7 @@ def test_failed_call_is_told_as_a_completion_that_validates() -> None:
 def test_call_that_got_no_answer_tells_the_exception() -> None:
     made = exchange(status_code=None)
     made.ending = None
-    made.failed(ConnectionError("no route"))
+    made.on_error(ConnectionError("no route"))
     body = told(made)
     ChatCompletion.model_validate(body["response"])
     assert body["response"]["error"] == {"type": "ConnectionError", "message": "no route"}

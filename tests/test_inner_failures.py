@@ -46,28 +46,28 @@ STREAMS = (stream, async_stream)
 STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
     # what fails: where its name is looked up, on which threads, as what it is counted, the forms of a call it concerns;
     # what had no beginning is tried once more when its response comes
-    "deciding to capture": (_client.Insights, "begin", "caller", {"noting a call", "noting a response"}, ALL),
-    "making an exchange": (_client, "Exchange", "caller", {"noting a call", "noting a response"}, ALL),
-    "starting the pipeline": (Destination, "_start", "caller", {"noting a call", "noting a response"}, ALL),
-    "a request": (Exchange, "on_request", "caller", {"noting a request", "noting a response"}, ALL),
-    "a body": (_exchange, "content_of", "caller", {"noting a request"}, STREAMS),
-    "a response": (Exchange, "on_response", "caller", {"noting a response"}, STREAMS),
+    "deciding to capture": (_client.Insights, "begin", "caller", {"recording a call", "recording a response"}, ALL),
+    "making an exchange": (_client, "Exchange", "caller", {"recording a call", "recording a response"}, ALL),
+    "starting the pipeline": (Destination, "_start", "caller", {"recording a call", "recording a response"}, ALL),
+    "a request": (Exchange, "on_request", "caller", {"recording a request", "recording a response"}, ALL),
+    "a body": (_exchange, "content_of", "caller", {"recording a request"}, STREAMS),
+    "a response": (Exchange, "on_response", "caller", {"recording a response"}, STREAMS),
     "a response whose result is taken": (
         Exchange,
         "on_response",
         "caller",
-        {"noting a response"},
+        {"recording a response"},
         (plain, async_plain),
     ),
-    "a whole body": (Exchange, "read", "caller", {"noting a response"}, (plain, async_plain)),
-    "watching a stream": (patch, "watch", "caller", {"noting a response"}, STREAMS),
-    "the end of a stream": (Exchange, "on_stream_end", "caller", {"noting the end of a stream"}, (stream,)),
-    "closing": (Exchange, "end", "caller", {"noting the end of a stream"}, (closed,)),
-    "the end at collection": (Exchange, "end", "caller", {"noting the end of a stream"}, (abandoned,)),
-    "submitting a call": (Pipeline, "put", "caller", {"noting a response"}, (plain, async_plain)),
-    "submitting a stream": (Pipeline, "put", "caller", {"noting the end of a stream"}, STREAMS),
-    "counting a call": (Counters, "took", "caller", {"noting a response"}, (plain, async_plain)),
-    "counting a stream": (Counters, "took", "caller", {"noting the end of a stream"}, STREAMS),
+    "a whole body": (Exchange, "on_body", "caller", {"recording a response"}, (plain, async_plain)),
+    "watching a stream": (patch, "watch", "caller", {"recording a response"}, STREAMS),
+    "the end of a stream": (Exchange, "on_stream_end", "caller", {"recording the end of a stream"}, (stream,)),
+    "closing": (Exchange, "end", "caller", {"recording the end of a stream"}, (closed,)),
+    "the end at collection": (Exchange, "end", "caller", {"recording the end of a stream"}, (abandoned,)),
+    "submitting a call": (Pipeline, "put", "caller", {"recording a response"}, (plain, async_plain)),
+    "submitting a stream": (Pipeline, "put", "caller", {"recording the end of a stream"}, STREAMS),
+    "counting a call": (Counters, "took", "caller", {"recording a response"}, (plain, async_plain)),
+    "counting a stream": (Counters, "took", "caller", {"recording the end of a stream"}, STREAMS),
     "decoding": (processor, "decode", "worker", {"encoding an event"}, ALL),
     "accumulating": (outcome, "accumulate", "worker", {"encoding an event"}, STREAMS),
     "naming an event": (processor, "new_event_id", "worker", {"encoding an event"}, ALL),
@@ -145,7 +145,7 @@ def test_chunk_that_cannot_be_noted_is_kept_from_the_user(
 ) -> None:
     fault = breaks(Exchange, "reserve", "caller")
     assert call() == "abc"
-    assert set(ainsights.stats().failures) == {"noting a chunk"}
+    assert set(ainsights.stats().failures) == {"recording a chunk"}
     fault.mended = True
     assert goes_on(it)
 

@@ -191,7 +191,7 @@ def test_call_within_a_call_is_an_event_of_its_own(captured: Captured) -> None:
     assert [body["response"]["id"] for body in captured] == ["inner", "c1"]
 
 
-@pytest.mark.parametrize("step", ["begin", "on_request", "on_response", "read", "end"])
+@pytest.mark.parametrize("step", ["begin", "on_request", "on_response", "on_body", "end"])
 def test_failure_of_ours_is_counted_said_and_not_the_users(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
 ) -> None:

@@ -17,7 +17,7 @@ raising = False
 """Set by the tests: a contained failure is counted and then raised, so that none goes unnoticed there."""
 
 
-class capture_internal_errors:  # noqa: N801  it reads as a word: with capture_internal_errors("noting a request")
+class capture_internal_errors:  # noqa: N801  it reads as a word: with capture_internal_errors("recording a request")
     """A block of ours whose exceptions must not reach the user's program.
 
     It has no state of its own: make one for a step and enter it as often as needed, also within itself.

@@ -24,7 +24,7 @@ _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _SHOWN = 60
 """Characters of a template that its repr and its errors show."""
 
-_noting = capture_internal_errors("noting a template")
+_recording = capture_internal_errors("recording a template")
 
 
 class Text(Protocol):
@@ -146,7 +146,7 @@ class Template:
             return value.render(given) if isinstance(value, (Plain, Jinja)) else value
 
         messages = _mapped(self._messages, rendered)
-        with _noting:
+        with _recording:
             memory.note(messages, Formatted(self._record, _recorded(given)))
         return cast("list[ChatCompletionMessageParam]", messages)
 

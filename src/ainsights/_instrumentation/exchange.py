@@ -1,6 +1,6 @@
 """Exchange: one HTTP call to a model API as seen on the wire. It ends once.
 
-The user's thread only notes references here; ``_processing`` decodes them on the background thread.
+The user's thread only keeps references here; ``_processing`` decodes them on the background thread.
 An exchange holds no reference to the response, so that a response nobody finished can be collected and reported.
 """
 
@@ -93,23 +93,23 @@ class Exchange:
         self.started -= seconds_ago
 
     def on_request(self, request: Request) -> None:
-        """Note a request that is about to be sent; the last one counts, the number of them tells the retries."""
+        """Record a request that is about to be sent. The last one counts; how many there were gives the retries."""
         self.attempts += 1
         self.url = request.url
         self.request_body = content_of(request)
 
     def on_response(self, response: Response) -> None:
-        """Note the status and the headers of the response; the latter are read for their request id and encoding."""
+        """Record the status and the headers of the response; the latter are read for their request id and encoding."""
         self.status_code = response.status_code
         self.headers = response.headers
 
-    def read(self, response: Response) -> None:
-        """Note a response that was read whole, or closed without being read."""
+    def on_body(self, response: Response) -> None:
+        """Record a response that was read whole, or closed without being read."""
         self.body = content_of(response)
         self.end("closed" if self.body is None else "complete")
 
-    def parsed(self, result: Any) -> None:
-        """Note what was made of a response that we could not see."""
+    def on_result(self, result: Any) -> None:
+        """Record what was made of a response that we could not see."""
         from pydantic_core import to_json  # noqa: PLC0415  openai has loaded it by now
 
         self.status_code = 200
@@ -118,8 +118,8 @@ class Exchange:
         self.body = text.encode()
         self.end("complete")
 
-    def opened(self) -> list[bytes]:
-        """Note that the body is still to come, and return the list that takes its chunks."""
+    def on_open(self) -> list[bytes]:
+        """Record that the body is still to come, and return the list that takes its chunks."""
         chunks: list[bytes] = []
         self.chunks = chunks
         self.open_streams.add(self)
@@ -128,7 +128,7 @@ class Exchange:
     def reserve(self, missing: int) -> int | None:
         """Reserve memory for ``missing`` bytes of the body, and return how many more there are; None if there is none.
 
-        The first time, note that the first chunk is there. Once there is no room, ``tail`` takes all later chunks.
+        The first call marks the first chunk. Once there is no room, ``tail`` takes all later chunks.
         """
         if self.first_byte is None:
             self.first_byte = time.perf_counter()
@@ -143,8 +143,8 @@ class Exchange:
         self.tail = Tail(self.chunks, LONGEST_TAIL)
         return None
 
-    def failed(self, error: BaseException) -> None:
-        """Note the exception that ended the call, unless the response had been handed over before it."""
+    def on_error(self, error: BaseException) -> None:
+        """Record the exception that ended the call, unless the response had been handed over before it."""
         if not self._ended or self.chunks is not None:
             return
         request, response = getattr(error, "request", None), getattr(error, "response", None)
@@ -157,10 +157,10 @@ class Exchange:
         self.end(_ending_of(error))
 
     def on_stream_end(self, error: BaseException) -> None:
-        """Note the exception that came instead of the next piece; the end of the iteration is one too."""
+        """Record the exception that came instead of the next piece; the end of the iteration is one too."""
         if isinstance(error, (StopIteration, StopAsyncIteration)):
             self.end("complete")
-        elif not isinstance(error, GeneratorExit):  # somebody closes the iterator: the response's close() tells why
+        elif not isinstance(error, GeneratorExit):  # somebody closes the iterator: the response's close() knows why
             if self._ended:
                 self.failure = Failure(error)
             self.end(_ending_of(error))

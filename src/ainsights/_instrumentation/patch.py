@@ -35,7 +35,7 @@ class CallRecorder(Protocol):
     """Decides whether a call is captured, and takes what was captured."""
 
     def begin(self, client: Any) -> Exchange | None:
-        """Return the exchange to note this call in, or None if it is not to be captured."""
+        """Return the exchange that records this call, or None if it is not to be captured."""
 
 
 class Skipped(Enum):
@@ -48,10 +48,10 @@ _recorder: CallRecorder | None = None
 _current: ContextVar[Exchange | Skipped | None] = ContextVar("ainsights.exchange", default=None)
 """The exchange of the call that is under way here, if one is."""
 
-_beginning = capture_internal_errors("noting a call")
-_requesting = capture_internal_errors("noting a request")
-_responding = capture_internal_errors("noting a response")
-_failing = capture_internal_errors("noting a failure")
+_beginning = capture_internal_errors("recording a call")
+_requesting = capture_internal_errors("recording a request")
+_responding = capture_internal_errors("recording a response")
+_failing = capture_internal_errors("recording a failure")
 
 
 # What brackets a call
@@ -77,7 +77,7 @@ def _is_chat(url: str, method: str) -> bool:
 def _fail(exchange: Exchange | Skipped | None, error: BaseException) -> None:
     with _failing:
         if isinstance(exchange, Exchange):
-            exchange.failed(error)
+            exchange.on_error(error)
 
 
 def _sync_request(original: Callable[..., Any], hook: Hook) -> Callable[..., Any]:
@@ -123,16 +123,16 @@ def _async_request(original: Callable[..., Any], hook: Hook) -> Callable[..., An
 
 
 def _take_result(exchange: Exchange, result: Any) -> None:
-    """Note what the user gets: all there is to see where ``_process_response`` was not reached."""
+    """Record what the user gets: all there is to see where ``_process_response`` was not reached."""
     with _responding:
         removed = [str(hook) for hook in _not_installed() if hook.wrapper is not None]
         if removed:
             log_rate_limited("warning", "lost hooks", _LOST, ", ".join(removed))
         response = getattr(result, "http_response", None) or getattr(result, "response", None)
         if response is not None:
-            _note(exchange, None, response, 0)
+            _record(exchange, None, response, 0)
         else:
-            exchange.parsed(result)
+            exchange.on_result(result)
 
 
 # What is sent and what comes back
@@ -179,13 +179,13 @@ def _see_response(client: Any, arguments: dict[str, Any]) -> None:
     if exchange is Skipped.CALL:
         return
     try:
-        _note(exchange, client, arguments["response"], arguments.get("retries_taken", 0))
+        _record(exchange, client, arguments["response"], arguments.get("retries_taken", 0))
     except Exception as error:
         if not _responding.caught(error):
             raise
 
 
-def _note(exchange: Exchange | None, client: Any, response: Any, retries: int) -> None:
+def _record(exchange: Exchange | None, client: Any, response: Any, retries: int) -> None:
     if exchange is None:
         exchange = _begin_late(client, response, retries)
         if exchange is None:
@@ -194,7 +194,7 @@ def _note(exchange: Exchange | None, client: Any, response: Any, retries: int) -
         exchange.on_request(response.request)
     exchange.on_response(response)
     if response.is_closed:
-        exchange.read(response)
+        exchange.on_body(response)
     else:
         watch(response, exchange)
 

@@ -1,4 +1,4 @@
-"""The byte stream of a response that is yet to be read: notes each piece as the user pulls it, and how it stops.
+"""The byte stream of a response that is yet to be read: records each chunk as the user pulls it, and how it stops.
 
 Nothing is pulled that the user does not pull, and everything else about the stream is the stream's own.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import sys
 import weakref
 from collections.abc import AsyncGenerator
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
 else:
     Proxy = wrapt.ObjectProxy  # generic to type checkers only, before wrapt 2
 
-_chunking = capture_internal_errors("noting a chunk")
-_ending = capture_internal_errors("noting the end of a stream")
+_chunking = capture_internal_errors("recording a chunk")
+_ending = capture_internal_errors("recording the end of a stream")
 
 
 def watch(response: Any, exchange: Exchange) -> None:
-    """Note in ``exchange`` what is read of ``response``, and end it when the reading ends, or can't go on any more."""
-    chunks = exchange.opened()
+    """Record in ``exchange`` what is read of ``response``, and end it when the reading ends or cannot go on."""
+    chunks = exchange.on_open()
     response.stream = _Stream(response.stream, exchange, chunks)
     exchange.finalizer = weakref.ref(response, functools.partial(_collected, exchange))
 
@@ -45,7 +44,7 @@ def _collected(exchange: Exchange, _response: object) -> None:
 
 
 class _Stream(Proxy):
-    """The response's byte stream, noting each piece as the user pulls it; in everything else the stream itself."""
+    """The response's byte stream, which records each chunk as the user pulls it; in all else the stream itself."""
 
     def __init__(self, stream: Any, exchange: Exchange, chunks: list[bytes]) -> None:
         super().__init__(stream)
@@ -53,12 +52,12 @@ class _Stream(Proxy):
         self._self_chunks = chunks
 
     def __iter__(self) -> Iterator[bytes]:
-        return _noting(self.__wrapped__, self._self_exchange, self._self_chunks)
+        return _recording(self.__wrapped__, self._self_exchange, self._self_chunks)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         iterator = self.__wrapped__.__aiter__()
-        noting = _AsyncGeneratorNoting if isinstance(iterator, AsyncGenerator) else _AsyncNoting
-        return noting(iterator, self._self_exchange, self._self_chunks)
+        recorder = _AsyncGeneratorRecorder if isinstance(iterator, AsyncGenerator) else _AsyncRecorder
+        return recorder(iterator, self._self_exchange, self._self_chunks)
 
     def close(self) -> None:
         _close(self._self_exchange)
@@ -69,12 +68,12 @@ class _Stream(Proxy):
         await self.__wrapped__.aclose()
 
 
-def _noting(stream: Any, exchange: Exchange, chunks: list[bytes]) -> Iterator[bytes]:
+def _recording(stream: Any, exchange: Exchange, chunks: list[bytes]) -> Iterator[bytes]:
     note: Callable[[bytes], object] = chunks.append
-    room = 0.0
+    room, overhead = 0, CHUNK_OVERHEAD
     try:
         for chunk in stream:
-            room -= len(chunk) + CHUNK_OVERHEAD
+            room -= len(chunk) + overhead
             if room < 0:
                 note, room = _make_room(exchange, chunks, -room)
             note(chunk)
@@ -85,7 +84,7 @@ def _noting(stream: Any, exchange: Exchange, chunks: list[bytes]) -> Iterator[by
     _stop(exchange, StopIteration())
 
 
-class _AsyncNoting:
+class _AsyncRecorder:
     """The iterator of an async byte stream. No generator: an abandoned one would be the loop's to finalise."""
 
     __slots__ = ("_chunks", "_exchange", "_iterator", "_next", "_note", "_room")
@@ -96,7 +95,7 @@ class _AsyncNoting:
         self._exchange = exchange
         self._chunks = chunks
         self._note: Callable[[bytes], object] = chunks.append
-        self._room = 0.0
+        self._room = 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -117,8 +116,8 @@ class _AsyncNoting:
         return getattr(self._iterator, name)
 
 
-class _AsyncGeneratorNoting(_AsyncNoting):
-    """The same where the stream's iterator is a generator: httpx2 closes it only if it can tell that it is one."""
+class _AsyncGeneratorRecorder(_AsyncRecorder):
+    """The same where the stream's iterator is a generator: httpx2 closes only what is one."""
 
     __slots__ = ()
 
@@ -132,15 +131,15 @@ class _AsyncGeneratorNoting(_AsyncNoting):
         return self._iterator.aclose()
 
 
-def _make_room(exchange: Exchange, chunks: list[bytes], missing: float) -> tuple[Callable[[bytes], object], float]:
+def _make_room(exchange: Exchange, chunks: list[bytes], missing: int) -> tuple[Callable[[bytes], object], int]:
     """Return what takes chunks from now on, and for how many bytes; called for the first chunk too."""
     with _chunking:
-        left = exchange.reserve(int(missing))
+        left = exchange.reserve(missing)
         if left is not None:
             return chunks.append, left
         if exchange.tail is not None:
-            return exchange.tail.append, math.inf
-    return _ignore, math.inf
+            return exchange.tail.append, sys.maxsize
+    return _ignore, sys.maxsize
 
 
 def _ignore(_chunk: bytes) -> None:
@@ -164,7 +163,7 @@ def _close(exchange: Exchange) -> None:
 
 
 def _comes_through(error: BaseException, closer: FrameType) -> bool:
-    """Tell whether the response is closed by a generator that ``error`` ends, and not by the user's own call.
+    """Return whether the response is closed by a generator that ``error`` ends, and not by the user's own call.
 
     The traceback must show it: the exception at hand may as well be one that the user handles around all this.
     """
