@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+from support.cases import CASES
 from support.endpoints import Endpoint, endpoint
 
-from ainsights.mock_openai import CASES, serving
+from ainsights.mock_openai import serving
 
 HERE = Path(__file__).parent
 NEEDS_A_SERVER = ("tests/api_resources/chat/test_completions.py",)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support.cases import CASES
 from support.endpoints import Endpoint, endpoint
 from support.programs import settings
 from support.relay import relay
 
-from ainsights.mock_openai import CASES, serving
+from ainsights.mock_openai import serving
 
 PROGRAM = Path(__file__).parents[1] / "support" / "user_program.py"
 

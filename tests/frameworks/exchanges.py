@@ -8,13 +8,13 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ainsights.mock_openai import completion, parse
+from ainsights.mock_openai import completion, parse_directives
 from ainsights.mock_openai.script import directives_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ainsights.mock_openai import Received
+    from ainsights.mock_openai import RecordedRequest
 
 FORM = re.compile(r"form ([a-z_]+):")
 
@@ -28,7 +28,7 @@ class Exchange(NamedTuple):
     response: dict[str, Any]
 
 
-def successful(requests: Iterable[Received]) -> list[Exchange]:
+def successful(requests: Iterable[RecordedRequest]) -> list[Exchange]:
     """Return the exchanges of the chat completions among ``requests`` that were answered with a completion."""
     seen: Counter[bytes] = Counter()
     exchanges = []
@@ -37,7 +37,7 @@ def successful(requests: Iterable[Received]) -> list[Exchange]:
             continue
         seen[received.body] += 1
         request = json.loads(received.body)
-        script = parse(directives_of(request["model"])).for_attempt(seen[received.body])
+        script = parse_directives(directives_of(request["model"])).for_attempt(seen[received.body])
         if script.status is None:
             key = hashlib.blake2b(received.body, digest_size=12).hexdigest()
             exchanges.append(_exchange(request, completion(script, request, key)))

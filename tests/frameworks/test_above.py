@@ -17,7 +17,7 @@ from ainsights.mock_openai import serving
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ainsights.mock_openai import Received
+    from ainsights.mock_openai import RecordedRequest
 
 
 class Runs(NamedTuple):
@@ -25,8 +25,8 @@ class Runs(NamedTuple):
 
     bare: Ran
     ours: Ran
-    sent_bare: Sequence[Received]
-    sent_ours: Sequence[Received]
+    sent_bare: Sequence[RecordedRequest]
+    sent_ours: Sequence[RecordedRequest]
     events: list[dict[str, Any]]
 
     @property
@@ -60,7 +60,7 @@ def test_program_gets_the_same_with_and_without_us(runs: Runs, form: str) -> Non
 
 
 def test_model_api_receives_the_same_requests(runs: Runs, form: str) -> None:
-    def sent(requests: Sequence[Received]) -> Counter[bytes]:
+    def sent(requests: Sequence[RecordedRequest]) -> Counter[bytes]:
         return Counter(each.body for each in requests if form_of(json.loads(each.body)["messages"]) == form)
 
     assert sent(runs.sent_bare)

@@ -17,11 +17,10 @@ if "instrument" in sys.argv:
     ainsights.instrument()
 
 import openai
-
-from ainsights.mock_openai import CASES
+from cases import CASES
 
 if TYPE_CHECKING:
-    from ainsights.mock_openai import Case
+    from cases import Case
 
 SHORT = 0.5
 """The client's timeout, in seconds, where the server hangs."""

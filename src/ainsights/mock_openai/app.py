@@ -1,14 +1,13 @@
-"""The server as an ASGI application: records what comes, sends what was decided.
+"""The server as an ASGI application: records requests, sends planned responses.
 
-An answer is decided as a value, :class:`~ainsights.mock_openai.answer.Answer`; only this module waits, sends and breaks
-connections. It needs :class:`~ainsights.mock_openai.connection.Connection` under it.
+A response is planned as a value, :class:`~ainsights.mock_openai.responses.PlannedResponse`; only this module waits,
+sends and breaks connections. It needs :class:`~ainsights.mock_openai.connection.Connection` under it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ainsights.mock_openai import others
-from ainsights.mock_openai.answer import Answer, Ending, of_json, refusal
+from ainsights.mock_openai import other_endpoints
+from ainsights.mock_openai.call import Call
 from ainsights.mock_openai.chat import Chat
 from ainsights.mock_openai.connection import STATE
-from ainsights.mock_openai.requests import Received, Requests
+from ainsights.mock_openai.request_log import RecordedRequest, RequestLog
+from ainsights.mock_openai.responses import ConnectionEnd, PlannedResponse, error_response, json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -35,45 +35,28 @@ _BODY = "body"
 _UNRECORDED = ("/mock/requests", "/health")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, for whoever decides on its answer.
-
-    Attributes:
-        method: of HTTP.
-        path_params: from the path.
-        headers: names in lower case.
-        body: whole.
-        key: made of the body; ids are made of it.
-    """
-
-    method: str
-    path_params: dict[str, str]
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
-    key: str
-
-
-def create_app(requests: Requests) -> ASGIApp:
-    """Return the server as an ASGI application that notes in ``requests`` what it receives."""
+def create_app(requests: RequestLog) -> ASGIApp:
+    """Return the server as an ASGI application that records in ``requests`` what it receives."""
     chat = Chat()
 
-    def received(call: Call) -> Answer:
+    def received(call: Call) -> PlannedResponse:
         if call.method == "DELETE":
             requests.clear()
             chat.forget()
-        return of_json({"total": requests.total, "requests": [request.as_json() for request in requests]}, call.key)
+        return json_response(
+            {"total": requests.total, "requests": [request.as_json() for request in requests]}, call.key
+        )
 
     routes = [
         _route("/v1/chat/completions", chat, "POST"),
         _route("/openai/deployments/{deployment}/chat/completions", chat, "POST"),
-        _route("/v1/chat/completions", others.stored_list, "GET"),
-        _route("/v1/chat/completions/{id}", others.stored, "GET", "POST", "DELETE"),
-        _route("/v1/chat/completions/{id}/messages", others.stored_messages, "GET"),
-        _route("/v1/models", others.models, "GET"),
-        _route("/v1/embeddings", others.embeddings, "POST"),
-        _route("/openai/deployments/{deployment}/embeddings", others.embeddings, "POST"),
-        _route("/health", others.health, "GET"),
+        _route("/v1/chat/completions", other_endpoints.stored_list, "GET"),
+        _route("/v1/chat/completions/{id}", other_endpoints.stored, "GET", "POST", "DELETE"),
+        _route("/v1/chat/completions/{id}/messages", other_endpoints.stored_messages, "GET"),
+        _route("/v1/models", other_endpoints.models, "GET"),
+        _route("/v1/embeddings", other_endpoints.embeddings, "POST"),
+        _route("/openai/deployments/{deployment}/embeddings", other_endpoints.embeddings, "POST"),
+        _route("/health", other_endpoints.health, "GET"),
         _route("/mock/requests", received, "GET", "DELETE"),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_problem, Exception: _failed})
@@ -82,9 +65,9 @@ def create_app(requests: Requests) -> ASGIApp:
 
 
 class _Recorder:
-    """Reads each body, whole, and notes the request, before anything is answered."""
+    """Reads each body, whole, and records the request before the response."""
 
-    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+    def __init__(self, app: ASGIApp, requests: RequestLog) -> None:
         self._app = app
         self._requests = requests
         self._numbers = count(1)
@@ -106,8 +89,8 @@ class _Recorder:
         await self._app(scope, receive, send)
 
 
-def _received(scope: Scope, connection: Connection, body: bytes) -> Received:
-    return Received(
+def _received(scope: Scope, connection: Connection, body: bytes) -> RecordedRequest:
+    return RecordedRequest(
         method=scope["method"],
         path=scope["raw_path"].decode("ascii"),
         query=scope["query_string"].decode("ascii"),
@@ -118,38 +101,38 @@ def _received(scope: Scope, connection: Connection, body: bytes) -> Received:
 
 
 class _Endpoint:
-    """Asks for the answer, and sends it."""
+    """Plans the response, and sends it."""
 
-    def __init__(self, decide: Callable[[Call], Answer]) -> None:
-        self._decide = decide
+    def __init__(self, plan: Callable[[Call], PlannedResponse]) -> None:
+        self._plan = plan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = scope["state"][_BODY]
         key = hashlib.blake2b(body, digest_size=12).hexdigest()
-        answer = self._decide(Call(scope["method"], scope["path_params"], scope["headers"], body, key))
-        if answer.delay and await _gone(receive, answer.delay):
+        response = self._plan(Call(scope["method"], scope["path_params"], scope["headers"], body, key))
+        if response.delay and await _gone(receive, response.delay):
             return
-        if answer.status is not None:
-            await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-            await _send_body(answer, scope["state"][STATE], receive, send)
-        if answer.ending is Ending.CUT:
+        if response.status is not None:
+            await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+            await _send_body(response, scope["state"][STATE], receive, send)
+        if response.ending is ConnectionEnd.CUT:
             connection: Connection = scope["state"][STATE]
-            connection.reset() if answer.status is None else connection.close()
-        if answer.ending is not Ending.WHOLE:
+            connection.reset() if response.status is None else connection.close()
+        if response.ending is not ConnectionEnd.COMPLETE:
             await _gone(receive)
 
 
-async def _send_body(answer: Answer, connection: Connection, receive: Receive, send: Send) -> None:
-    is_whole = answer.ending is Ending.WHOLE
-    pieces = answer.writes or ((b"",) if is_whole else ())
+async def _send_body(response: PlannedResponse, connection: Connection, receive: Receive, send: Send) -> None:
+    is_whole = response.ending is ConnectionEnd.COMPLETE
+    pieces = response.writes or ((b"",) if is_whole else ())
     left = len(pieces)
     for piece in pieces:
         left -= 1
-        if connection.is_closing:  # uvicorn learns it from the loop, and complains of answers that end before
+        if connection.is_closing:  # uvicorn learns it from the loop, and complains of responses that end before
             await _gone(receive)
             return
         await send({"type": "http.response.body", "body": piece, "more_body": left > 0 or not is_whole})
-        if answer.pace and left and await _gone(receive, answer.pace):
+        if response.pace and left and await _gone(receive, response.pace):
             return
 
 
@@ -167,18 +150,18 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-def _route(path: str, decide: Callable[[Call], Answer], *methods: str) -> Route:
-    return Route(path, _Endpoint(decide), methods=methods)
+def _route(path: str, plan: Callable[[Call], PlannedResponse], *methods: str) -> Route:
+    return Route(path, _Endpoint(plan), methods=methods)
 
 
 async def _http_problem(request: Request, error: Any) -> Response:
-    return _response(refusal(error.status_code, f"Invalid URL ({request.method} {request.url.path})"))
+    return _response(error_response(error.status_code, f"Invalid URL ({request.method} {request.url.path})"))
 
 
 async def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    return _response(refusal(500, f"The mock server failed: {type(error).__name__}"))
+    return _response(error_response(500, f"The mock server failed: {type(error).__name__}"))
 
 
-def _response(answer: Answer) -> Response:
-    headers = {name.decode(): value.decode() for name, value in answer.headers}
-    return Response(b"".join(answer.writes), answer.status or 500, headers)
+def _response(planned: PlannedResponse) -> Response:
+    headers = {name.decode(): value.decode() for name, value in planned.headers}
+    return Response(b"".join(planned.writes), planned.status or 500, headers)

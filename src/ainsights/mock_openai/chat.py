@@ -1,4 +1,4 @@
-"""Chat completions: the body of a request -> its answer."""
+"""Chat completions: the body of a request -> its response."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ainsights.mock_openai.answer import answer, refusal
-from ainsights.mock_openai.script import PREFIX, ScriptError, directives_of, parse
+from ainsights.mock_openai.responses import error_response, plan_response
+from ainsights.mock_openai.script import PREFIX, ScriptError, directives_of, parse_directives
 
 if TYPE_CHECKING:
-    from ainsights.mock_openai.answer import Answer
-    from ainsights.mock_openai.app import Call
+    from ainsights.mock_openai.call import Call
+    from ainsights.mock_openai.responses import PlannedResponse
     from ainsights.mock_openai.script import Script
 
 SCRIPT_HEADER = b"x-mock"
@@ -37,17 +37,17 @@ class Chat:
     def __init__(self) -> None:
         self._attempts: OrderedDict[bytes | str, int] = OrderedDict()
 
-    def __call__(self, call: Call) -> Answer:
-        """Return the answer to ``call``."""
+    def __call__(self, call: Call) -> PlannedResponse:
+        """Return the response to ``call``."""
         headers = dict(call.headers)
         try:
-            request = read(call.body, call.path_params.get("deployment"))
-            script = parse(directives_of(request["model"], _decoded(headers.get(SCRIPT_HEADER))))
+            request = read_request(call.body, call.path_params.get("deployment"))
+            script = parse_directives(directives_of(request["model"], _decoded(headers.get(SCRIPT_HEADER))))
         except ScriptError as error:
-            return refusal(400, str(error), call.key, param="model", code="unknown_directive")
+            return error_response(400, str(error), call.key, param="model", code="unknown_directive")
         except InvalidRequestError as error:
-            return refusal(400, str(error), call.key, **error.details)
-        return answer(script, request, call.key, self._attempt(script, headers.get(ID_HEADER, call.key)))
+            return error_response(400, str(error), call.key, **error.details)
+        return plan_response(script, request, call.key, self._attempt(script, headers.get(ID_HEADER, call.key)))
 
     def forget(self) -> None:
         """Count equal requests from 1 again."""
@@ -66,7 +66,7 @@ def _decoded(header: bytes | None) -> str | None:
     return None if header is None else header.decode(errors="replace")
 
 
-def read(body: bytes, deployment: str | None = None) -> dict[str, Any]:
+def read_request(body: bytes, deployment: str | None = None) -> dict[str, Any]:
     """Return the request in ``body``.
 
     Args:

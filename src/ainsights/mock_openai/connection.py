@@ -12,10 +12,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 STATE = "connection"
 """Where the connection is found in the ``state`` of an ASGI scope."""
 
-_LINGER_NOT = struct.pack("ii", 1, 0)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class _Noting(h11.Connection):
+class _HeaderRecorder(h11.Connection):
     """Keeps the headers of the last request in the case in which they came; uvicorn lowers it."""
 
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -32,7 +32,7 @@ class Connection(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.conn = _Noting(h11.SERVER)
+        self.conn = _HeaderRecorder(h11.SERVER)
         self.app_state = {**self.app_state, STATE: self}
         self.number = 0
         """Given by the application, at the first request."""
@@ -53,5 +53,5 @@ class Connection(H11Protocol):
 
     def reset(self) -> None:
         """End the connection at once, with RST."""
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()

@@ -14,7 +14,7 @@ import uvicorn
 from ainsights._listen import listen, url_of
 from ainsights.mock_openai.app import create_app
 from ainsights.mock_openai.connection import Connection
-from ainsights.mock_openai.requests import Requests
+from ainsights.mock_openai.request_log import RequestLog
 
 if TYPE_CHECKING:
     import socket
@@ -37,7 +37,7 @@ class Server:
     """
 
     url: str
-    requests: Requests
+    requests: RequestLog
     _server: uvicorn.Server
     _thread: threading.Thread
 
@@ -66,7 +66,7 @@ def serving(host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
     Raises:
         OSError: the address cannot be used.
     """
-    requests = Requests()
+    requests = RequestLog()
     with closing(listen(host, port)) as listener:
         core = _server(requests)
         thread = threading.Thread(target=lambda: core.run([listener]), name="ainsights-mock-openai", daemon=True)
@@ -88,7 +88,7 @@ def serve(host: str, port: int, announce: Callable[[str], None]) -> None:
     try:
         with suppress(KeyboardInterrupt), closing(listen(host, port)) as listener:
             announce(f"{url_of(listener)}/v1")
-            _server(Requests()).run(sockets=[listener])
+            _server(RequestLog()).run(sockets=[listener])
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -105,7 +105,7 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
 
 
-def _server(requests: Requests) -> _Server:
+def _server(requests: RequestLog) -> _Server:
     options: dict[str, Any] = {
         "http": Connection,
         "loop": "asyncio",

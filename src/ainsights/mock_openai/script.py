@@ -1,4 +1,4 @@
-"""What a request asks of the server: directives, in the model's name or in a header -> Script. Pure.
+"""The directives of a request, in the model's name or in a header -> Script. Pure.
 
 A directive is a name, ``tools``, or a name and a value, ``n=2``; commas separate them. A value is percent-decoded, so
 that a text can have commas and any character: ``text=Oui%2C ça va``.
@@ -18,7 +18,7 @@ PREFIX = "mock:"
 """A model's name that begins so is followed by directives."""
 
 AT_ONCE = -1
-"""``hang`` without a number: before anything is answered."""
+"""``hang`` without a number: before a response."""
 
 
 class ScriptError(ValueError):
@@ -62,7 +62,10 @@ def _value(default: Any, kind: _Kind, meaning: str, *, fault: bool = False, bare
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to answer, and how. A field is a directive; an underscore in its name is a hyphen in the directive's."""
+    """The response that a request asks for.
+
+    A field is a directive; an underscore in its name is a hyphen in the directive's.
+    """
 
     text: str | None = _value(None, _TEXT, "the content; percent-encode commas")
     n: int | None = _value(None, _CHOICES, "so many choices, whatever the request's n")
@@ -145,7 +148,7 @@ def directives_of(model: str, header: str | None = None) -> str:
 
 
 @lru_cache(maxsize=1024)
-def parse(directives: str) -> Script:
+def parse_directives(directives: str) -> Script:
     """Read directives such as ``tools,n=2``.
 
     Raises:

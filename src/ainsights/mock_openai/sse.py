@@ -9,7 +9,7 @@ import json
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from ainsights.mock_openai.problems import problem
+from ainsights.mock_openai.errors import error_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,16 +41,16 @@ def encoded(value: Any) -> bytes:
 
 
 def events(chunks: Iterable[dict[str, Any]], script: Script) -> list[bytes]:
-    """Return the events that say ``chunks``, each with its blank line and what precedes it."""
-    said = [encoded(chunk) for chunk in _deviating(list(chunks), script)]
-    middle = len(said) // 2
+    """Return the events of ``chunks``, each with its blank line and what precedes it."""
+    encoded_chunks = [encoded(chunk) for chunk in _deviating(list(chunks), script)]
+    middle = len(encoded_chunks) // 2
     if script.badjson:
-        said[middle] = said[middle][: len(said[middle]) // 2]
+        encoded_chunks[middle] = encoded_chunks[middle][: len(encoded_chunks[middle]) // 2]
     if script.sse_error:
-        said[middle:] = [encoded(problem(500, "The stream failed, as its script wants."))]
+        encoded_chunks[middle:] = [encoded(error_body(500, "The stream failed, as its script wants."))]
     elif not script.nodone:
-        said.append(DONE)
-    return [_event(data, number, script) for number, data in enumerate(said)]
+        encoded_chunks.append(DONE)
+    return [_event(data, number, script) for number, data in enumerate(encoded_chunks)]
 
 
 def cut_small(body: bytes) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Script and request -> the ChatCompletion that is answered. Pure: the same request has the same answer."""
+"""Script and request -> its ChatCompletion. Pure: the same request gets the same one."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _content(script: Script, request: Mapping[str, Any], index: int) -> str:
         schema = (kind.get("json_schema") or {}).get("schema")
         value = {"answer": "naïve", "number": index} if schema is None else instance(schema)
         return _shortened(script, json.dumps(value, ensure_ascii=False))
-    text = f"You said: “{_last_said(request)}” – naïve café, 你好 🙂" if script.text is None else script.text
+    text = f"You said: “{_last_user_text(request)}” – naïve café, 你好 🙂" if script.text is None else script.text
     text = f"{text} ({index + 1})" if index else text
     return _shortened(script, _stretched(text, script))
 
@@ -116,7 +116,7 @@ def _shortened(script: Script, text: str) -> str:
     return text[: (len(text) + 1) // 2] if script.length or script.filter else text
 
 
-def _last_said(request: Mapping[str, Any]) -> str:
+def _last_user_text(request: Mapping[str, Any]) -> str:
     said = (_text_of(message) for message in reversed(request["messages"]) if _role(message) == "user")
     return next(said, "")[:_LONGEST_ECHO]
 

@@ -1,4 +1,4 @@
-"""Every case of the server once, so that a test can walk over all of them."""
+"""Every case of the mock model API once, so that a test can walk over all of them."""
 
 from __future__ import annotations
 

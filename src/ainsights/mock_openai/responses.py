@@ -1,4 +1,4 @@
-"""Script and request -> what goes over the wire, and how it ends. Pure; :mod:`ainsights.mock_openai.app` sends it."""
+"""Script and request -> the bytes of the response, and how it ends. Pure; :mod:`ainsights.mock_openai.app` sends it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ainsights.mock_openai import sse
 from ainsights.mock_openai.chunks import chunks
-from ainsights.mock_openai.problems import problem
-from ainsights.mock_openai.replies import completion
+from ainsights.mock_openai.completions import completion
+from ainsights.mock_openai.errors import error_body
 from ainsights.mock_openai.script import AT_ONCE, Script
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ _DEFLATE = 15
 _FAST = 1
 
 
-class Ending(Enum):
-    """What becomes of the connection after the last byte."""
+class ConnectionEnd(Enum):
+    """The state of the connection after the last byte."""
 
-    WHOLE = auto()
+    COMPLETE = auto()
     CUT = auto()
     HANG = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PlannedResponse:
     """A response as it is sent.
 
     Attributes:
-        status: of HTTP; None answers nothing at all.
+        status: of HTTP; None sends nothing at all.
         headers: names in lower case.
         writes: the body in the pieces in which it is sent.
         ending: what happens then.
@@ -52,35 +52,35 @@ class Answer:
     status: int | None
     headers: Headers
     writes: Sequence[bytes]
-    ending: Ending = Ending.WHOLE
+    ending: ConnectionEnd = ConnectionEnd.COMPLETE
     delay: float = 0.0
     pace: float = 0.0
 
 
-def answer(script: Script, request: Mapping[str, Any], key: str, attempt: int = 1) -> Answer:
-    """Return the answer to the nth of equal requests for a chat completion."""
+def plan_response(script: Script, request: Mapping[str, Any], key: str, attempt: int = 1) -> PlannedResponse:
+    """Return the response to the nth of equal requests for a chat completion."""
     script = script.for_attempt(attempt)
     if script.reset or script.hang == AT_ONCE:
-        return Answer(None, [], (), Ending.CUT if script.reset else Ending.HANG, script.delay)
+        return PlannedResponse(None, [], (), ConnectionEnd.CUT if script.reset else ConnectionEnd.HANG, script.delay)
     identity = _identity(f"{key}-{attempt}" if script.fail else key, script.delay)
     if script.status:
         return _error(script, script.status, identity)
     kind, writes = _body(script, request, key)
     length = None if kind == EVENT_STREAM else sum(map(len, writes))
     writes, ending = _cut(script, writes, is_stream=kind == EVENT_STREAM)
-    return _finished(script, Answer(200, [(b"content-type", kind), *identity], writes, ending), length)
+    return _finished(script, PlannedResponse(200, [(b"content-type", kind), *identity], writes, ending), length)
 
 
-def refusal(status: int, message: str, key: str = "0", **details: str) -> Answer:
-    """Return the answer to a request that the server cannot take."""
-    return of_json(problem(status, message, **details), key, status)
+def error_response(status: int, message: str, key: str = "0", **details: str) -> PlannedResponse:
+    """Return the response to a request that the server cannot take."""
+    return json_response(error_body(status, message, **details), key, status)
 
 
-def of_json(value: Any, key: str, status: int = 200) -> Answer:
-    """Return the answer that says ``value``."""
+def json_response(value: Any, key: str, status: int = 200) -> PlannedResponse:
+    """Return a response with ``value`` as JSON."""
     body = sse.encoded(value)
     headers = [(b"content-type", JSON), *_identity(key, 0), (b"content-length", b"%d" % len(body))]
-    return Answer(status, headers, (body,))
+    return PlannedResponse(status, headers, (body,))
 
 
 def _identity(key: str, delay: float) -> Headers:
@@ -91,13 +91,13 @@ def _identity(key: str, delay: float) -> Headers:
     ]
 
 
-def _error(script: Script, status: int, identity: Headers) -> Answer:
+def _error(script: Script, status: int, identity: Headers) -> PlannedResponse:
     headers = [(b"content-type", JSON), *identity]
     if script.retry_after is not None:
         headers.append((b"retry-after", f"{script.retry_after:g}".encode()))
         headers.append((b"retry-after-ms", f"{script.retry_after * 1000:g}".encode()))
-    body = sse.encoded(problem(status))
-    return _finished(script, Answer(status, headers, [body]), len(body))
+    body = sse.encoded(error_body(status))
+    return _finished(script, PlannedResponse(status, headers, [body]), len(body))
 
 
 def _body(script: Script, request: Mapping[str, Any], key: str) -> tuple[bytes, list[bytes]]:
@@ -116,17 +116,17 @@ def _body(script: Script, request: Mapping[str, Any], key: str) -> tuple[bytes, 
     return JSON, [body[: len(body) // 2] if script.badjson else body]
 
 
-def _cut(script: Script, writes: list[bytes], *, is_stream: bool) -> tuple[list[bytes], Ending]:
+def _cut(script: Script, writes: list[bytes], *, is_stream: bool) -> tuple[list[bytes], ConnectionEnd]:
     after = script.hang if script.abort is None else script.abort
     if after is None:
-        return writes, Ending.WHOLE
-    ending = Ending.HANG if script.abort is None else Ending.CUT
+        return writes, ConnectionEnd.COMPLETE
+    ending = ConnectionEnd.HANG if script.abort is None else ConnectionEnd.CUT
     if is_stream:
         return writes[:after], ending
     return [piece[: len(piece) // 2] for piece in writes], ending
 
 
-def _finished(script: Script, plain: Answer, length: int | None) -> Answer:
+def _finished(script: Script, plain: PlannedResponse, length: int | None) -> PlannedResponse:
     """Return ``plain`` in the pieces, the encoding and the tempo of the script."""
     headers, writes = plain.headers, plain.writes
     if script.merge or script.split:
@@ -138,14 +138,14 @@ def _finished(script: Script, plain: Answer, length: int | None) -> Answer:
         writes = _compressed(writes, _DEFLATE if script.deflate else _GZIP, ending=plain.ending)
         if script.badgzip:
             writes = [*writes[:-2], b"".join(writes[-2:])[: len(b"".join(writes[-2:])) // 2]]
-        length = None if length is None or plain.ending is not Ending.WHOLE else sum(map(len, writes))
+        length = None if length is None or plain.ending is not ConnectionEnd.COMPLETE else sum(map(len, writes))
     if length is not None:
         headers = [*headers, (b"content-length", b"%d" % length)]
-    return Answer(plain.status, headers, writes, plain.ending, script.delay, script.pace)
+    return PlannedResponse(plain.status, headers, writes, plain.ending, script.delay, script.pace)
 
 
-def _compressed(writes: Sequence[bytes], window: int, ending: Ending) -> list[bytes]:
+def _compressed(writes: Sequence[bytes], window: int, ending: ConnectionEnd) -> list[bytes]:
     """Return each piece compressed so that it can be read when it arrives; the trailer only where all is sent."""
     compress = zlib.compressobj(_FAST, zlib.DEFLATED, window)
     pieces = [compress.compress(piece) + compress.flush(zlib.Z_SYNC_FLUSH) for piece in writes]
-    return [*pieces, compress.flush()] if ending is Ending.WHOLE else pieces
+    return [*pieces, compress.flush()] if ending is ConnectionEnd.COMPLETE else pieces

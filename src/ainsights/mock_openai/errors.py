@@ -19,7 +19,7 @@ _KNOWN: dict[int, tuple[str, str | None, str]] = {
 }
 
 
-def problem(status: int, message: str | None = None, *, code: str | None = None, param: str | None = None) -> Any:
+def error_body(status: int, message: str | None = None, *, code: str | None = None, param: str | None = None) -> Any:
     """Return the body of an error: what the API says for that status, or ``message``."""
     server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     other = ("server_error" if server else "invalid_request_error", None, _phrase(status))

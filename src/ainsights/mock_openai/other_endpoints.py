@@ -1,4 +1,4 @@
-"""What else an OpenAI client asks for: models, embeddings, stored completions. As little as a client needs."""
+"""The other endpoints of the API: models, embeddings, stored completions. As little as a client needs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
-from ainsights.mock_openai.answer import Answer, of_json, refusal
-from ainsights.mock_openai.replies import CREATED, completion
+from ainsights.mock_openai.completions import CREATED, completion
+from ainsights.mock_openai.responses import PlannedResponse, error_response, json_response
 from ainsights.mock_openai.script import Script
 
 if TYPE_CHECKING:
-    from ainsights.mock_openai.app import Call
+    from ainsights.mock_openai.call import Call
 
 MODELS = ("gpt-4o-mini", "mock:tools", "mock:refusal")
 """A few that are listed; any name is served."""
@@ -22,23 +22,23 @@ _DIMENSIONS = 8
 _DEEPEST = 255
 
 
-def health(call: Call) -> Answer:
-    """Say that the server runs."""
-    return of_json({"status": "ok"}, call.key)
+def health(call: Call) -> PlannedResponse:
+    """Report that the server runs."""
+    return json_response({"status": "ok"}, call.key)
 
 
-def models(call: Call) -> Answer:
+def models(call: Call) -> PlannedResponse:
     """List some models."""
     listed = [{"id": name, "object": "model", "created": CREATED, "owned_by": "mock"} for name in MODELS]
-    return of_json({"object": "list", "data": listed}, call.key)
+    return json_response({"object": "list", "data": listed}, call.key)
 
 
-def embeddings(call: Call) -> Answer:
+def embeddings(call: Call) -> PlannedResponse:
     """Return a small vector for each input."""
     request = _object(call.body)
     given = request.get("input")
     if given is None:
-        return refusal(400, "Missing required parameter: 'input'.", call.key, param="input")
+        return error_response(400, "Missing required parameter: 'input'.", call.key, param="input")
     inputs = given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
     in_base64 = request.get("encoding_format") == "base64"
     data = [
@@ -46,25 +46,25 @@ def embeddings(call: Call) -> Answer:
         for index, text in enumerate(inputs)
     ]
     usage = {"prompt_tokens": len(inputs), "total_tokens": len(inputs)}
-    return of_json({"object": "list", "data": data, "model": request.get("model", ""), "usage": usage}, call.key)
+    return json_response({"object": "list", "data": data, "model": request.get("model", ""), "usage": usage}, call.key)
 
 
-def stored_list(call: Call) -> Answer:
+def stored_list(call: Call) -> PlannedResponse:
     """List one stored completion."""
-    return of_json(_page([_stored("chatcmpl-stored")]), call.key)
+    return json_response(_page([_stored("chatcmpl-stored")]), call.key)
 
 
-def stored(call: Call) -> Answer:
+def stored(call: Call) -> PlannedResponse:
     """Retrieve, update or delete a stored completion; each id is known, and none is gone."""
     identity = call.path_params["id"]
     if call.method == "DELETE":
-        return of_json({"object": "chat.completion.deleted", "id": identity, "deleted": True}, call.key)
-    return of_json(_stored(identity) | {"metadata": _object(call.body).get("metadata") or {}}, call.key)
+        return json_response({"object": "chat.completion.deleted", "id": identity, "deleted": True}, call.key)
+    return json_response(_stored(identity) | {"metadata": _object(call.body).get("metadata") or {}}, call.key)
 
 
-def stored_messages(call: Call) -> Answer:
+def stored_messages(call: Call) -> PlannedResponse:
     """List the messages of a stored completion."""
-    return of_json(_page([{"id": "msg_0", "role": "user", "content": "Hello!", "name": None}]), call.key)
+    return json_response(_page([{"id": "msg_0", "role": "user", "content": "Hello!", "name": None}]), call.key)
 
 
 def _stored(identity: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ KEPT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class RecordedRequest:
     """One request, as it came.
 
     Attributes:
@@ -51,17 +51,17 @@ class Received:
         }
 
 
-class Requests(Sequence[Received]):
+class RequestLog(Sequence[RecordedRequest]):
     """The last requests, oldest first. Safe to read while the server runs."""
 
     def __init__(self) -> None:
         self.total = 0
         """How many came since the start or the last :meth:`clear`."""
-        self._kept: deque[Received] = deque()
+        self._kept: deque[RecordedRequest] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def add(self, request: Received) -> None:
+    def add(self, request: RecordedRequest) -> None:
         """Note one more request, and forget the oldest if there are too many."""
         with self._lock:
             self.total += 1
@@ -76,7 +76,7 @@ class Requests(Sequence[Received]):
             self.total = self._bytes = 0
             self._kept.clear()
 
-    def __iter__(self) -> Iterator[Received]:
+    def __iter__(self) -> Iterator[RecordedRequest]:
         with self._lock:
             return iter(tuple(self._kept))
 
@@ -84,10 +84,10 @@ class Requests(Sequence[Received]):
         return len(self._kept)
 
     @overload
-    def __getitem__(self, index: int) -> Received: ...
+    def __getitem__(self, index: int) -> RecordedRequest: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Received]: ...
-    def __getitem__(self, index: int | slice) -> Received | Sequence[Received]:
+    def __getitem__(self, index: slice) -> Sequence[RecordedRequest]: ...
+    def __getitem__(self, index: int | slice) -> RecordedRequest | Sequence[RecordedRequest]:
         return tuple(self)[index]
 
     def __repr__(self) -> str:
