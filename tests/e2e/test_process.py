@@ -188,3 +188,89 @@ def test_calls_of_many_threads_are_all_delivered() -> None:
         ran = run(program, **settings(it.url))
         assert (ran.status, ran.err) == (0, "")
         assert len({body["user_id"] for body in it.stored}) == len(it.stored) == 200
+
+
+def test_first_call_loads_nothing_of_delivery_on_the_callers_thread() -> None:
+    program = """
+    import sys, threading, ainsights
+    loaded_on = {}
+    def hear(event, arguments):
+        if event == "import" and arguments[0].startswith("ainsights."):
+            loaded_on.setdefault(threading.current_thread(), []).append(arguments[0])
+    ainsights.instrument()
+    sys.addaudithook(hear)
+    call()
+    assert ainsights.flush(20)
+    print(loaded_on.get(threading.main_thread(), []), "ainsights._delivery.pipeline" in sum(loaded_on.values(), []))
+    """
+    with endpoint() as it:
+        assert run(program, **settings(it.url)).out == "[] True\n"
+
+
+RANDOM = """
+import random
+random.seed(1)
+for _ in range(20):
+    call()
+retries()
+print([random.random() for _ in range(3)])
+"""
+
+
+def test_random_numbers_of_a_seeded_program_are_its_own() -> None:
+    retries = "def retries():\n    while ainsights.stats().retried < 2:\n        pass\n"
+    bare = run("def retries():\n    pass\n" + RANDOM)
+    with endpoint(lambda handler: handler.answer(500)) as it:
+        ran = run(INSTRUMENT + retries + RANDOM, **settings(it.url, sample_rate="0.5", exit_timeout="0"))
+    assert ran.out == bare.out
+
+
+def test_forks_sample_each_by_numbers_of_its_own() -> None:
+    program = """
+    import os, ainsights
+    ainsights.instrument()
+    for name in "ab":
+        if not os.fork():
+            for number in range(64):
+                call(user=f"{name}{number}")
+            raise SystemExit
+        os.wait()
+    """
+    with endpoint() as it:
+        assert run(program, **settings(it.url, sample_rate="0.5")).status == 0
+        sampled = {name: {body["user_id"][1:] for body in it.stored if body["user_id"][0] == name} for name in "ab"}
+    assert sampled["a"] != sampled["b"]
+
+
+def test_fork_while_a_line_is_logged_logs_again_in_the_child() -> None:
+    program = """
+    import os, sys, threading, time, ainsights
+    ainsights.instrument()
+    inside, go_on, clock = threading.Event(), threading.Event(), time.monotonic
+
+    def stopped_inside():
+        if threading.current_thread() is logging and sys._getframe(1).f_globals["__name__"] == "ainsights._logging":
+            inside.set()
+            go_on.wait()
+        return clock()
+
+    def log():
+        ainsights.instrument(handle_sigterm=True)  # logs that it has to be on the main thread
+
+    logging = threading.Thread(target=log)
+    time.monotonic = stopped_inside
+    logging.start()
+    inside.wait()
+    if not os.fork():
+        other = threading.Thread(target=log)
+        other.start()
+        other.join()
+        os._exit(0)
+    os.wait()
+    go_on.set()
+    logging.join()
+    """
+    with endpoint() as it:
+        ran = run(program, **settings(it.url))
+        assert ran.status == 0
+        assert ran.err.count("AINSIGHTS_HANDLE_SIGTERM needs instrument()") == 2
