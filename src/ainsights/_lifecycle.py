@@ -1,7 +1,8 @@
 """The life of the process: its exit in all its forms, its forks, and SIGTERM.
 
-The hooks are registered once, when this module is imported, which is early: exit handlers run in reverse order, so the
-calls that the program's own handlers make are delivered too. What the hooks act on registers itself.
+The hooks are registered once, when this module is imported, and what they act on registers itself. That is early: exit
+handlers run in reverse order, so the calls that the program's own handlers make are delivered too. And it is before
+any fork: of hooks that another thread registers while the process forks, Python runs the second half alone.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ _owners: dict[PipelineOwner, None] = {}
 _reset: list[Callable[[], object]] = [reset_rate_limits, failures.clear]
 """What is called first in the child of a fork."""
 
+_locks: list[threading.RLock] = []
+_held: list[threading.RLock] = []
+"""The locks that a fork waits for, and those that it holds right now."""
+
 _child_hooked = False
 """Whether this child of multiprocessing calls us when it ends."""
 
@@ -76,6 +81,11 @@ def unregister(owner: PipelineOwner) -> None:
 def after_fork_in_child(reset: Callable[[], object]) -> None:
     """Call ``reset`` in the child of each fork, before the owners hear of it."""
     _reset.append(reset)
+
+
+def hold_over_forks(lock: threading.RLock) -> None:
+    """Let no fork happen while another thread holds ``lock``: the child inherits what it guards, and all of it."""
+    _locks.append(lock)
 
 
 def are_threads() -> bool:
@@ -137,9 +147,18 @@ def _before_fork() -> None:
     for owner in tuple(_owners):
         with _forking:
             owner.before_fork()
+    for lock in tuple(_locks):
+        lock.acquire()
+        _held.append(lock)
+
+
+def _release_locks() -> None:
+    while _held:
+        _held.pop().release()
 
 
 def _after_fork_in_parent() -> None:
+    _release_locks()
     for owner in tuple(_owners):
         with _forking:
             owner.after_fork_in_parent()
@@ -147,6 +166,7 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     global _child_hooked  # noqa: PLW0603  the same
+    _release_locks()
     _child_hooked = False
     owners = tuple(_owners)
     _owners.clear()

@@ -7,11 +7,12 @@ digest of its messages here, and decoding looks for messages with that digest.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections import OrderedDict, deque
 from hashlib import blake2b
 from typing import Any, NamedTuple
+
+from ainsights import _lifecycle
 
 MAX_ENTRIES = 10_000
 """As many as there may be events in the queue."""
@@ -97,7 +98,4 @@ def _digest(message: Any) -> bytes:
 memory = Memory()
 """That of the process. A fork inherits it: what was formatted before may be sent after."""
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=memory.lock.acquire, after_in_parent=memory.lock.release, after_in_child=memory.lock.release
-    )
+_lifecycle.hold_over_forks(memory.lock)
