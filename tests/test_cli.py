@@ -59,12 +59,12 @@ def test_demo_needs_a_key_to_be_live() -> None:
     assert ran.stderr == "ainsights: --live needs OPENAI_API_KEY: the key of your model API\n"
 
 
-def test_version_is_told() -> None:
+def test_version_is_printed() -> None:
     assert run("--version").stdout == f"ainsights {__version__}\n"
 
 
 @pytest.mark.parametrize("args", [(), ("nonsense",), ("serve", "--port", "x")])
-def test_wrong_usage_is_told_with_status_2(args: tuple[str, ...]) -> None:
+def test_wrong_usage_is_reported_with_status_2(args: tuple[str, ...]) -> None:
     ran = run(*args)
     assert ran.returncode == 2
     assert ran.stderr.startswith("usage: ainsights")

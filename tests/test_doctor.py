@@ -51,7 +51,7 @@ def test_document_has_stable_keys(doctor: Doctor) -> None:
     assert {tuple(finding) for finding in document["findings"]} == {("check", "level", "message", "remedy", "details")}
 
 
-def test_text_says_the_same_as_the_document(doctor: Doctor) -> None:
+def test_text_has_the_same_findings_as_the_document(doctor: Doctor) -> None:
     settings = {"base_url": f"http://127.0.0.1:{free_port()}", "api_key": KEY, "concurrency": "many"}
     ran = doctor("--json", **settings)
     text = doctor(**settings).out
@@ -89,7 +89,7 @@ def on_a_terminal(url: str, **more: str) -> str:
     try:
         while piece := os.read(ours, 65536):
             shown += piece
-    except OSError:  # how a terminal says that nobody writes any more
+    except OSError:  # how a terminal ends
         pass
     finally:
         os.close(ours)

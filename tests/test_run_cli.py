@@ -1,4 +1,4 @@
-"""``ainsights run``: what it puts into the environment of a command, and what it says where there is none."""
+"""``ainsights run``: what it puts into the environment of a command, and what it prints where there is none."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_hook_stands_alone_in_its_directory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "status", "says"),
+    ("command", "status", "message"),
     [
         (["no-such-command"], 127, "no-such-command: command not found"),
         (["app.py/more"], 127, "app.py/more: command not found"),
@@ -65,7 +65,7 @@ def test_hook_stands_alone_in_its_directory() -> None:
         (["--no-such-option", "app.py"], 2, "unrecognized arguments: --no-such-option"),
     ],
 )
-def test_wrong_usage_is_reported(tmp_path: Path, command: list[str], status: int, says: str) -> None:
+def test_wrong_usage_is_reported(tmp_path: Path, command: list[str], status: int, message: str) -> None:
     (tmp_path / "app.py").write_text("")
     (tmp_path / "no-interpreter").write_text("#!/no/such/interpreter\n")
     (tmp_path / "no-interpreter").chmod(0o755)
@@ -79,5 +79,5 @@ def test_wrong_usage_is_reported(tmp_path: Path, command: list[str], status: int
         timeout=60,
     )
     assert done.returncode == status
-    assert says in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -45,15 +45,17 @@ def keep(directory: Path, count: int, *refused: str) -> None:
     spool.close()
 
 
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+def spool_command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     status = main(["spool", *arguments])
     out, err = capsys.readouterr()
     return status, out, err
 
 
-def test_status_counts_and_says_why_events_were_refused(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_counts_events_and_shows_why_some_were_refused(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     keep(directory, 5, "422 no model", "422 no model", "413 too large")
-    status, out, _ = told(capsys, "status")
+    status, out, _ = spool_command(capsys, "status")
     assert status == 0
     assert [line.split()[0] for line in out.splitlines()[1:4]] == ["2", "0", "3"]
     assert out.count("Refused because") == 2
@@ -61,36 +63,36 @@ def test_status_counts_and_says_why_events_were_refused(directory: Path, capsys:
 
 def test_status_as_json(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(directory, 2, "422 no model")
-    told_json: dict[str, Any] = json.loads(told(capsys, "status", "--json")[1])
-    assert told_json["waiting"] == told_json["dead"] == 1
-    assert told_json["reasons"] == ["422 no model"]
-    assert (told_json["directory"], told_json["limit"]) == (str(directory), 2**30)
+    document: dict[str, Any] = json.loads(spool_command(capsys, "status", "--json")[1])
+    assert document["waiting"] == document["dead"] == 1
+    assert document["reasons"] == ["422 no model"]
+    assert (document["directory"], document["limit"]) == (str(directory), 2**30)
 
 
-def test_events_claimed_of_a_running_process_are_told_and_left_to_it(
+def test_events_claimed_by_a_running_process_are_counted_and_left_to_it(
     directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running = Spool(directory, 2**30)
     running.add([b"{}"])
-    assert "1  claimed" in told(capsys, "status")[1]
-    assert told(capsys, "flush") == (0, "Nothing waits. 1 event claimed by running processes.\n", "")
+    assert "1  claimed" in spool_command(capsys, "status")[1]
+    assert spool_command(capsys, "flush") == (0, "No event is waiting. 1 event claimed by running processes.\n", "")
     running.close()
     assert it.requests == 0
 
 
 def test_flush_delivers_all(directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
     keep(directory, 300)
-    assert told(capsys, "flush") == (0, "300 events delivered.\nNothing waits.\n", "")
+    assert spool_command(capsys, "flush") == (0, "300 events delivered.\nNo event is waiting.\n", "")
     assert len(it.times_stored) == len(it.stored) == 300
-    assert told(capsys, "flush")[1] == "Nothing waits.\n"
+    assert spool_command(capsys, "flush")[1] == "No event is waiting.\n"
 
 
-def test_flush_says_what_was_refused(directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flush_reports_what_was_refused(directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
     it.behave = lambda handler: handler.answer(422 if handler.number == 1 else 200, b"no model")
     keep(directory, 3)
-    status, out, _ = told(capsys, "flush")
+    status, out, _ = spool_command(capsys, "flush")
     assert (status, out.splitlines()[0]) == (1, "2 events delivered, 1 refused.")
-    assert "Refused because: 422 no model" in told(capsys, "status")[1]
+    assert "Refused because: 422 no model" in spool_command(capsys, "status")[1]
 
 
 def test_flush_ends_at_once_if_the_key_is_wrong(
@@ -98,7 +100,7 @@ def test_flush_ends_at_once_if_the_key_is_wrong(
 ) -> None:
     it.behave = lambda handler: handler.answer(401, b"who?")
     keep(directory, 3)
-    status, out, err = told(capsys, "flush", "--patience", "3600")
+    status, out, err = spool_command(capsys, "flush", "--patience", "3600")
     assert (status, out) == (1, "0 events delivered.\n")
     assert "3 events left: 401 who?: check AINSIGHTS_API_KEY" in err
 
@@ -108,48 +110,48 @@ def test_flush_gives_up_on_an_endpoint_out_of_reach(
 ) -> None:
     keep(directory, 3)
     monkeypatch.setenv("AINSIGHTS_BASE_URL", f"http://127.0.0.1:{free_port()}")
-    status, _, err = told(capsys, "flush", "--patience", "0.1")
+    status, _, err = spool_command(capsys, "flush", "--patience", "0.1")
     assert status == 1
     assert "3 events left: ConnectionRefusedError" in err
 
 
 def test_retry_rejected_lets_them_be_sent(directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
     keep(directory, 3, "422 a", "422 b")
-    assert told(capsys, "retry-rejected")[1].startswith("2 events will be sent again")
-    assert told(capsys, "retry-rejected")[1] == "No event was refused.\n"
-    assert told(capsys, "flush")[0] == 0
+    assert spool_command(capsys, "retry-rejected")[1].startswith("2 events will be sent again")
+    assert spool_command(capsys, "retry-rejected")[1] == "No event was refused.\n"
+    assert spool_command(capsys, "flush")[0] == 0
     assert len(it.stored) == 3
 
 
 def test_directory_may_be_given(directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(tmp_path / "other", 1)
     assert not directory.exists()
-    assert "1  waiting" in told(capsys, "status", "--dir", str(tmp_path / "other"))[1]
+    assert "1  waiting" in spool_command(capsys, "status", "--dir", str(tmp_path / "other"))[1]
 
 
 @pytest.mark.parametrize("command", ["status", "flush", "retry-rejected"])
-def test_what_is_wrong_is_said(
+def test_what_is_wrong_is_reported(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, out, err = told(capsys, command)
+    status, out, err = spool_command(capsys, command)
     assert (status, out) == (1, "")
     assert "there is no spool in" in err
     assert not list(tmp_path.iterdir())
     monkeypatch.delenv("AINSIGHTS_SPOOL_DIR")
-    status, out, err = told(capsys, command)
+    status, out, err = spool_command(capsys, command)
     assert (status, out) == (2, "")
     assert "set AINSIGHTS_SPOOL_DIR or give --dir DIR" in err
     monkeypatch.setenv("AINSIGHTS_TIMEOUT", "soon")
-    assert "AINSIGHTS_TIMEOUT='soon' is wrong" in told(capsys, command)[2]
+    assert "AINSIGHTS_TIMEOUT='soon' is wrong" in spool_command(capsys, command)[2]
 
 
-def test_flush_without_a_key_says_so(
+def test_flush_without_a_key_names_the_variable(
     directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keep(directory, 1)
     monkeypatch.delenv("AINSIGHTS_BASE_URL")
     monkeypatch.delenv("AINSIGHTS_API_KEY")
-    status, _, err = told(capsys, "flush")
+    status, _, err = spool_command(capsys, "flush")
     assert (status, "no API key" in err) == (2, True)
 
 

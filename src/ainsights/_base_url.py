@@ -18,7 +18,7 @@ def normalize_base_url(text: str) -> str:
     """Return ``text`` as it goes over the wire: an international host name in ASCII, no slash at the end.
 
     Raises:
-        ValueError: a request line, a Host header or a lookup cannot carry it; says why, without repeating it.
+        ValueError: a request line, a Host header or a name lookup cannot carry it; the reason, without the text.
     """
     text = text.strip()
     if any(char in text for char in "\t\r\n"):  # which urlsplit drops

@@ -181,7 +181,7 @@ def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
         given: settings by their field names.
 
     Raises:
-        ConfigurationError: a value is wrong; names the setting and says what it takes.
+        ConfigurationError: a value is wrong; the message names the setting and what it takes.
     """
     environ = os.environ if environ is None else environ
     origins = variables_set(environ)

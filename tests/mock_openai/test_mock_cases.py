@@ -103,8 +103,8 @@ def base_name(case: Case) -> str:
 
 
 def check(case: Case, completion: ChatCompletion) -> None:
-    says = EXPECTED.get(base_name(case), lambda it: message(it).content.endswith("🙂"))
-    assert says(completion), completion
+    is_expected = EXPECTED.get(base_name(case), lambda it: message(it).content.endswith("🙂"))
+    assert is_expected(completion), completion
     assert completion.model == case.model
 
 
@@ -127,28 +127,28 @@ def merged(chunks: list[ChatCompletionChunk]) -> ChatCompletion:
         assert call.id
         assert call.function
         calls[call.id] = calls.get(call.id, "") + (call.function.arguments or "")
-    said: dict[str, Any] = {"role": "assistant", "content": "".join(delta.content or "" for delta in deltas)}
-    said["tool_calls"] = [
+    merged_message: dict[str, Any] = {"role": "assistant", "content": "".join(delta.content or "" for delta in deltas)}
+    merged_message["tool_calls"] = [
         {"id": known, "type": "function", "function": {"name": "", "arguments": text}} for known, text in calls.items()
     ]
-    choice = {"index": 0, "message": said, "finish_reason": choices[-1].finish_reason}
+    choice = {"index": 0, "message": merged_message, "finish_reason": choices[-1].finish_reason}
     return ChatCompletion.model_validate(chunks[-1].model_dump() | {"object": "chat.completion", "choices": [choice]})
 
 
 @pytest.mark.parametrize(
     "case", [case for case in CASES if not case.fails and case.name not in NOT_UNDERSTOOD], ids=lambda case: case.name
 )
-def test_a_case_that_succeeds_yields_what_it_says(case: Case, client: openai.OpenAI) -> None:
+def test_a_case_that_succeeds_yields_what_its_name_promises(case: Case, client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(**case.arguments())
-    said: Any = list(answer) if case.stream else answer
+    received: Any = list(answer) if case.stream else answer
     if case.name in NO_COMPLETION:
-        assert said == [] or "<html>" in said
+        assert received == [] or "<html>" in received
     else:
-        check(case, reassembled(case, said) if case.stream else said)
+        check(case, reassembled(case, received) if case.stream else received)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.fails], ids=lambda case: case.name)
-def test_a_case_that_fails_raises_what_it_says(case: Case, client: openai.OpenAI) -> None:
+def test_a_case_that_fails_raises_what_its_name_promises(case: Case, client: openai.OpenAI) -> None:
     with pytest.raises(FAILURES[base_name(case)]) as caught:
         list(client.with_options(timeout=0.1 if case.hangs else 10).chat.completions.create(**case.arguments()))
     assert not isinstance(caught.value, TIMED_OUT) or case.hangs
@@ -164,14 +164,14 @@ def test_every_case_does_the_same_to_the_async_client(server: mock_openai.Server
     async def one(case: Case, client: openai.AsyncOpenAI) -> None:
         try:
             answer = await client.chat.completions.create(**case.arguments())
-            said: Any = [chunk async for chunk in answer] if case.stream else answer
+            received: Any = [chunk async for chunk in answer] if case.stream else answer
         except Exception as error:
             if not isinstance(error, FAILURES.get(base_name(case), ())):
                 raise
             return
         assert not case.fails, case
         if case.name not in NO_COMPLETION:
-            check(case, reassembled(case, said) if case.stream else said)
+            check(case, reassembled(case, received) if case.stream else received)
 
     anyio.run(main)
 

@@ -25,7 +25,7 @@ def test_an_unknown_directive_is_answered_with_the_list_of_them(client: openai.O
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "message"),
     [
         (b"no JSON", "parse"),
         (b"[" * 100_000, "parse"),
@@ -37,11 +37,11 @@ def test_an_unknown_directive_is_answered_with_the_list_of_them(client: openai.O
         ({"model": "gpt", "messages": "hello"}, "'messages'"),
     ],
 )
-def test_an_invalid_request_is_400(server: mock_openai.Server, body: Any, says: str) -> None:
+def test_an_invalid_request_is_400(server: mock_openai.Server, body: Any, message: str) -> None:
     answer = RawResponse(server, body)
     assert answer.status == 400
     assert answer.json["error"]["type"] == "invalid_request_error"
-    assert says in answer.json["error"]["message"]
+    assert message in answer.json["error"]["message"]
 
 
 def test_unknown_path_is_404_and_unknown_method_405(server: mock_openai.Server) -> None:

@@ -37,7 +37,7 @@ def test_directives_are_read(text: str, script: Script) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("toools", "Unknown directive 'toools'. There are: text=TEXT, n=N,"),
         ("sse_error", "Unknown directive"),
@@ -49,8 +49,8 @@ def test_directives_are_read(text: str, script: Script) -> None:
         ("delay=nan", "delay takes seconds from 0 to 3600, not 'nan'"),
     ],
 )
-def test_directives_that_are_wrong_are_named(text: str, says: str) -> None:
-    with pytest.raises(ScriptError, match=says.replace("[", r"\[")):
+def test_directives_that_are_wrong_are_named(text: str, message: str) -> None:
+    with pytest.raises(ScriptError, match=message.replace("[", r"\[")):
         parse_directives(text)
 
 
@@ -88,7 +88,7 @@ def test_chunks_put_together_are_the_completion(directives: str, pieces: int | N
 
 
 @given(directives=st.sampled_from(REPLIES), pieces=st.none() | st.integers(1, 50), text=st.text(max_size=60))
-def test_what_a_stream_says_is_the_completion(directives: str, pieces: int | None, text: str) -> None:
+def test_the_text_of_a_stream_is_the_completion_s(directives: str, pieces: int | None, text: str) -> None:
     request = {"model": "m", "messages": [{"role": "user", "content": text}]}
     completion = mock_openai.completion(parse_directives(directives), request, "key")
     chunks = mock_openai.chunks(completion, pieces=pieces, include_usage=True)

@@ -38,7 +38,7 @@ examples:
 
 Settings come from the environment (AINSIGHTS_API_KEY, AINSIGHTS_BASE_URL, ...); `ainsights doctor` shows them.
 The command keeps its terminal, its signals and its exit status. Whatever goes wrong with ainsights, the command
-runs, and a line on stderr says why nothing is captured.
+runs, and a line on stderr explains why nothing is captured.
 
 Python reads its start-up hook from PYTHONPATH. So these are not captured: Python started with -E, -I or -S; a child
 whose environment was emptied; a Python that has no ainsights installed. Such programs call ainsights.instrument().
@@ -66,7 +66,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command ``run`` to those of ``ainsights``."""
     parser = subparsers.add_parser(
         "run",
-        help="run a command and capture what its Python processes ask of OpenAI",
+        help="run a command and capture the chat completions of its Python processes",
         usage="ainsights run [-h] [--] COMMAND ...",
         description="Run COMMAND, and capture the chat completions of every Python process in it, without a change "
         "to its code.",

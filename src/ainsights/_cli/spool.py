@@ -1,4 +1,4 @@
-"""``ainsights spool``: what is kept on disk, and how it gets away from there."""
+"""``ainsights spool``: the events that are kept on disk."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 FAILED = 1
 MISUSED = 2
-TURN = 0.5
-"""Seconds between two looks at how a flush gets on."""
+POLL_INTERVAL = 0.5
+"""Seconds between two checks of a flush's progress."""
 
 EXAMPLES = """\
 The directory is that of AINSIGHTS_SPOOL_DIR, or of --dir; key and endpoint are those of the environment.
@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=lambda _args: parser.error("which of them? status, flush or retry-rejected"))
+    parser.set_defaults(run=lambda _args: parser.error("choose a subcommand: status, flush or retry-rejected"))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     status = _add(commands, "status", _status, "show how many events there are, and why some were refused")
     status.add_argument("--json", action="store_true", help="print one JSON object")
@@ -54,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=arguments.seconds,
         default=30.0,
         metavar="SECONDS",
-        help="give up when nothing was delivered for so long (default: %(default)g)",
+        help="give up after so long without a delivery (default: %(default)g)",
     )
     _add(commands, "retry-rejected", _retry_rejected, "let the events that the endpoint refused be sent once more")
 
@@ -118,7 +118,7 @@ def _retry_rejected(_args: argparse.Namespace, _settings: Settings, spool: Spool
     if spool.problem is not None:
         return _fail(f"the spool {spool.directory} cannot be changed: {spool.problem}", FAILED)
     if count:
-        print(f"{_events(count)} will be sent again, by the next process that looks, or by: ainsights spool flush")
+        print(f"{_events(count)} will be sent again: by the next process that uses the spool, or ainsights spool flush")
     else:
         print("No event was refused.")
     return 0
@@ -134,7 +134,7 @@ def _flush(args: argparse.Namespace, settings: Settings, spool: Spool) -> int:
     if settings.disabled_reason == NO_KEY:
         return _fail(f"{NO_KEY}.", MISUSED)
     if not before.waiting:
-        print(f"Nothing waits.{_others(before)}")
+        print(f"No event is waiting.{_others(before)}")
         return 0
 
     insights = Insights(spool_dir=settings.spool_dir)
@@ -142,16 +142,16 @@ def _flush(args: argparse.Namespace, settings: Settings, spool: Spool) -> int:
         with _progress(before.waiting) as show:
             done = _deliver(insights, args.patience, show)
     finally:
-        insights.close(TURN)
+        insights.close(POLL_INTERVAL)
     return _report(insights, spool.status(), done=done)
 
 
 def _deliver(insights: Insights, patience: float, show: Callable[[int], None]) -> bool:
-    """Deliver until nothing waits; False if the endpoint refuses all, or ``patience`` runs out."""
+    """Deliver until no event is waiting; False if the endpoint refuses all, or ``patience`` runs out."""
     insights.start_delivery()
     finished, moved_at = 0, time.monotonic()
     while True:
-        done = insights.flush(TURN)
+        done = insights.flush(POLL_INTERVAL)
         stats = insights.stats()
         if stats.delivered + stats.rejected > finished:
             finished, moved_at = stats.delivered + stats.rejected, time.monotonic()
@@ -164,12 +164,12 @@ def _report(insights: Insights, after: SpoolStatus, *, done: bool) -> int:
     stats = insights.stats()
     print(f"{_events(stats.delivered)} delivered" + (f", {stats.rejected:,} refused" if stats.rejected else "") + ".")
     if done and not after.waiting:
-        print(_others(after).strip() or "Nothing waits.")
+        print(_others(after).strip() or "No event is waiting.")
         return FAILED if stats.rejected else 0
     return _fail(f"{_events(after.waiting)} left: {stats.last_error or 'time ran out'}", FAILED)
 
 
-# How it is told
+# Output
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def ok(check: str, message: str, **details: Any) -> Finding:
 
 
 def warning(check: str, message: str, remedy: str, **details: Any) -> Finding:
-    """Return something that need not be wrong, but deserves a look."""
+    """Return something that need not be wrong, but deserves attention."""
     return Finding(check, "warning", message, remedy, details)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SEND = "ainsights doctor --send"
 
 _BY_EXCEPTION: dict[type[Exception], str] = {
-    socket.gaierror: f"check the host in {PREFIX}BASE_URL; behind a proxy: export HTTPS_PROXY=http://<host>:<port>",
+    socket.gaierror: f"check the host in {PREFIX}BASE_URL; if there is a proxy: export HTTPS_PROXY=http://<host>:<port>",
     ssl.SSLCertVerificationError: "if your company signs its own certificates: export SSL_CERT_FILE=<its .pem file>",
     ssl.SSLError: f"check scheme and port in {PREFIX}BASE_URL: what listens there does not speak TLS as we do",
     TimeoutError: f"check firewall and HTTPS_PROXY; if it is only slow: export {PREFIX}TIMEOUT=<seconds>",
@@ -34,7 +34,7 @@ _BY_STATUS = {
 
 
 def for_exception(error: Exception, settings: Settings) -> str:
-    """Return the remedy for what came instead of a connection or an answer."""
+    """Return the remedy for a request that failed without an answer."""
     if isinstance(error, ProxyError):
         return error.remedy
     url = urlsplit(settings.base_url)

@@ -1,4 +1,4 @@
-"""What the endpoint answers: to an empty request, which it does not store, or to a test insight, if asked for."""
+"""Requests to the endpoint: an empty one, which it does not store, or a test insight, if asked for."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_access(settings: Settings) -> Finding:
 
 
 def _compared(settings: Settings, details: dict[str, Any]) -> Finding:
-    """Return what it means that the empty request was refused for its body: was the key looked at?"""
+    """Return whether the key was checked before the empty body was refused."""
     unchecked = "whether it accepts an insight is checked with --send alone"
     if settings.api_key is None:
         return ok("access", f"the endpoint takes requests without a key; {unchecked}", **details)

@@ -1,4 +1,4 @@
-"""What the environment sets: each setting with where it comes from, what is wrong, and whether anything is captured."""
+"""The settings of the environment: where each comes from, what is wrong, and whether anything is captured."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ TOKEN = 4
 """The characters of a token."""
 
 _USUAL_PIECES = 64
-"""A text comes in at most so many pieces, unless told otherwise."""
+"""A text comes in at most so many pieces, unless a number is given."""
 
 
 def tokens(text: str) -> list[str]:
@@ -30,7 +30,7 @@ def chunks(
     Args:
         completion: a ChatCompletion as JSON. Fields that OpenAI does not have are streamed too.
         pieces: about how many pieces a text is cut into.
-        include_usage: whether a last chunk without choices tells the usage, and the others say null, as
+        include_usage: whether a last chunk without choices has the usage, and the others have null, as
             ``stream_options.include_usage`` wants.
     """
     common = {key: value for key, value in completion.items() if key not in ("choices", "usage")}

@@ -117,8 +117,8 @@ def _shortened(script: Script, text: str) -> str:
 
 
 def _last_user_text(request: Mapping[str, Any]) -> str:
-    said = (_text_of(message) for message in reversed(request["messages"]) if _role(message) == "user")
-    return next(said, "")[:_LONGEST_ECHO]
+    texts = (_text_of(message) for message in reversed(request["messages"]) if _role(message) == "user")
+    return next(texts, "")[:_LONGEST_ECHO]
 
 
 def _role(message: Any) -> Any:

@@ -28,7 +28,7 @@ class _HeaderRecorder(h11.Connection):
 
 
 class Connection(H11Protocol):
-    """A connection that says its number, the headers as they came, and that can be broken."""
+    """A connection with a number and the headers as they came, which can be broken."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -20,7 +20,7 @@ _KNOWN: dict[int, tuple[str, str | None, str]] = {
 
 
 def error_body(status: int, message: str | None = None, *, code: str | None = None, param: str | None = None) -> Any:
-    """Return the body of an error: what the API says for that status, or ``message``."""
+    """Return the body of an error: the API's message for that status, or ``message``."""
     server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     other = ("server_error" if server else "invalid_request_error", None, _phrase(status))
     kind, usual_code, usual_message = _KNOWN.get(status, other)

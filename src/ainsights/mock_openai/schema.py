@@ -26,7 +26,7 @@ _FORMATS = {
 
 
 def instance(schema: Mapping[str, Any], text: str = "café") -> Any:
-    """Return a value that ``schema`` accepts. Patterns, and what no value can satisfy, are not looked at.
+    """Return a value that ``schema`` accepts. Patterns, and what no value can satisfy, are ignored.
 
     Args:
         schema: what OpenAI takes as a schema: https://platform.openai.com/docs/guides/structured-outputs

@@ -106,7 +106,7 @@ class Script:
     nodelta: bool = _switch("the last chunk of a choice has no delta")
     emptychoices: bool = _switch("a chunk with no choices in the middle of the stream")
     emptyfirst: bool = _switch("a first chunk with no choices and prompt_filter_results, as of Azure")
-    noindex: bool = _switch("tool calls without index, told apart by their id")
+    noindex: bool = _switch("tool calls without index, distinguished by their id")
     event_names: bool = _switch("a stream with event: lines")
     split: bool = _switch("sent in pieces of a few bytes, which cut characters and lines")
     merge: bool = _switch("the whole stream in one piece")
