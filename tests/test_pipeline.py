@@ -11,6 +11,7 @@ from ainsights._config import load
 from ainsights._delivery.counters import Counters
 from ainsights._delivery.http_sender import senders
 from ainsights._delivery.pipeline import Pipeline
+from ainsights._processing.processor import Processed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ def pipe(made: list[Pipeline]) -> Callable[..., Pipeline]:
     def pipe(url: str, **settings: Any) -> Pipeline:
         pipeline = Pipeline(Counters())
         wanted = load({}, base_url=url, **settings)
-        pipeline.equip(body, senders(url, "key", wanted.timeout), wanted)
+        pipeline.configure(processed, senders(url, "key", wanted.timeout), wanted)
         made.append(pipeline)
         return pipeline
 
@@ -45,6 +46,10 @@ def body(number: Any) -> bytes | None:
     if isinstance(number, Exception):
         raise number
     return None if number is None else b'{"meta": {"ainsights.event_id": "%d"}}' % number
+
+
+def processed(number: Any) -> Processed:
+    return Processed(body(number))
 
 
 def put(pipeline: Pipeline, count: int) -> None:
@@ -58,7 +63,9 @@ def ids(it: Endpoint) -> list[int]:
 
 
 def counts(pipeline: Pipeline) -> dict[str, int]:
-    return {name: count for name, count in pipeline._tally.snapshot().items() if count}
+    return {
+        name: count for name, count in (pipeline._counters.snapshot() | {"events": pipeline.queued}).items() if count
+    }
 
 
 def test_all_that_was_put_is_delivered_once(pipe: Callable[..., Pipeline]) -> None:
@@ -342,7 +349,7 @@ def test_dead_worker_is_replaced_loses_nothing_and_is_said(
         def __init__(self, url: str) -> None:
             self.sender = senders(url, "key", 5)()
 
-        def send(self, body: bytes) -> Answer:
+        def send(self, body: bytes, _time_limit: float | None = None) -> Answer:
             for death in deaths:
                 raise death
             return self.sender.send(body)
@@ -353,7 +360,7 @@ def test_dead_worker_is_replaced_loses_nothing_and_is_said(
     with endpoint() as it:
         pipeline = Pipeline(Counters())
         made.append(pipeline)
-        pipeline.equip(body, lambda: Deadly(it.url), load({}, base_url=it.url, concurrency=1))
+        pipeline.configure(processed, lambda: Deadly(it.url), load({}, base_url=it.url, concurrency=1))
         put(pipeline, 1)
         assert it.wait_for(lambda: len(it.stored) == 1, PATIENCE)
     assert "a worker thread of ainsights died" in caplog.text
@@ -371,7 +378,7 @@ def test_sender_that_cannot_be_made_is_tried_again(made: list[Pipeline]) -> None
 
         pipeline = Pipeline(Counters())
         made.append(pipeline)
-        pipeline.equip(body, sometimes, load({}, base_url=it.url))
+        pipeline.configure(processed, sometimes, load({}, base_url=it.url))
         put(pipeline, 3)
         assert pipeline.flush(PATIENCE)
         assert ids(it) == [0, 1, 2]

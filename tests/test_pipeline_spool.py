@@ -13,6 +13,7 @@ from ainsights._delivery.counters import Counters
 from ainsights._delivery.http_sender import senders
 from ainsights._delivery.pipeline import Pipeline
 from ainsights._delivery.spool.spool import Spool
+from ainsights._processing.processor import Processed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ def pipe(tmp_path: Path) -> Iterator[Callable[..., Pipeline]]:
     def pipe(url: str, **settings: Any) -> Pipeline:
         pipeline = Pipeline(Counters())
         wanted = load({}, **({"base_url": url, "spool_dir": tmp_path} | settings))
-        pipeline.equip(body, senders(url, "key", wanted.timeout), wanted)
+        pipeline.configure(processed, senders(url, "key", wanted.timeout), wanted)
         pipelines.append(pipeline)
         return pipeline
 
@@ -41,6 +42,10 @@ def pipe(tmp_path: Path) -> Iterator[Callable[..., Pipeline]]:
 
 def body(number: int) -> bytes:
     return b'{"meta": {"ainsights.event_id": "%d"}, "text": "%s"}' % (number, b"x" * 1000)
+
+
+def processed(number: int) -> Processed:
+    return Processed(body(number))
 
 
 def put(pipeline: Pipeline, *numbers: int) -> None:
@@ -60,7 +65,9 @@ def ids(it: Endpoint) -> list[int]:
 
 
 def counts(pipeline: Pipeline) -> dict[str, int]:
-    return {name: count for name, count in pipeline._tally.snapshot().items() if count}
+    return {
+        name: count for name, count in (pipeline._counters.snapshot() | {"events": pipeline.queued}).items() if count
+    }
 
 
 def refused() -> str:
@@ -121,8 +128,8 @@ def test_outage_beyond_the_bound_of_memory_loses_nothing(pipe: Callable[..., Pip
         while not pipeline.put(number, 1000):
             pytest.fail("an event found no room")
         pipeline.start()
-        while pipeline._tally["events"] > 150:
-            most = max(most, pipeline._tally["events"])
+        while pipeline.queued > 150:
+            most = max(most, pipeline.queued)
             threading.Event().wait(0.001)
     assert most <= 200
     assert rows(tmp_path) > 800
@@ -171,7 +178,7 @@ def test_another_directory_takes_over_from_the_next_event_on(pipe: Callable[...,
         put(pipeline, 1)
         assert pipeline.flush(PATIENCE)
         other = load({}, base_url=it.url, spool_dir=tmp_path / "other")
-        pipeline.equip(body, senders(it.url, "key", 5), other)
+        pipeline.configure(processed, senders(it.url, "key", 5), other)
         put(pipeline, 2)
         assert pipeline.flush(PATIENCE)
         assert ids(it) == [1, 2]

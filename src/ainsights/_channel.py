@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ainsights._config import Settings
     from ainsights._delivery.counters import Counters
     from ainsights._delivery.pipeline import Pipeline
+    from ainsights._delivery.receipt import Receipt
     from ainsights._instrumentation.exchange import Exchange
     from ainsights._processing.manual import Record
 
@@ -71,11 +72,16 @@ class Channel:
         """See to it that there is a worker, or will soon be. Not to be called from a finaliser."""
         self._current.open()
 
-    def put(self, item: Exchange | Record) -> bool:
-        """Queue ``item``. False if it was dropped. Never blocks; safe in a finaliser."""
+    @property
+    def events(self) -> int:
+        """Events that are held in memory."""
+        return sum(destination.events for destination in self._destinations())
+
+    def put(self, item: Exchange | Record, receipt: Receipt | None = None) -> bool:
+        """Queue ``item``; ``receipt`` reports its outcome. False if dropped. Never blocks; safe in a finaliser."""
         if self._abandoned:
             return False
-        return self._current.put(item)
+        return self._current.put(item, receipt)
 
     def change(self, settings: Settings) -> None:
         """Work by ``settings`` from now on. Waits for nobody: what is queued is delivered in the background.
@@ -101,10 +107,16 @@ class Channel:
         done = [each.flush(max(deadline - time.monotonic(), 0.0)) for each in self._destinations()]
         return all(done)
 
+    def begin_close(self, timeout: float) -> None:
+        """Start to deliver what is queued, for a close that follows within ``timeout`` seconds. Does not wait."""
+        for destination in self._destinations():
+            destination.begin_close(timeout)
+
     def close(self, timeout: float) -> int:
         """Deliver what can be delivered in time, end the threads, and return how many events are lost."""
         deadline = time.monotonic() + timeout
         self._stop.set()
+        self.begin_close(timeout)
         return sum(each.close(max(deadline - time.monotonic(), 0.0)) for each in self._destinations())
 
     # What earlier destinations have left to do

@@ -158,7 +158,7 @@ class Insights:
         delivered_at = max((each.last_delivery or 0.0 for each in pipelines), default=0.0)
         return Stats(
             captured=counts["captured"],
-            queued_events=counts["events"],
+            queued_events=self._channel.events,
             queued_bytes=counts["bytes"],
             in_flight=sum(each.in_flight for each in pipelines),
             delivered=counts["delivered"],
@@ -189,17 +189,15 @@ class Insights:
 
     def submit(self, record: Record, receipt: Receipt | None = None) -> None:
         """Queue ``record``; ``receipt`` gets the outcome."""
-        record.receipt = receipt
         if self._off or not record.context.captured:
             why = f"nothing is captured: {self._off or 'the context says so'}"
         elif self._is_sampled_out():
             why = f"the event was dropped: {PREFIX}SAMPLE_RATE"
-        elif self._open().put(record):
-            return
         else:
-            why = "the event was dropped: the queue is full or closed"
+            self._open().put(record, receipt)
+            return
         if receipt is not None:
-            receipt.dropped(why)
+            receipt.on_dropped(why)
 
     def _is_sampled_out(self) -> bool:
         rate = self.settings.sample_rate
@@ -240,6 +238,10 @@ class Insights:
     def end_streams(self) -> None:
         """Report the streams that are open."""
         self._open_streams.end_all()
+
+    def begin_close(self) -> None:
+        """Start to deliver what is queued; the time to exit runs from now."""
+        self._channel.begin_close(self.settings.exit_timeout)
 
     def close_at_exit(self, elapsed: float | None) -> None:
         """Close within what is left of ``exit_timeout``; at once if the user interrupts the exit."""

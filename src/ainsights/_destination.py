@@ -18,6 +18,7 @@ from ainsights._internal_errors import capture_internal_errors
 if TYPE_CHECKING:
     from ainsights._config import Settings
     from ainsights._delivery.pipeline import Pipeline
+    from ainsights._delivery.receipt import Receipt
     from ainsights._instrumentation.exchange import Exchange
     from ainsights._processing.manual import Record
 
@@ -45,7 +46,7 @@ class Destination:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.counters = Counters()
-        self._waiting: deque[Exchange | Record] = deque()
+        self._waiting: deque[tuple[Exchange | Record, Receipt | None]] = deque()
         self._awaited = threading.Event()
         """Set when somebody waits for the pipeline."""
         self._closed = False
@@ -63,7 +64,7 @@ class Destination:
     @property
     def events(self) -> int:
         """Events that are held in memory."""
-        return self.counters.snapshot().get("events", 0) + len(self._waiting)
+        return (self.pipeline.queued if self.pipeline is not None else 0) + len(self._waiting)
 
     # On the user's thread
 
@@ -75,17 +76,19 @@ class Destination:
         elif not pipeline.workers:
             pipeline.start()
 
-    def put(self, item: Exchange | Record) -> bool:
-        """Queue ``item``. False if it was dropped. Never blocks; safe in a finaliser."""
+    def put(self, item: Exchange | Record, receipt: Receipt | None = None) -> bool:
+        """Queue ``item``; ``receipt`` reports its outcome. False if dropped. Never blocks; safe in a finaliser."""
         if self.pipeline is None:
             if len(self._waiting) >= self.settings.max_queue_events:
                 self.counters.add(captured=1, dropped_full=1)
+                if receipt is not None:
+                    receipt.on_dropped(REFUSED)
                 return False
-            self._waiting.append(item)
+            self._waiting.append((item, receipt))
             if self.pipeline is not None or self._closed:  # since we looked
                 self._move("dropped_closed")
             return True
-        return self.pipeline.put(item, item.size)
+        return self.pipeline.put(item, item.size, receipt)
 
     # Loading the pipeline
 
@@ -132,28 +135,29 @@ class Destination:
     def _configure(self, pipeline: Pipeline) -> None:
         from ainsights._delivery.http_sender import senders  # noqa: PLC0415  the same
         from ainsights._processing.attributes import sdk  # noqa: PLC0415  the same
-        from ainsights._processing.processor import Encoding  # noqa: PLC0415  the same
+        from ainsights._processing.processor import Processor  # noqa: PLC0415  the same
 
         settings = self.settings
         key = settings.api_key.get_secret_value() if settings.api_key else None
-        pipeline.equip(Encoding(settings, sdk()), senders(settings.base_url, key, settings.timeout), settings)
+        connect = senders(settings.base_url, key, settings.timeout)
+        pipeline.configure(Processor(settings, sdk()).process, connect, settings)
 
     def _move(self, otherwise: str) -> int:
         """Hand what waits to the pipeline. Without one it is lost, counted as ``otherwise``; return how much is."""
         lost = 0
         while True:
             try:
-                item = self._waiting.popleft()  # whoever gets it moves it
+                item, receipt = self._waiting.popleft()  # whoever gets it moves it
             except IndexError:
                 return lost
             with _moving:
-                if self.pipeline is None:
-                    lost += 1
-                    self.counters.add(captured=1, **{otherwise: 1})
-                elif self.pipeline.put(item, item.size):
+                if self.pipeline is not None:
+                    self.pipeline.put(item, item.size, receipt)
                     continue
-            if item.receipt is not None:
-                item.receipt.dropped(REFUSED)
+                lost += 1
+                self.counters.add(captured=1, **{otherwise: 1})
+            if receipt is not None:
+                receipt.on_dropped(REFUSED)
 
     def loaded(self, timeout: float = LOADING_PATIENCE) -> Pipeline | None:
         """Return the pipeline, if need be once it is loaded."""
@@ -179,18 +183,18 @@ class Destination:
             return not self._waiting
         return pipeline.flush(max(deadline - time.monotonic(), 0.0))
 
+    def begin_close(self, timeout: float) -> None:
+        """Start to deliver what is queued, for a close that follows within ``timeout`` seconds. Does not wait."""
+        if self.pipeline is not None:
+            self.pipeline.begin_close(timeout)
+
     def close(self, timeout: float) -> int:
         """Deliver what can be delivered in time, end the workers, and return how many events are lost."""
         deadline = time.monotonic() + timeout
         pipeline = self.loaded(max(timeout, LOADING_PATIENCE))
-        if pipeline is not None:
-            pipeline.close(max(deadline - time.monotonic(), 0.0))
+        lost = pipeline.close(max(deadline - time.monotonic(), 0.0)) if pipeline is not None else 0
         self._closed = True
-        lost = self._move("dropped_exit")
-        left = self.counters.snapshot().get("events", 0)
-        if left:
-            self.counters.add(events=-left, dropped_exit=left)
-        return lost + left
+        return lost + self._move("dropped_exit")
 
     def before_fork(self, patience: float) -> None:
         """Let the workers leave; a module that is being imported while the process forks never loads in the child."""
@@ -208,4 +212,4 @@ class Destination:
         self._closed = True
         self._waiting.clear()
         if self.pipeline is not None:
-            self.pipeline.forget()
+            self.pipeline.reset_after_fork()

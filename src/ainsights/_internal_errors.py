@@ -37,7 +37,7 @@ class capture_internal_errors:  # noqa: N801  it reads as a word: with capture_i
     ) -> bool:
         return isinstance(error, Exception) and self.caught(error)
 
-    def caught(self, error: Exception) -> bool:
+    def caught(self, error: BaseException) -> bool:
         """Count and log ``error``; false if it has to be raised after all.
 
         For the few blocks that every call of the user's goes through, where ``try`` costs nothing and ``with`` does.

@@ -32,6 +32,9 @@ class PipelineOwner(Protocol):
     def end_streams(self) -> None:
         """Report the streams that are open."""
 
+    def begin_close(self) -> None:
+        """Start to deliver what is queued. Does not wait."""
+
     def close_at_exit(self, elapsed: float | None) -> None:
         """Deliver what can be delivered, end the threads, and count and log what is lost.
 
@@ -103,6 +106,7 @@ def _close_all() -> None:
         for owner in tuple(_owners):
             with _exiting:
                 owner.end_streams()
+                owner.begin_close()
         _close_owners(began)
     except KeyboardInterrupt:
         with _interrupts_ignored():

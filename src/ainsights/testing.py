@@ -22,7 +22,7 @@ from ainsights._instrumentation.routing import router
 from ainsights._internal_errors import capture_internal_errors
 from ainsights._model import Insight
 from ainsights._processing.attributes import sdk
-from ainsights._processing.processor import Encoding
+from ainsights._processing.processor import Processor
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -38,9 +38,9 @@ _capturing = capture_internal_errors("capturing for a test")
 class Captured(list[Insight]):
     """The insights of the calls so far, in the order in which the calls ended. Made by :func:`capture`."""
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, processor: Processor) -> None:
         super().__init__()
-        self._encoding = encoding
+        self._processor = processor
         self._open_streams = OpenStreams(2 * MOST_BYTES)
         self._before = router.override
         router.set_override(self)
@@ -70,7 +70,7 @@ class Captured(list[Insight]):
 
     def _take(self, item: Exchange | Record) -> None:
         with _capturing:
-            body = self._encoding(item)
+            body = self._processor.encode(item)
             if body is not None:
                 self.append(Insight.model_validate_json(body))
 
@@ -88,4 +88,4 @@ def capture(**settings: Any) -> Captured:
     Raises:
         ConfigurationError: a setting is wrong.
     """
-    return Captured(Encoding(load({}, **settings), sdk()))
+    return Captured(Processor(load({}, **settings), sdk()))

@@ -104,6 +104,12 @@ def instrumented() -> Iterator[Endpoint]:
             _internal_errors.failures.clear()
 
 
+def load_pipeline(it: Endpoint) -> None:
+    """Wait until the pipeline is there, which loads in the background from the first call on."""
+    ainsights.instrument(base_url=it.url, api_key="key").start_delivery()
+    assert ainsights.flush(PATIENCE)
+
+
 def goes_on(it: Endpoint) -> bool:
     """Tell whether a call that is made now is captured, delivered, and waited for."""
     before = len(it.stored)

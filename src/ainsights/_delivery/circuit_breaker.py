@@ -30,14 +30,14 @@ class CircuitBreaker:
         self.reason: Decision | None = None
         """Why the breaker is not closed."""
         self.retry_at = 0.0
-        """When the next request is allowed, if the breaker is not closed."""
+        """When the next request is allowed."""
         self._opened_at = 0.0
         self._failed_probes = 0
         self._failures_in_a_row = 0
 
     def allow_request(self, now: float) -> bool:
         """Return whether a request may be sent now."""
-        return self.state == "closed" or now >= self.retry_at
+        return now >= self.retry_at
 
     def on_request(self, now: float, timeout: float) -> None:
         """Note that an allowed request is sent, whose outcome is known after ``timeout`` seconds at the latest."""
@@ -51,6 +51,7 @@ class CircuitBreaker:
         if self.reason is None or not self.reason.affects_all or sent_at >= self._opened_at:
             self.state = "closed"
             self.reason = None
+            self.retry_at = 0.0
             self._failed_probes = 0
 
     def on_failure(self, decision: Decision, sent_at: float, now: float, jitter: float) -> None:

@@ -31,9 +31,9 @@ class Deadline:
         self._seconds = seconds
         self.restart()
 
-    def restart(self) -> None:
-        """Begin anew, with the next request."""
-        self._at = time.monotonic() + self._seconds
+    def restart(self, limit: float | None = None) -> None:
+        """Begin anew, with the next request; ``limit``: the seconds that it has, if they are fewer."""
+        self._at = time.monotonic() + (self._seconds if limit is None else min(limit, self._seconds))
 
     def remaining(self) -> float:
         """Return the seconds that are left.

@@ -1,4 +1,4 @@
-"""Counters: counters that any thread may add to at any moment, and Stats, the picture that users get of them."""
+"""Counters: numbers that any thread may add to at any moment."""
 
 from __future__ import annotations
 
@@ -11,49 +11,63 @@ if TYPE_CHECKING:
 
 
 class Counters:
-    """Named counters. ``add`` takes no lock that it could wait for, so it is safe inside a finaliser.
+    """Named counters. ``add`` waits for no lock, so it is safe inside a finaliser.
 
-    Whoever gets the lock folds what all have added; who doesn't leaves its addition to the next.
+    An addition is put into a deque, which is atomic. Whoever gets the lock applies all additions, and looks again after
+    releasing it: an addition that came while the lock was held is applied by its holder.
     """
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, int] = defaultdict(int)
-        self._added: deque[Mapping[str, int] | int] = deque()
+        self._pending: deque[Mapping[str, int] | int] = deque()
         self._lock = threading.Lock()
 
     def add(self, **counts: int) -> None:
         """Add to the counters named."""
-        self._note(counts)
+        self._pending.append(counts)
+        self._apply_pending()
 
-    def took(self, size: int) -> None:
+    def add_captured(self, size: int) -> None:
         """Count an event of ``size`` bytes that was captured and is held: what each call of the user's does."""
-        self._note(size)
+        self._pending.append(size)
+        self._apply_pending()
 
-    def _note(self, added: Mapping[str, int] | int) -> None:
-        self._added.append(added)
-        if self._lock.acquire(blocking=False):
+    def current(self, name: str) -> int:
+        """Return a counter, exact, without waiting for a lock."""
+        self._apply_pending()
+        if not self._pending:
+            return self._counts[name]
+        # another thread is applying them, or this one is, further up its stack; at most one addition counts for neither
+        return self._counts[name] + sum(_part(added, name) for added in self._pending.copy())
+
+    def snapshot(self) -> dict[str, int]:
+        """Return all counters, exact. Waits for the lock: not for a finaliser."""
+        with self._lock:
+            self._apply()
+            counts = dict(self._counts)
+        self._apply_pending()
+        return counts
+
+    def _apply_pending(self) -> None:
+        while self._pending and self._lock.acquire(blocking=False):
             try:
-                self._fold()
+                self._apply()
             finally:
                 self._lock.release()
 
-    def __getitem__(self, name: str) -> int:
-        return self._counts[name]
-
-    def snapshot(self) -> dict[str, int]:
-        """Return all counters, exact."""
-        with self._lock:
-            self._fold()
-            return dict(self._counts)
-
-    def _fold(self) -> None:
+    def _apply(self) -> None:
         counts = self._counts
-        while self._added:
-            added = self._added.popleft()
+        while self._pending:
+            added = self._pending.popleft()
             if isinstance(added, int):
                 counts["captured"] += 1
-                counts["events"] += 1
                 counts["bytes"] += added
                 continue
             for name, count in added.items():
                 counts[name] += count
+
+
+def _part(added: Mapping[str, int] | int, name: str) -> int:
+    if isinstance(added, int):
+        return {"captured": 1, "bytes": added}.get(name, 0)
+    return added.get(name, 0)

@@ -32,8 +32,12 @@ LONGEST_BODY = 4096
 class Sender(Protocol):
     """Sends one event at a time. Not to be shared between threads."""
 
-    def send(self, body: bytes) -> Answer:
+    def send(self, body: bytes, time_limit: float | None = None) -> Answer:
         """Put ``body`` and return the answer.
+
+        Args:
+            body: the event.
+            time_limit: the seconds that this request may take, if less than the timeout.
 
         Raises:
             OSError: no connection, or it was lost; a TimeoutError if it took too long.
@@ -84,9 +88,9 @@ class HttpSender:
         self._deadline = Deadline(timeout)
         self._sock: socket.socket | None = None
 
-    def send(self, body: bytes) -> Answer:
+    def send(self, body: bytes, time_limit: float | None = None) -> Answer:
         """See :class:`Sender`. A kept connection that the endpoint has closed meanwhile is replaced once."""
-        self._deadline.restart()
+        self._deadline.restart(time_limit)
         kept = self._sock is not None
         try:
             return self._send(body)

@@ -54,9 +54,9 @@ class ProxySender:
         self._network = _Network(self._proxy, self._deadline)
         self._pool = _pool(endpoint, self._network)
 
-    def send(self, body: bytes) -> Answer:
+    def send(self, body: bytes, time_limit: float | None = None) -> Answer:
         """Put ``body`` and return the answer. A kept connection that was closed meanwhile is replaced once."""
-        self._deadline.restart()
+        self._deadline.restart(time_limit)
         kept = bool(self._pool.connections)
         try:
             return self._send(body)

@@ -1,60 +1,41 @@
-"""Backlog: the encoded events. Which may be sent now, which have to wait, and who waits for them.
-
-No threads and no I/O: its owner holds a lock, and passes in the time, of one monotonic clock, in seconds.
-"""
+"""Scheduler: the processed events. It decides which may be sent now, which wait, and which flush they hold up."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from ainsights._delivery.circuit_breaker import CircuitBreaker
 from ainsights._delivery.retry import Disposition, back_off
+from ainsights._logging import log_rate_limited
+from ainsights._random import generator
 
 if TYPE_CHECKING:
-    from ainsights._delivery.receipt import Receipt
+    from collections.abc import Callable, Sequence
+
+    from ainsights._delivery.envelope import Envelope, FlushMarker
     from ainsights._delivery.retry import Decision
-    from ainsights._delivery.spool.spool import SpoolRow
+    from ainsights._delivery.store import Store
 
 
-class Job:
-    """An event on its way: its body and how often it was tried."""
-
-    __slots__ = ("admitted", "attempts", "body", "number", "receipt")
-
-    def __init__(self, body: bytes, number: SpoolRow | None = None, receipt: Receipt | None = None) -> None:
-        self.body = body
-        self.number = number
-        """Its row in the spool; None if it is in memory only."""
-        self.receipt = receipt
-        """Who waits to hear what becomes of it."""
-        self.attempts = 0
-        self.admitted = 0.0
-        """When it was last allowed to be sent."""
-
-
-class Flush:
-    """Somebody waits until all that was put before now is done with."""
+class Scheduler:
+    """Events between their processing and their end. Workers wait here; times are monotonic, in seconds."""
 
     def __init__(self) -> None:
-        self.jobs: set[Job] = set()
-        self.done = threading.Event()
-
-
-class Backlog:
-    """The events between their encoding and their end."""
-
-    def __init__(self) -> None:
-        self._in_flight: set[Job] = set()
+        self._changed = threading.Condition(threading.Lock())
         self._breaker = CircuitBreaker()
-        self._ready: deque[Job] = deque()
-        self._delayed: list[tuple[float, int, Job]] = []
+        self._events: set[Envelope] = set()
+        self._ready: deque[Envelope] = deque()
+        self._delayed: list[tuple[float, int, Envelope]] = []
         self._order = itertools.count()
-        self._jobs: set[Job] = set()
-        self._flushes: list[Flush] = []
+        self._in_flight: set[Envelope] = set()
+        self._markers: list[FlushMarker] = []
+
+    # What can be seen from outside
 
     @property
     def in_flight(self) -> int:
@@ -62,109 +43,146 @@ class Backlog:
         return len(self._in_flight)
 
     @property
-    def trouble(self) -> Decision | None:
+    def blocked_by(self) -> Decision | None:
         """Why all events wait; None if they do not."""
         return self._breaker.reason
 
     @property
     def held(self) -> int:
-        """Events that wait for somebody to put the key or the URL right."""
-        return len(self._jobs) if self.trouble is not None and self.trouble.disposition is Disposition.HELD else 0
+        """Events that wait until somebody corrects the key or the URL."""
+        reason = self.blocked_by
+        return len(self._events) if reason is not None and reason.disposition is Disposition.HELD else 0
 
     @property
     def sendable(self) -> int:
         """Events that another worker could send now."""
-        return len(self._ready) if self.trouble is None else 0
+        return len(self._ready) if self.blocked_by is None else 0
 
-    def is_low(self, few: int) -> bool:
-        """Tell whether fewer than so many events are here, and the endpoint takes them."""
-        return self.trouble is None and len(self._jobs) < few
+    def is_low(self, count: int) -> bool:
+        """Return whether fewer than ``count`` events are here, and the endpoint takes them."""
+        return self.blocked_by is None and len(self._events) < count
 
-    def add(self, job: Job) -> None:
-        """Take a new event."""
-        self._jobs.add(job)
-        self._ready.append(job)
+    # For the threads that bring events
 
-    def admit(self, now: float, patience: float) -> Job | None:
-        """Return an event to be sent now, if one may be; while all wait, one probes and has ``patience`` seconds."""
-        while self._delayed and self._delayed[0][0] <= now:
-            self._ready.append(heapq.heappop(self._delayed)[2])
-        if not self._ready or not self._breaker.allow_request(now):
-            return None
-        self._breaker.on_request(now, patience)
-        job = self._ready.popleft()
-        job.admitted = now
-        self._in_flight.add(job)
-        return job
+    def add(self, envelopes: Sequence[Envelope]) -> None:
+        """Take processed events."""
+        with self._changed:
+            self._events.update(envelopes)
+            self._ready.extend(envelopes)
+            self._changed.notify(len(envelopes))
 
-    def due(self) -> float:
-        """Return when something may be sent that may not be now."""
+    def await_all(self, marker: FlushMarker) -> None:
+        """Mark ``marker`` as done when every event that is here now has left."""
+        with self._changed:
+            marker.pending = set(self._events)
+            self._markers.append(marker)
+            self._check(marker)
+
+    def offload(self, store: Store, keep: int) -> list[Envelope]:
+        """Let go of events that ``store`` has, except for the ``keep`` next ones, and return them."""
+        with self._changed:
+            later = [self._ready.pop() for _ in range(len(self._ready) - keep)]
+            later.reverse()
+            self._ready.extend(each for each in later if each.store is not store)
+            offloaded = [each for each in later if each.store is store]
+            self._remove(*offloaded)
+            return offloaded
+
+    def expedite(self) -> None:
+        """Try everything once more without further delay, where that can help: somebody waits."""
+        with self._changed:
+            self._breaker.expedite(time.monotonic())
+            self._ready.extend(each for _, _, each in self._delayed)
+            self._delayed.clear()
+            self._changed.notify_all()
+
+    def reset(self) -> None:
+        """Forget what the endpoint answered: it is another one now, or another key."""
+        with self._changed:
+            self._breaker = CircuitBreaker()
+            self._changed.notify_all()
+
+    # For the workers
+
+    def next_request(self, timeout: float) -> Envelope | float:
+        """Return an event that is to be sent now, or the time when there may be one.
+
+        Args:
+            timeout: the seconds that the request may take.
+        """
+        with self._changed:
+            now = time.monotonic()
+            while self._delayed and self._delayed[0][0] <= now:
+                self._ready.append(heapq.heappop(self._delayed)[2])
+            if not self._ready or not self._breaker.allow_request(now):
+                return self._next_time()
+            self._breaker.on_request(now, timeout)
+            envelope = self._ready.popleft()
+            envelope.sent_at = now
+            self._in_flight.add(envelope)
+            return envelope
+
+    def wait(self, until: float, unless: Callable[[], bool]) -> None:
+        """Wait until there may be an event to send, or ``until``; not at all if ``unless()``, which wake() follows."""
+        with self._changed:
+            pause = min(until, self._next_time()) - time.monotonic()
+            if pause > 0 and not unless():
+                self._changed.wait(pause)
+
+    def wake(self, count: int | None = None) -> None:
+        """Let ``count`` of the waiting workers look again; all of them if None."""
+        with self._changed:
+            self._changed.notify_all() if count is None else self._changed.notify(count)
+
+    def on_outcome(self, envelope: Envelope, decision: Decision) -> None:
+        """Note the outcome of a request: the event has ended, or it is sent again later."""
+        with self._changed:
+            if decision.disposition in {Disposition.DELIVERED, Disposition.REJECTED}:
+                self._finish(envelope)
+            else:
+                self._retry(envelope, decision)
+            self._in_flight.discard(envelope)
+
+    def put_back(self, envelope: Envelope) -> None:
+        """Take an event back of which no outcome was noted; do nothing if one was."""
+        with self._changed:
+            if envelope in self._in_flight:
+                self._in_flight.discard(envelope)
+                self._ready.appendleft(envelope)
+
+    def _next_time(self) -> float:
         if self._ready:
             return self._breaker.retry_at
-        return max(self._delayed[0][0], self._breaker.retry_at) if self._delayed else float("inf")
+        if self._delayed:
+            return max(self._delayed[0][0], self._breaker.retry_at)
+        return float("inf")
 
-    def finished(self, job: Job) -> bool:
-        """Note that the endpoint took the event, or refused it for good. True if that ends the waiting of all."""
-        waited = self.trouble is not None
-        self._breaker.on_success(job.admitted)
-        self._in_flight.discard(job)
-        self._forget(job)
-        return waited and self.trouble is None
+    def _finish(self, envelope: Envelope) -> None:
+        blocked = self._breaker.reason is not None
+        self._breaker.on_success(envelope.sent_at)
+        self._remove(envelope)
+        if blocked and self._breaker.reason is None:
+            self._changed.notify_all()
+            log_rate_limited("info", "resumed", "the Insights endpoint accepts events again")
 
-    def failed(self, job: Job, decision: Decision, now: float, jitter: float) -> None:
-        """Note that the event is to be tried again: with all others at the gate, or when its own time has come."""
-        self._in_flight.discard(job)
-        job.attempts += 1
-        self._breaker.on_failure(decision, job.admitted, now, jitter)
-        if self.trouble is not None:
-            self._ready.appendleft(job)
+    def _retry(self, envelope: Envelope, decision: Decision) -> None:
+        now, jitter = time.monotonic(), generator.random()
+        envelope.attempts += 1
+        self._breaker.on_failure(decision, envelope.sent_at, now, jitter)
+        if self._breaker.reason is not None:
+            self._ready.appendleft(envelope)
         else:
-            heapq.heappush(self._delayed, (now + back_off(job.attempts, jitter), next(self._order), job))
+            delay = back_off(envelope.attempts, jitter)
+            heapq.heappush(self._delayed, (now + delay, next(self._order), envelope))
+        self._changed.notify()
 
-    def spill(self, keep: int) -> list[Job]:
-        """Forget events that the spool has, but for the ``keep`` that are next, and return them."""
-        later = [self._ready.pop() for _ in range(len(self._ready) - keep)]
-        later.reverse()
-        self._ready.extend(job for job in later if job.number is None)
-        spilled = [job for job in later if job.number is not None]
-        for job in spilled:
-            self._forget(job)
-        return spilled
+    def _remove(self, *envelopes: Envelope) -> None:
+        self._events.difference_update(envelopes)
+        for marker in tuple(self._markers):
+            marker.pending.difference_update(envelopes)
+            self._check(marker)
 
-    @property
-    def jobs(self) -> tuple[Job, ...]:
-        """All events."""
-        return tuple(self._jobs)
-
-    def returned(self, job: Job) -> None:
-        """Take an event back of which it is not known what became of it, unless that was noted."""
-        if job in self._in_flight:
-            self._in_flight.discard(job)
-            self._ready.appendleft(job)
-
-    def await_all(self, flush: Flush) -> None:
-        """Tell ``flush`` when every event that is here now is done with."""
-        flush.jobs = set(self._jobs)
-        self._flushes.append(flush)
-        self._settle(flush)
-
-    def hurry(self, now: float) -> None:
-        """Try everything once more without further waiting, where that can help."""
-        self._breaker.expedite(now)
-        self._ready.extend(job for _, _, job in self._delayed)
-        self._delayed.clear()
-
-    def retarget(self) -> None:
-        """Forget what the endpoint said: it is another one now, or another key."""
-        self._breaker = CircuitBreaker()
-
-    def _forget(self, job: Job) -> None:
-        self._jobs.discard(job)
-        for flush in tuple(self._flushes):
-            flush.jobs.discard(job)
-            self._settle(flush)
-
-    def _settle(self, flush: Flush) -> None:
-        if not flush.jobs:
-            self._flushes.remove(flush)
-            flush.done.set()
+    def _check(self, marker: FlushMarker) -> None:
+        if not marker.pending:
+            self._markers.remove(marker)
+            marker.done.set()

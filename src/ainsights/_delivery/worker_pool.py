@@ -1,13 +1,15 @@
-"""Crew: the worker threads, and how many of them are of use."""
+"""WorkerPool: the threads that send, each over a connection of its own, and how many of them are useful."""
 
 from __future__ import annotations
 
 import _thread
+import contextlib
 import threading
 import time
 from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ainsights._delivery.concurrency_limit import ConcurrencyLimit
 from ainsights._internal_errors import capture_internal_errors
 from ainsights._logging import log_rate_limited
 
@@ -19,119 +21,141 @@ if TYPE_CHECKING:
     from ainsights._delivery.http_sender import Sender
     from ainsights._delivery.retry import Answer
 
-IDLE = 5.0
-"""Seconds without work after which a worker ends; the last one stays."""
+IDLE_SECONDS = 5.0
+"""A worker without work for so long ends; the last one stays."""
 
-BREATH = 0.1
-"""Seconds that a worker pauses after a failure of ours, lest it fail all the time."""
+FAILURE_PAUSE = 0.1
+"""Seconds that a worker pauses after a failure of ours, so that a lasting one does not take a whole core."""
+
+TURN = 0.05
+"""Seconds that a caller who does the work of a worker waits for an event, before it looks whether it is done."""
 
 _working = capture_internal_errors("delivering an event")
 _growing = capture_internal_errors("starting a worker")
 
 
-class Next(Protocol):
-    """Waits for work, so many seconds at the most, and returns it; None if there is none."""
+class NextJob(Protocol):
+    """Waits for a job up to ``wait`` seconds and returns it; None if there is none, or workers are to leave."""
 
     def __call__(self, wait: float) -> Any:
         """Return a job."""
 
 
-class Crew:
-    """Threads that take work and do it, each with its own connection.
+class WorkerPool:
+    """Threads that take jobs and do them.
 
-    More of them help only while they wait for the network: under one interpreter lock, threads that compute
-    together get in each other's way. So their number is bounded by a request's latency over its own CPU time.
+    Args:
+        next_job: waits for a job.
+        work: does a job, with a sender.
+        put_back: gets each job that was begun, and takes back those that were not finished.
+        waiting: the number of jobs that could be done now.
     """
 
-    def __init__(self, take: Next, do: Callable[[Sender, Any], None], waiting: Callable[[], int]) -> None:
-        self._take = take
-        self._do = do
+    def __init__(
+        self,
+        next_job: NextJob,
+        work: Callable[[Sender, Any], None],
+        put_back: Callable[[Any], None],
+        waiting: Callable[[], int],
+    ) -> None:
+        self._next_job = next_job
+        self._work = work
+        self._put_back = put_back
         self._waiting = waiting
         self._connect: Callable[[], Sender] | None = None
-        self._most = 1
+        self._limit = ConcurrencyLimit()
         self.threads: set[threading.Thread] = set()
         """Those that run. A worker signs off itself, however it ends."""
         self._lock = threading.Lock()
-        self._starts_by = _thread.start_new_thread
-        self._pace = Pace()
-        self.stopped = False
-        self.paused = False
+        self._thread_start = _thread.start_new_thread
+        self._stopped = False
+        self._paused = False
 
-    def equip(self, connect: Callable[[], Sender], most: int) -> None:
+    def configure(self, connect: Callable[[], Sender], most: int) -> None:
         """Set what makes a connection and how many there may be; workers change over with their next job."""
-        self._connect, self._most = connect, most
+        self._connect = connect
+        self._limit.most = most
 
     @property
     def leaving(self) -> bool:
         """Whether workers are to end, for good or for the moment."""
-        return self.stopped or self.paused
+        return self._stopped or self._paused
 
-    def begin(self) -> None:
-        """Start a worker, unless one is being started: to wait could stop all greenlets, where gevent patches late."""
-        if self._lock.acquire(blocking=False):
-            self._lock.release()
-            self.grow()
-
-    def grow(self) -> None:
-        """Start one more worker. Where no thread can be started, whoever flushes does the work."""
-        with self._lock:
-            if self.leaving or len(self.threads) >= self._most:
-                return
-            thread = threading.Thread(target=self._run, name="ainsights", daemon=True)
-            self.threads.add(thread)
+    def start(self) -> None:
+        """Start a worker if there is none. Never waits: that could stop all greenlets, where gevent patches late."""
+        if not self.threads and self._lock.acquire(blocking=False):
             try:
-                thread.start()
-            except RuntimeError:
-                self.threads.discard(thread)
+                self._start_one()
+            finally:
+                self._lock.release()
 
-    def work_until(self, done: Callable[[], bool]) -> None:
-        """Work on the calling thread until ``done()``."""
-        with _Desk(self) as desk:
-            while not done():
-                job = self._take(0.05)
-                if job is not None:
-                    with _working:
-                        self._work(desk, job)
+    def stop(self) -> None:
+        """Let the workers leave for good, once they are woken."""
+        self._stopped = True
 
-    def join(self, timeout: float) -> None:
-        """Wait for the workers to end; those that do not in time are left behind, they are daemons."""
-        deadline = time.monotonic() + timeout
-        with self._lock:  # one that is just being started could not be waited for
-            threads = tuple(self.threads)
+    def pause(self) -> None:
+        """Let the workers leave for the moment, once they are woken."""
+        self._paused = True
+
+    def resume(self) -> bool:
+        """Undo :meth:`pause`. False if there is nothing to undo."""
+        paused, self._paused = self._paused, False
+        return paused
+
+    def join(self, deadline: float) -> None:
+        """Wait for the workers to end; those that do not in time are left alone, they are daemons."""
+        if not self._lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            return
+        threads = tuple(self.threads)  # under the lock: one that is just being started could not be waited for
+        self._lock.release()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(deadline - time.monotonic(), 0.0))
 
+    def work_here(self, done: Callable[[], bool], deadline: float) -> None:
+        """Work on the calling thread until ``done()``, or the deadline is over."""
+        with WorkerConnection(lambda: self._connect) as connection:
+            while not done() and not self.leaving and (remaining := deadline - time.monotonic()) > 0:
+                job = self._next_job(min(TURN, remaining))
+                if job is not None:
+                    connection.time_limit = deadline - time.monotonic()
+                    with _working, contextlib.ExitStack() as stack:
+                        stack.callback(self._put_back, job)
+                        self._do(connection, job)
+
+    # On a worker's thread
+
     def _run(self) -> None:
         me, left, died = threading.current_thread(), False, True
         try:
-            with _Desk(self) as desk:
+            with WorkerConnection(lambda: self._connect) as connection:
                 while not self.leaving and not left:
-                    left = self._turn(desk, me)
+                    left = self._turn(connection, me)
             died = False
         finally:
             with self._lock:
                 self.threads.discard(me)
             if died:
-                log_rate_limited(
-                    "error", "dead worker", "a worker thread of ainsights died; another one takes its place"
-                )
+                log_rate_limited("error", "dead worker", "a worker thread of ainsights died; another one replaces it")
             if not left:
-                self.grow()  # unless all are to leave, still
+                self._grow()  # unless all are to leave, still
 
-    def _turn(self, desk: Sender, me: threading.Thread) -> bool:
-        """Wait for work and do it. True if there was none for long, and this worker is not needed."""
+    def _turn(self, connection: Sender, me: threading.Thread) -> bool:
+        """Wait for a job and do it. True if there was none for long, and this worker is not needed."""
         try:
-            job = self._take(IDLE)
+            job = self._next_job(IDLE_SECONDS)
             if job is None:
                 return self._may_leave(me)
-            with _growing:
-                self._grow_with(self._waiting())
-            self._work(desk, job)
+            try:
+                with _growing:
+                    self._grow_if_useful()
+                self._do(connection, job)
+            finally:
+                self._put_back(job)
         except Exception as error:
             if not _working.caught(error):
                 raise
-            time.sleep(BREATH)
+            time.sleep(FAILURE_PAUSE)
         return False
 
     def _may_leave(self, me: threading.Thread) -> bool:
@@ -141,91 +165,66 @@ class Crew:
                 return True
         return False
 
-    def _work(self, sender: Sender, job: Any) -> None:
-        began, cpu = time.monotonic(), time.thread_time()
-        self._pace.begins(began)
-        self._do(sender, job)
+    def _do(self, connection: Sender, job: Any) -> None:
+        started, cpu = time.monotonic(), time.thread_time()
+        self._limit.on_start(started)
+        self._work(connection, job)
         now = time.monotonic()
-        self._pace.learn(now - began, time.thread_time() - cpu, now, time.process_time())
+        self._limit.on_end(now - started, time.thread_time() - cpu, now, time.process_time())
 
-    def _grow_with(self, waiting: int) -> None:
-        """Start another worker if jobs wait, and it would spend its time waiting for the network."""
-        if self._starts_by is not _thread.start_new_thread:  # gevent has patched since: we would start greenlets,
+    def _grow_if_useful(self) -> None:
+        if self._thread_start is not _thread.start_new_thread:  # gevent has patched since: we would start greenlets,
             return  # on a thread that is not theirs
-        if waiting and len(self.threads) < min(self._most, self._pace.useful(time.monotonic())):
-            self.grow()
+        if self._waiting() and len(self.threads) < self._limit.useful(time.monotonic()):
+            self._grow()
+
+    def _grow(self) -> None:
+        with self._lock:
+            self._start_one()
+
+    def _start_one(self) -> None:
+        """Start one more worker, with the lock held. Where no thread can be started, whoever flushes does the work."""
+        if self.leaving or len(self.threads) >= self._limit.most:
+            return
+        thread = threading.Thread(target=self._run, name="ainsights", daemon=True)
+        self.threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self.threads.discard(thread)
 
 
 def are_threads() -> bool:
-    """Tell whether new threads are threads, and not gevent's greenlets: to start or join one of those is to switch."""
+    """Return whether new threads are threads, not gevent's greenlets: to start or join one of those is to switch."""
     return isinstance(_thread.start_new_thread, BuiltinFunctionType)
 
 
-class Pace:
-    """How many workers are of use: a request's latency over its own CPU time, and few where the process is busy.
+class WorkerConnection:
+    """A worker's own connection, made when it is needed and again when the settings change.
 
-    The latency is the lowest of the last seconds, since what exceeds it may be waiting for one another; or the mean,
-    while the process is calm, so that this can't be. It would still rise with the workers that it
-    calls for where the interpreter lock is short; so a busy process gets few of them.
+    Args:
+        connect: returns what makes a connection by the present settings.
     """
 
-    WINDOW = 5.0
-    CALM, BUSY = 0.5, 0.8
-    """The shares of a core below and above which the process counts as calm and as busy."""
-    FEW = 4
-
-    def __init__(self) -> None:
-        self._lowest = [float("inf"), float("inf")]
-        self._mean = 0.0
-        self._cpu = 0.0
-        self._busy = 0.0
-        self._since = (0.0, 0.0)
-        self._turned_at = 0.0
-        self._first_at = 0.0
-
-    def begins(self, now: float) -> None:
-        """Note that a request begins; of the first one nothing else may be known for long."""
-        self._first_at = self._first_at or now
-
-    def learn(self, latency: float, cpu: float, now: float, process_cpu: float) -> None:
-        """Note what a request took. Called by all workers without a lock: a lost update does no harm."""
-        self._lowest[0] = min(self._lowest[0], latency)
-        self._mean = self._mean + (latency - self._mean) * 0.1 if self._mean else latency
-        self._cpu = self._cpu + (cpu - self._cpu) * 0.1 if self._cpu else cpu
-        if now - self._turned_at > self.WINDOW:
-            self._lowest, self._turned_at = [latency, self._lowest[0]], now
-        wall = now - self._since[0]
-        if wall > 0.01:  # noqa: PLR2004  seconds: shorter spans tell nothing
-            self._busy, self._since = (process_cpu - self._since[1]) / wall, (now, process_cpu)
-
-    def useful(self, now: float) -> int:
-        """Return how many workers are of use."""
-        if not self._cpu:
-            return self.FEW if self._first_at and now - self._first_at > 0.01 else 2  # noqa: PLR2004  seconds
-        latency = self._mean if self._busy < self.CALM else min(self._lowest)
-        several = int(latency / self._cpu)
-        return max(2, min(several, self.FEW) if self._busy > self.BUSY else several)
-
-
-class _Desk:
-    """A worker's own connection, made when it is needed and again when the settings change."""
-
-    def __init__(self, crew: Crew) -> None:
-        self._crew = crew
+    def __init__(self, connect: Callable[[], Callable[[], Sender] | None]) -> None:
+        self._connect = connect
         self._made_by: Callable[[], Sender] | None = None
         self._sender: Sender | None = None
+        self.time_limit: float | None = None
+        """Seconds that a request may take, if less than the setting."""
 
-    def send(self, body: bytes) -> Answer:
+    def send(self, body: bytes, time_limit: float | None = None) -> Answer:
         """See :class:`Sender`. What keeps a connection from being made is the outcome of the event at hand."""
-        connect = self._crew._connect  # noqa: SLF001  a crew and its desks are one thing
+        connect = self._connect()
         if self._sender is None or self._made_by is not connect:
             self.close()
             if connect is None:
-                raise RuntimeError("a worker was started before it was equipped")
+                raise RuntimeError("a worker was started before it was configured")
             self._sender, self._made_by = connect(), connect
-        return self._sender.send(body)
+        return self._sender.send(body, self.time_limit if time_limit is None else time_limit)
 
     def close(self) -> None:
+        """Close the connection, if there is one."""
         if self._sender is not None:
             self._sender.close()
             self._sender = None

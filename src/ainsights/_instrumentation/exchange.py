@@ -75,8 +75,6 @@ class Exchange:
     ending: Ending | None = None
     failure: Failure | None = None
     finalizer: weakref.ref[Any] | None = None
-    receipt: None = None
-    """Nobody waits for its delivery."""
     _reserved = 0
 
     def __init__(self, sink: Callable[[Exchange], object], context: Context | None, open_streams: OpenStreams) -> None:

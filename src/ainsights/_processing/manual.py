@@ -49,10 +49,7 @@ class Record:
         ConfigurationError: an argument is of a wrong type, or missing; it is named.
     """
 
-    __slots__ = ("body", "context", "made_at", "receipt")
-
-    receipt: Any
-    """Gets the outcome of its delivery; None: nobody waits for it."""
+    __slots__ = ("body", "context", "made_at")
 
     def __init__(  # noqa: PLR0913, PLR0917  the contract's seven keys
         self,
@@ -66,7 +63,6 @@ class Record:
     ) -> None:
         arguments = check_arguments(user_id, meta, template, inputs)
         self.made_at = time.time()
-        self.receipt = None
         self.context: Context = arguments.merge_into(current.get(), Scope(arguments))
         if messages is None and (self.context.template is None or self.context.inputs is None):
             raise ConfigurationError("messages=... is missing. Give it, or a template and its inputs.")

@@ -1,11 +1,12 @@
-"""Encoding: a captured exchange, or what was handed over, becomes the body to send. On the background thread."""
+"""Processor: makes of a captured exchange, or of a record, the body to send. On the background threads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._model import MetaKey, new_event_id
+from ainsights._privacy.dropped import EventDropped
 from ainsights._privacy.policy import PrivacyPolicy
 from ainsights._processing.attributes import Defaults
 from ainsights._processing.decoder import decode
@@ -16,15 +17,33 @@ if TYPE_CHECKING:
     from ainsights._processing.manual import Record
 
 
-class Encoding:
-    """What turns an item of the queue into a body, by the settings."""
+class Processed(NamedTuple):
+    """What processing made of a captured item."""
+
+    body: bytes | None = None
+    """What is sent; None: nothing is to be."""
+    drop_reason: str | None = None
+    """One word, if nothing may be sent because a step of the user's failed, or the event is too large."""
+    problem: str = ""
+    """A sentence about that, which quotes nothing of the event."""
+
+
+class Processor:
+    """Decodes items, applies the privacy settings and encodes what is left."""
 
     def __init__(self, settings: Settings, sdk: str) -> None:
         self._defaults = Defaults(sdk, settings.user_id, settings.meta)
         self._capture_errors = settings.capture_errors
-        self._rules = PrivacyPolicy(settings)
+        self._policy = PrivacyPolicy(settings)
 
-    def __call__(self, item: Exchange | Record) -> bytes | None:
+    def process(self, item: Exchange | Record) -> Processed:
+        """Return the body of ``item``, or why there is none."""
+        try:
+            return Processed(self.encode(item))
+        except EventDropped as dropped:
+            return Processed(drop_reason=dropped.reason, problem=str(dropped))
+
+    def encode(self, item: Exchange | Record) -> bytes | None:
         """Return the body of ``item``, or None if the settings keep it from being sent.
 
         Raises:
@@ -37,4 +56,4 @@ class Encoding:
         content = item.context.content if item.context else None
         if not self._capture_errors and insight.meta.get(MetaKey.STATUS) == "error":
             return None
-        return self._rules(insight, content)
+        return self._policy(insight, content)
