@@ -33,7 +33,10 @@ whens = st.builds(Ago, st.integers(0, 10**6), st.sampled_from("wdhms")) | times
 
 @st.composite
 def conditions(
-    draw: st.DrawFn, texts: st.SearchStrategy[str] = texts, keys: st.SearchStrategy[str] = keys
+    draw: st.DrawFn,
+    texts: st.SearchStrategy[str] = texts,
+    keys: st.SearchStrategy[str] = keys,
+    numbers: st.SearchStrategy[float] = numbers,
 ) -> Condition:
     """Any condition, with values from ``texts``."""
     name = draw(st.sampled_from(sorted(FIELDS)) | keys.map("meta.{}".format))
@@ -61,7 +64,10 @@ def conditions(
 
 @st.composite
 def filters(
-    draw: st.DrawFn, conditions: st.SearchStrategy[Condition] | None = None, words: st.SearchStrategy[str] = words
+    draw: st.DrawFn,
+    conditions: st.SearchStrategy[Condition] | None = None,
+    words: st.SearchStrategy[str] = words,
+    whens: st.SearchStrategy[Ago | datetime] = whens,
 ) -> Filter:
     """Any filter."""
     return Filter(

@@ -27,7 +27,7 @@ from ainsights.server.events.times import time_of
 from ainsights.server.events.usage import Usage, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 CONVERSATION_KEYS = ("conversation_id", "session_id", "thread_id", "trace_id")
 """The keys of meta that name a conversation; the first that is there counts."""
@@ -227,7 +227,7 @@ def _tools(response: dict[str, Any]) -> list[str]:
     for choice in as_list(response.get("choices")):
         message = as_dict(as_dict(choice).get("message"))
         calls = as_list(message.get("tool_calls"))
-        if "function_call" in message:
+        if message.get("function_call"):
             calls = [*calls, {"function": message["function_call"]}]
         for call in calls:
             called = as_dict(as_dict(call).get("function")) or as_dict(as_dict(call).get("custom"))
@@ -251,26 +251,23 @@ def _tags(meta: dict[str, Any], args: dict[str, Any]) -> list[str]:
 def _scalars(meta: dict[str, Any], args: dict[str, Any]) -> dict[str, str]:
     """Return every scalar of meta, with nested keys joined by dots; then what the request's own metadata adds."""
     found: dict[str, str] = {}
-    router = _router(args)
-    for source in (
-        meta,
-        as_dict(args.get("metadata")),
-        as_dict(router.get("extra")),
-        {"trace_id": router.get("trace_id")},
-    ):
-        for key, value in _flat(source, "", _MAX_DEPTH):
-            if len(found) >= MAX_META:
-                return found
-            if key not in _COLUMNS:
-                found.setdefault(key, value)
+    _add_scalars(meta, "", _MAX_DEPTH, found)
+    metadata, router = args.get("metadata"), _router(args)
+    for source in (metadata, router.get("extra"), {"trace_id": router.get("trace_id")} if router else None):
+        if isinstance(source, dict):
+            _add_scalars(source, "", _MAX_DEPTH, found)
     return found
 
 
-def _flat(source: dict[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, str]]:
+def _add_scalars(source: dict[str, Any], prefix: str, depth: int, found: dict[str, str]) -> None:
     for key, value in source.items():
-        name = (prefix + key)[:_MAX_KEY].replace("\0", "\ufffd")
+        if value is None or key in _COLUMNS or len(found) >= MAX_META:
+            continue
+        name = prefix + key if prefix else key
+        if len(name) > _MAX_KEY or "\0" in name:
+            name = name[:_MAX_KEY].replace("\0", "\ufffd")
         if isinstance(value, dict):
             if depth:
-                yield from _flat(value, f"{name}.", depth - 1)
-        elif name and (text := as_scalar_text(value)) is not None:
-            yield name, text
+                _add_scalars(value, f"{name}.", depth - 1, found)
+        elif name and name not in found and (text := as_scalar_text(value)) is not None:
+            found[name] = text

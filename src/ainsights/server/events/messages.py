@@ -29,7 +29,8 @@ class Turns(NamedTuple):
         prefixes: a hash of the messages up to each answer in them, shortest first: each may be the end of an earlier
             event of the same conversation.
         end: the hash of all messages and the answer; None where there is no text to compare.
-        messages: a hash of each message, each once.
+        messages: a hash of each message that an earlier event of the conversation didn't have, each once: what
+            follows the last answer, and what precedes everything (system and developer messages).
     """
 
     prefixes: list[int]
@@ -99,28 +100,33 @@ def answer_message(response: dict[str, Any]) -> dict[str, Any] | None:
 def hash_question(question: str) -> int | None:
     """Return a hash that questions share which differ in case, spaces and punctuation alone."""
     words = _NOT_WORDS.sub(" ", question[:_QUESTION_LENGTH].casefold()).strip()
-    return _number(words.encode(errors="replace")) if words else None
+    return _number(words.encode()) if words else None
 
 
 def turns_of(user: str | None, messages: list[dict[str, Any]], answer: dict[str, Any] | None) -> Turns:
     """Return how a call stands in a conversation: of the same user, by what was said before."""
-    running = _digest((user or "").encode(errors="replace"))
+    running = _digest((user or "").encode())
     prefixes: list[int] = []
-    seen: dict[int, None] = {}
+    instructions: dict[int, None] = {}
+    recent: dict[int, None] = {}
     has_text = False
     for message in messages[:MAX_MESSAGES]:
         canonical = _canonical(message)
         if canonical is None:
             continue
-        has_text = has_text or message.get("role") == "user"
         digest = _digest(canonical)
-        seen[int.from_bytes(digest, "big")] = None
         running = _digest(running + digest)
-        if message.get("role") == "assistant":
-            prefixes.append(_signed(running))
+        role = message.get("role")
+        if role == "assistant":
+            prefixes.append(int.from_bytes(running, "big"))
+            recent.clear()
+            continue
+        has_text = has_text or role == "user"
+        instructed = role in ("system", "developer")
+        (instructions if instructed else recent)[int.from_bytes(digest, "big")] = None
     last = _canonical(answer) if answer and has_text and len(messages) <= MAX_MESSAGES else None
-    end = _signed(_digest(running + _digest(last))) if last else None
-    return Turns(prefixes if has_text else [], end, list(seen))
+    end = _number(running + _digest(last)) if last else None
+    return Turns(prefixes if has_text else [], end, list(instructions | recent))
 
 
 def hash_message(message: dict[str, Any]) -> int | None:
@@ -133,15 +139,14 @@ def _canonical(message: dict[str, Any]) -> bytes | None:
     """Return what makes two messages the same, whichever of the optional keys a library fills in; None if empty."""
     content = message.get("content")
     role = message.get("role")
-    text = content if isinstance(content, str) else text_of(content)
-    others: list[Any] = []
-    if isinstance(content, list):
-        others = [part for part in content if isinstance(part, dict) and part.get("type") not in _PARTS_WITH_TEXT]
-    calls = _calls(message)
-    call_id = message.get("tool_call_id")
-    if calls or others or call_id:
-        return to_json([role, text, others, calls, call_id], inf_nan_mode="constants")
-    return f"{role}\0{text}".encode(errors="replace") if text else None
+    has_more = message.get("tool_calls") or message.get("function_call") or message.get("tool_call_id")
+    if isinstance(content, str) and not has_more:
+        return f"{role}\0{content}".encode() if content else None
+    text = text_of(content)
+    others = [part for part in as_list(content) if isinstance(part, dict) and part.get("type") not in _PARTS_WITH_TEXT]
+    if has_more or others:
+        return to_json([role, text, others, _calls(message), message.get("tool_call_id")], inf_nan_mode="constants")
+    return f"{role}\0{text}".encode() if text else None
 
 
 def _calls(message: dict[str, Any]) -> list[Any]:
@@ -158,8 +163,3 @@ def _digest(data: bytes) -> bytes:
 
 def _number(data: bytes) -> int:
     return int.from_bytes(_digest(data), "big")
-
-
-def _signed(digest: bytes) -> int:
-    """Return the digest as SQLite keeps integers: with a sign."""
-    return int.from_bytes(digest, "big", signed=True)

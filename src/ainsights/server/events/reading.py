@@ -85,5 +85,5 @@ def as_flag(value: Any) -> bool | None:
 
 def as_texts(value: Any, limit: int) -> list[str]:
     """Return the texts in a list, or the one text, each once, sorted, at most ``limit``."""
-    texts = [text for item in (as_list(value) or [value]) if (text := as_text(item))]
-    return sorted(dict.fromkeys(texts[: limit * 4]))[:limit]
+    items = value if isinstance(value, list) else [value]
+    return sorted({text for item in items[: limit * 4] if (text := as_text(item))})[:limit]

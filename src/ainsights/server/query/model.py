@@ -186,6 +186,11 @@ class Order:
     name: str
     descending: bool = True
 
+    @property
+    def reversed(self) -> Order:
+        """The opposite order."""
+        return Order(self.name, not self.descending)
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -257,6 +262,10 @@ class Query:
     @property
     def _names(self) -> tuple[str, ...]:
         return (*(measure.name for measure in self.measures), *(group.name for group in self.groups))
+
+    def resolved(self, now: datetime) -> Query:
+        """Return the same query with relative times made absolute, as of ``now``."""
+        return replace(self, filter=self.filter.resolved(now))
 
     @property
     def orders(self) -> tuple[str, ...]:

@@ -145,9 +145,9 @@ class Writer:
             self._attempt(lambda ledger: self._append([each.put for each in waiting], ledger))
         except StoreError as failure:
             error = failure
-        _settle_all([each.stored for each in waiting], error)
         if not error and self._ledger:
-            self._on_commit(self._ledger.last_seq)
+            self._on_commit(self._ledger.last_seq)  # first: who has an answer finds the event counted
+        _settle_all([each.stored for each in waiting], error)
         return following
 
     def _append(self, puts: Sequence[Put], ledger: Ledger) -> None:

@@ -1,0 +1,134 @@
+"""Lists of events, page by page, in any order. A page is found by the values of the last event before it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ainsights.server.embedded.selection import all_matches, batches, selection, text_query
+from ainsights.server.index.shards import SHARD_BITS
+from ainsights.server.query.dialects.sql import SQL, concat
+from ainsights.server.query.engine import EventRow
+from ainsights.server.query.fields import QueryError
+from ainsights.server.query.model import Order
+
+if TYPE_CHECKING:
+    from ainsights.server.index import Index
+    from ainsights.server.query.model import Filter
+
+NEWEST_FIRST = Order("time", descending=True)
+_ROW = ", ".join("time / 1000000.0" if name == "time" else f'"{name}"' for name in EventRow._fields)
+
+
+class Position(NamedTuple):
+    """An event's place in a list: the value that it is ordered by (time in microseconds), and its seq."""
+
+    value: float | None
+    seq: int
+
+
+def encode_cursor(position: Position) -> str:
+    """Return the position as text."""
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> Position:
+    """Return the position that the text names.
+
+    Raises:
+        QueryError: it is no cursor.
+    """
+    try:
+        value, seq = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        raise QueryError("the cursor is not one that a page gave", "cursor") from None
+    is_number = type(value) in (int, float) and math.isfinite(value) and abs(value) < 2**63
+    if type(seq) is not int or not 0 <= seq < 2**63 or not (value is None or is_number):
+        raise QueryError("the cursor is not one that a page gave", "cursor")
+    return Position(value, seq)
+
+
+class _Wanted(NamedTuple):
+    """What a page takes."""
+
+    filter: Filter
+    order: Order
+    after: Position | None
+    limit: int
+
+
+def page(
+    index: Index, wanted: Filter, order: Order, after: Position | None, limit: int
+) -> list[tuple[Position, EventRow]]:
+    """Return the first ``limit`` events after the position, in order."""
+    asked = _Wanted(wanted, order, after, limit)
+    texts = text_query(wanted)
+    if texts and not texts.excluded and order == NEWEST_FIRST:
+        return _newest_with_text(index, asked)
+    with selection(index, wanted) as condition:
+        return _select(index, asked, condition)
+
+
+def _newest_with_text(index: Index, asked: _Wanted) -> list[tuple[Position, EventRow]]:
+    """Look through the newest matches first, and no further than needed: a word may be in half of all events."""
+    texts = text_query(asked.filter)
+    if texts is None:
+        return []
+    latest = _latest_times(index)
+    found: list[tuple[Position, EventRow]] = []
+    for batch in batches(all_matches(index, texts)):
+        with selection(index, asked.filter, batch) as condition:
+            found += _select(index, asked, condition)
+        found = sorted(found, key=lambda item: item[0], reverse=True)[: asked.limit]
+        for matches in batch:
+            for number in matches.shards:
+                latest = {shard: time for shard, time in latest.items() if shard < number}
+        rest = max(latest.values(), default=-1)
+        if len(found) == asked.limit and (found[-1][0].value or 0) > rest:
+            break
+    return found
+
+
+def _latest_times(index: Index) -> dict[int, int]:
+    """Return the time of the latest event of each shard."""
+    with index.columns.cursor() as cursor:
+        rows = cursor.execute("SELECT seq >> ?, max(time) FROM event GROUP BY 1", [SHARD_BITS]).fetchall()
+    return dict(rows)
+
+
+def _select(index: Index, asked: _Wanted, condition: SQL) -> list[tuple[Position, EventRow]]:
+    key, direction = f'"{asked.order.name}"', "DESC" if asked.order.descending else "ASC"
+    if asked.after:
+        condition = concat(condition, " AND ", _after(asked.order, asked.after))
+    statement = concat(
+        f"SELECT {key}, {_ROW} FROM event WHERE ",  # noqa: S608  names of our own
+        condition,
+        f" ORDER BY {key} {direction} NULLS LAST, seq {direction} LIMIT {asked.limit:d}",
+    )
+    with index.columns.cursor() as cursor:
+        rows = cursor.execute(statement.text, statement.values).fetchall()
+    return [(Position(row[0], row[1]), EventRow._make(row[1:])) for row in rows]
+
+
+def _after(order: Order, after: Position) -> SQL:
+    key, beyond = f'"{order.name}"', "<" if order.descending else ">"
+    if after.value is None:
+        return SQL(f"({key} IS NULL AND seq {beyond} ?)", (after.seq,))
+    return SQL(
+        f"({key} {beyond} ? OR ({key} = ? AND seq {beyond} ?) OR {key} IS NULL)", (after.value, after.value, after.seq)
+    )
+
+
+def rows_where(index: Index, condition: SQL, order: str) -> list[EventRow]:
+    """Return the events that meet a condition."""
+    statement = concat(f"SELECT {_ROW} FROM event WHERE ", condition, f" ORDER BY {order}")  # noqa: S608  names of our own
+    return [EventRow._make(row) for row in columns_rows(index, statement)]
+
+
+def columns_rows(index: Index, statement: SQL) -> list[tuple[Any, ...]]:
+    """Return what a statement on the columns selects."""
+    with index.columns.cursor() as cursor:
+        return cursor.execute(statement.text, statement.values).fetchall()

@@ -1,0 +1,119 @@
+"""Which events pass a filter: a condition on the columns, and the matches of the text index in a file beside it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from ainsights.server.index.shards import shard_of
+from ainsights.server.index.words import match_any, match_expression
+from ainsights.server.query.dialects import duckdb as dialect
+from ainsights.server.query.dialects.sql import SQL, concat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ainsights.server.index import Index
+    from ainsights.server.query.model import Filter
+
+BATCH = 4000
+"""Matches that a query on the columns takes at a time, at least, when the newest are wanted."""
+
+
+_READ = "(SELECT seq FROM read_csv('PATH', columns = {'seq': 'BIGINT'}, header = false, auto_detect = false))"
+
+
+class Matches(NamedTuple):
+    """Numbers of events, one a line: the format in which SQLite writes and DuckDB reads them fastest."""
+
+    lines: str
+    shards: frozenset[int]
+
+
+class TextQuery(NamedTuple):
+    """The texts of a filter for the text index: what events contain, or, if ``excluded``, what they don't."""
+
+    expression: str
+    excluded: bool
+
+
+def text_query(wanted: Filter) -> TextQuery | None:
+    """Return what the text index has to find; None if the filter has no texts."""
+    positive = [text.text for text in wanted.texts if not text.negated]
+    negative = [text.text for text in wanted.texts if text.negated]
+    if positive:
+        expression = match_expression(positive)
+        return TextQuery(f"({expression}) NOT ({match_any(negative)})" if negative else expression, excluded=False)
+    return TextQuery(match_any(negative), excluded=True) if negative else None
+
+
+def columns_condition(index: Index, wanted: Filter) -> SQL:
+    """Return the condition on the columns, without the texts."""
+    condition = dialect.where(wanted)
+    hidden = index.hidden
+    if hidden:
+        condition = concat(condition, SQL(" AND seq NOT IN (SELECT unnest(?::BIGINT[]))", (list(hidden),)))
+    return condition
+
+
+@contextmanager
+def selection(index: Index, wanted: Filter, newest_shards: Iterable[Matches] | None = None) -> Iterator[SQL]:
+    """Yield the condition that the events of the filter meet. It holds inside the context alone.
+
+    Args:
+        index: where.
+        wanted: a resolved filter.
+        newest_shards: matches to take instead of all.
+    """
+    condition, texts = columns_condition(index, wanted), text_query(wanted)
+    if texts is None:
+        yield condition
+        return
+    found = all_matches(index, texts) if newest_shards is None else newest_shards
+    with _file(found) as path:
+        yield concat(condition, f" AND seq {'NOT ' if texts.excluded else ''}IN ", _READ.replace("PATH", path))
+
+
+def all_matches(index: Index, texts: TextQuery) -> Iterator[Matches]:
+    """Yield the matches of each shard, the newest first."""
+    for number, lines in index.text.matches(texts.expression):
+        yield Matches(lines, frozenset((number,)))
+
+
+def batches(found: Iterator[Matches]) -> Iterator[list[Matches]]:
+    """Put matches together: enough of them to pay for a query, and ten times as many in each batch as before."""
+    batch: list[Matches] = []
+    size, enough = 0, BATCH
+    for matches in found:
+        batch.append(matches)
+        size += matches.lines.count("\n") + 1
+        if size >= enough:
+            yield batch
+            batch, size, enough = [], 0, enough * 10
+    if batch:
+        yield batch
+
+
+def matches_from(index: Index, texts: TextQuery, after: int) -> Iterator[Matches]:
+    """Yield the matches of each shard from the one with ``after`` on, the oldest first."""
+    for number in sorted(index.text.numbers):
+        if number >= shard_of(after):
+            lines = index.text.matches_in(number, texts.expression)
+            if lines:
+                yield Matches(lines, frozenset((number,)))
+
+
+@contextmanager
+def _file(found: Iterable[Matches]) -> Iterator[str]:
+    handle, path = tempfile.mkstemp(prefix="ainsights-", suffix=".csv")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            for matches in found:
+                file.write(matches.lines)
+                file.write("\n")
+        yield path.replace("'", "''")
+    finally:
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108  a path as text

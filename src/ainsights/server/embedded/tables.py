@@ -1,0 +1,161 @@
+"""Measures by groups, facets and counts."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ainsights.server.embedded.selection import selection
+from ainsights.server.query.dialects import duckdb as dialect
+from ainsights.server.query.dialects.sql import SQL, concat, join
+from ainsights.server.query.engine import Facet, Table
+from ainsights.server.query.fields import FIELDS, META_PREFIX, Kind, get_field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ainsights.server.index import Index
+    from ainsights.server.query.model import Filter, Query
+
+DEFAULT_ROWS = 1000
+_LONGEST = (("minute", 3 * 3600), ("hour", 4 * 86_400), ("day", 120 * 86_400))
+"""The finest bucket that ``auto`` takes, by the seconds of the time range."""
+
+
+def aggregate(index: Index, query: Query) -> Table:
+    """Return the measures of a query whose filter is resolved."""
+    with selection(index, query.filter) as condition:
+        bucket = _bucket(index, query, condition)
+        needs_total = any(measure.name == "share" for measure in query.measures)
+        total = _count(index, condition) if needs_total else 0
+        limit = query.limit or DEFAULT_ROWS
+        statement = _statement(query, condition, bucket, total, limit + 1)
+        with index.columns.cursor() as cursor:
+            rows = cursor.execute(statement.text, statement.values).fetchall()
+    names = (*(group.name for group in query.groups), *(measure.name for measure in query.measures))
+    at = next((number for number, group in enumerate(query.groups) if group.is_bucket), None)
+    if at is not None:
+        rows = [(*row[:at], row[at] / dialect.MICROSECONDS, *row[at + 1 :]) for row in rows]
+    return Table(names, rows[:limit], bucket if at is not None else None, len(rows) > limit)
+
+
+def _statement(query: Query, condition: SQL, bucket: str, total: int, limit: int) -> SQL:
+    groups = [dialect.group(group, bucket) for group in query.groups]
+    inner = join(", ", [concat(group, f" AS g{number}") for number, group in enumerate(groups)] + [SQL("*")])
+    measures = [
+        concat(dialect.measure(measure, query.measures, total), f" AS m{number}")
+        for number, measure in enumerate(query.measures)
+    ]
+    outer = join(", ", [*(SQL(f"g{number}") for number in range(len(groups))), *measures])
+    by = f" GROUP BY {', '.join(f'g{number}' for number in range(len(groups)))}" if groups else ""
+    return concat(
+        "SELECT ", outer, " FROM (SELECT ", inner, " FROM event WHERE ", condition, f"){by} ORDER BY {_order(query)}",
+        f" LIMIT {limit:d}",
+    )  # fmt: skip
+
+
+def _order(query: Query) -> str:
+    columns = {group.name: f"g{number}" for number, group in enumerate(query.groups)}
+    tie_breakers = [f"{column} ASC NULLS LAST" for column in columns.values()]
+    columns |= {measure.name: f"m{number}" for number, measure in enumerate(query.measures)}
+    if query.order:
+        direction = "DESC" if query.order.descending else "ASC"
+        return ", ".join([f"{columns[query.order.name]} {direction} NULLS LAST", *tie_breakers])
+    in_time = [columns[group.name] for group in query.groups if group.is_bucket]
+    return ", ".join([*in_time, "m0 DESC NULLS LAST", *tie_breakers])
+
+
+def _bucket(index: Index, query: Query, condition: SQL) -> str:
+    bucket = next((group.name for group in query.groups if group.is_bucket), "")
+    if bucket != "auto":
+        return bucket
+    with index.columns.cursor() as cursor:
+        sql = f"SELECT min(time), max(time) FROM event WHERE {condition.text}"  # noqa: S608  values bound
+        first, last = cursor.execute(sql, condition.values).fetchall()[0]
+    wanted = query.filter
+    since = dialect.to_microseconds(wanted.since) if wanted.since else first
+    until = min(dialect.to_microseconds(wanted.until), round(time.time() * 1e6)) if wanted.until else last
+    seconds = ((until or 0) - (since or 0)) / dialect.MICROSECONDS
+    return next((name for name, longest in _LONGEST if seconds <= longest), "week")
+
+
+def count(index: Index, wanted: Filter) -> int:
+    """Return how many events pass a resolved filter."""
+    with selection(index, wanted) as condition:
+        return _count(index, condition)
+
+
+def _count(index: Index, condition: SQL) -> int:
+    with index.columns.cursor() as cursor:
+        sql = f"SELECT count(*) FROM event WHERE {condition.text}"  # noqa: S608  values bound
+        found: int = cursor.execute(sql, condition.values).fetchall()[0][0]
+    return found
+
+
+FACETS = ("model", "status", "error", "finish", "user", "host", "release", "template", "stream", "tool", "tag")
+"""The fields whose values are counted if none is named."""
+
+
+def facets(index: Index, wanted: Filter, fields: Sequence[str], limit: int) -> dict[str, list[Facet]]:
+    """Return the most frequent values of each field, by name, among the events of a resolved filter."""
+    names = list(dict.fromkeys(fields or FACETS))
+    plain = [name for name in names if name in FIELDS and get_field(name).kind is not Kind.LIST]
+    found: dict[str, list[Facet]] = {}
+    with selection(index, wanted) as condition:
+        if plain:
+            found.update(_plain_facets(index, plain, condition, limit))
+        for name in names:
+            if name not in found:
+                found[name] = _facet(index, name, condition, limit)
+    return {name: found[name] for name in names}
+
+
+def _plain_facets(index: Index, names: Sequence[str], condition: SQL, limit: int) -> dict[str, list[Facet]]:
+    """Count the values of several columns in one pass."""
+    columns = ", ".join(f'"{name}"' for name in names)
+    sets = ", ".join(f'("{name}")' for name in names)
+    sql = f"""
+        SELECT grouping_id({columns}) AS which, {columns}, count(*) AS events FROM event WHERE {condition.text}
+        GROUP BY GROUPING SETS ({sets})
+        QUALIFY row_number() OVER (PARTITION BY which ORDER BY events DESC, {columns}) <= {limit:d}
+        ORDER BY events DESC, {columns}
+    """  # noqa: S608  names of our own, values bound
+    with index.columns.cursor() as cursor:
+        rows = cursor.execute(sql, condition.values).fetchall()
+    everything = (1 << len(names)) - 1
+    found: dict[str, list[Facet]] = {name: [] for name in names}
+    for which, *values, events in rows:
+        at = len(names) - (everything - which).bit_length()
+        found[names[at]].append(Facet(values[at], events))
+    return found
+
+
+def _facet(index: Index, name: str, condition: SQL, limit: int) -> list[Facet]:
+    expression = dialect.column(name)
+    if name.startswith(META_PREFIX):
+        inner = concat("SELECT ", expression, " AS value, count(*) AS n FROM event WHERE ", condition, " GROUP BY 1")
+    else:  # lists are few, their items many
+        lists = concat("SELECT ", expression, " AS items, count(*) AS n FROM event WHERE ", condition, " GROUP BY 1")
+        inner = concat("SELECT unnest(if(len(items) = 0, [NULL], items)) AS value, n FROM (", lists, ")")
+    statement = concat(
+        "SELECT value, sum(n)::BIGINT AS events FROM (", inner,
+        f") GROUP BY 1 ORDER BY events DESC, value NULLS LAST LIMIT {limit:d}",
+    )  # fmt: skip
+    return _facets(index, statement)
+
+
+def meta_keys(index: Index, wanted: Filter, limit: int) -> list[Facet]:
+    """Return the keys of meta and how many events of a resolved filter have each."""
+    with selection(index, wanted) as condition:
+        keys = concat("SELECT map_keys(meta) AS keys, count(*) AS n FROM event WHERE ", condition, " GROUP BY 1")
+        statement = concat(
+            "SELECT key, sum(n)::BIGINT AS events FROM (SELECT unnest(keys) AS key, n FROM (", keys,
+            f")) GROUP BY 1 ORDER BY events DESC, key LIMIT {limit:d}",
+        )  # fmt: skip
+        return _facets(index, statement)
+
+
+def _facets(index: Index, statement: SQL) -> list[Facet]:
+    with index.columns.cursor() as cursor:
+        rows: list[tuple[Any, ...]] = cursor.execute(statement.text, statement.values).fetchall()
+    return [Facet(value, events) for value, events in rows]

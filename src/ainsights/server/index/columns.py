@@ -1,0 +1,336 @@
+"""The columns of all events, in a DuckDB file: everything that an event is known by, but no text.
+
+::
+
+    event    one row for each event; conversation_key is a number for each conversation, cheaper to count than its name
+    waiting  hashes of message prefixes that may turn out to be the end of an event that has not arrived yet
+    state    one row: what has been indexed
+
+Where meta does not name the conversation, content does: an event belongs to the event whose end (`turn`) is the
+shortest of its message prefixes, else it begins a conversation. That depends on which events there are, not on their
+order: when an event arrives late, the events that waited for it move over.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import duckdb
+
+from ainsights.server.index.encoding import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from ainsights.server.events import Event
+
+FORMAT = 1
+MEMORY_LIMIT = "256MB"
+THREADS = 2
+
+LOADED = {
+    "seq": "BIGINT",
+    "id": "VARCHAR",
+    "time": "BIGINT",
+    "model": "VARCHAR",
+    "user": "VARCHAR",
+    "status": "VARCHAR",
+    "error": "VARCHAR",
+    "finish": "VARCHAR",
+    "release": "VARCHAR",
+    "host": "VARCHAR",
+    "template": "VARCHAR",
+    "conversation": "VARCHAR",
+    "prefixes": "UBIGINT[]",
+    "turn": "UBIGINT",
+    "stream": "BOOLEAN",
+    "latency": "DOUBLE",
+    "ttft": "DOUBLE",
+    "tokens_per_second": "DOUBLE",
+    "tokens": "BIGINT",
+    "prompt_tokens": "BIGINT",
+    "completion_tokens": "BIGINT",
+    "cached_tokens": "BIGINT",
+    "reasoning_tokens": "BIGINT",
+    "cost": "DOUBLE",
+    "cost_source": "VARCHAR",
+    "size": "BIGINT",
+    "tool": "VARCHAR[]",
+    "input": "VARCHAR[]",
+    "url": "VARCHAR[]",
+    "tag": "VARCHAR[]",
+    "meta": "MAP(VARCHAR, VARCHAR)",
+    "messages": "UBIGINT[]",
+    "question_hash": "UBIGINT",
+}
+"""The columns as they are loaded, and their types."""
+
+_KEPT = [name for name in LOADED if name != "prefixes"]
+_DEFINITIONS = ", ".join(f'"{name}" {LOADED[name]}' for name in _KEPT)
+_SCHEMA = f"""
+CREATE TABLE event ({_DEFINITIONS}, conversation_key UBIGINT);
+CREATE TABLE waiting (hash UBIGINT, seq BIGINT, depth BIGINT);
+CREATE TABLE orphan (seq BIGINT);
+CREATE TABLE state (format INTEGER, complete BOOLEAN, indexed_seq BIGINT, removals BIGINT);
+INSERT INTO state VALUES ({FORMAT}, false, 0, 0);
+"""  # noqa: S608  names of our own
+_INSERTED = ", ".join("coalesce(i.conversation, name)" if name == "conversation" else f'i."{name}"' for name in _KEPT)
+_STRUCT = ", ".join(f"\"{name}\": '{kind}'" for name, kind in LOADED.items())
+
+
+class IndexState(NamedTuple):
+    """What the file holds: ``complete`` is false while it is being built."""
+
+    complete: bool
+    indexed_seq: int
+    removals: int
+
+
+class IndexFormatError(Exception):
+    """The file is damaged or of another version: it must be built anew."""
+
+
+class Columns:
+    """The DuckDB file. One thread writes; any number may read."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._path: Path | None = None
+
+    def open(self) -> None:
+        """Open the newest file, or create one.
+
+        Raises:
+            IndexFormatError: it is damaged or of another version.
+        """
+        paths = sorted(self._directory.glob("columns-*.duckdb"))
+        path = paths[-1] if paths else self._new_path()
+        try:
+            connection = self._connect(path)
+            if not paths:
+                connection.execute(f"BEGIN; {_SCHEMA} COMMIT")
+            found = connection.execute("SELECT format FROM state").fetchall()
+        except duckdb.Error as error:
+            raise IndexFormatError(f"{path}: {error}") from error
+        if found != [(FORMAT,)] or not _is_whole(connection, path):
+            connection.close()
+            raise IndexFormatError(f"{path}: of another version, or truncated")
+        self._connection, self._path = connection, path
+        self._remove_other_files()
+
+    def close(self) -> None:
+        """Close the file. Twice is harmless."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection:
+            with suppress(duckdb.Error):
+                connection.close()
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection of the calling thread. It sees what was committed before."""
+        with self._lock:
+            if self._connection is None:
+                raise duckdb.ConnectionException("the index is closed")
+            cursor = self._connection.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def state(self) -> IndexState:
+        """Return what the file holds."""
+        with self.cursor() as cursor:
+            row = cursor.execute("SELECT complete, indexed_seq, removals FROM state").fetchone()
+        return IndexState(*row) if row else IndexState(complete=False, indexed_seq=0, removals=0)
+
+    def set_complete(self, indexed_seq: int, removals: int) -> None:
+        """Note that the file holds every event up to ``indexed_seq``, and no removed one up to that number."""
+        with self._writing() as cursor:
+            cursor.execute("UPDATE state SET complete = true, indexed_seq = ?, removals = ?", [indexed_seq, removals])
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Add events that follow the last one, in one transaction."""
+        path = self._directory / "incoming.ndjson"
+        path.write_bytes(encode(events))
+        try:
+            with self._writing() as cursor:
+                _stage(cursor, path, "WHERE seq > (SELECT indexed_seq FROM state)")
+                _insert(cursor)
+                cursor.execute(
+                    "UPDATE state SET indexed_seq = greatest(indexed_seq, (SELECT coalesce(max(seq), 0) FROM incoming))"
+                )
+        finally:
+            path.unlink(missing_ok=True)
+
+    def load(self, path: Path) -> None:
+        """Add the events in a file that :func:`encode` wrote; in any order, and not counted in the state."""
+        with self._writing() as cursor:
+            _stage(cursor, path, "")
+            _insert(cursor)
+
+    def replace(self, events: Sequence[Event]) -> None:
+        """Link events to conversations anew, whose first event was removed."""
+        path = self._directory / "incoming.ndjson"
+        path.write_bytes(encode(events))
+        try:
+            with self._writing() as cursor:
+                _stage(cursor, path, "WHERE seq IN (SELECT seq FROM orphan)")
+                for table in ("event", "waiting"):
+                    cursor.execute(f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM orphan)")  # noqa: S608
+                cursor.execute("DELETE FROM orphan")
+                _insert(cursor)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def orphans(self) -> list[int]:
+        """Return the events whose conversation began with an event that was removed."""
+        with self.cursor() as cursor:
+            return [seq for (seq,) in cursor.execute("SELECT seq FROM orphan ORDER BY seq").fetchall()]
+
+    def remove(self, seqs: Sequence[int]) -> None:
+        """Remove events from all queries. :meth:`compact` then removes them from the disk."""
+        with self._writing() as cursor:
+            cursor.execute("CREATE OR REPLACE TEMP TABLE gone AS SELECT unnest(?::BIGINT[]) AS seq", [list(seqs)])
+            cursor.execute(
+                "CREATE OR REPLACE TEMP TABLE ended AS "
+                "SELECT turn FROM event SEMI JOIN gone USING (seq) WHERE turn IS NOT NULL"
+            )
+            for table in ("event", "waiting", "orphan"):
+                cursor.execute(f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM gone)")  # noqa: S608
+            cursor.execute("DELETE FROM ended WHERE turn IN (SELECT turn FROM event WHERE turn IS NOT NULL)")
+            cursor.execute(
+                "INSERT INTO orphan SELECT seq FROM event SEMI JOIN ended ON conversation_key = ended.turn "
+                "WHERE seq NOT IN (SELECT seq FROM orphan)"
+            )
+
+    def set_removals(self, number: int) -> None:
+        """Note that no event removed up to this number of the log is in the file."""
+        with self._writing() as cursor:
+            cursor.execute("UPDATE state SET removals = ?", [number])
+
+    def compact(self) -> None:
+        """Write a new file without what was removed, and delete the old one, whose free blocks still hold it."""
+        if self._path is None:
+            return
+        path = self._new_path()
+        path.unlink(missing_ok=True)
+        with self.cursor() as cursor:
+            name = cursor.execute("SELECT current_database()").fetchall()[0][0]
+            cursor.execute(f"ATTACH '{_quoted(path)}' AS compacted")
+            try:
+                cursor.execute(f'COPY FROM DATABASE "{name}" TO compacted')
+            finally:
+                cursor.execute("DETACH compacted")
+        fresh = self._connect(path)
+        with self._lock:
+            former, self._connection, self._path = self._connection, fresh, path
+        if former:
+            former.close()  # queries that run keep it open until they end
+        self._remove_other_files()
+
+    @contextmanager
+    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+
+    def _connect(self, path: Path) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(
+            str(path),
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "threads": THREADS,
+                "preserve_insertion_order": False,
+                "temp_directory": str(self._directory / "spill"),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+
+    def _new_path(self) -> Path:
+        number = int(self._path.stem[8:]) + 1 if self._path else 1
+        return self._directory / f"columns-{number:06}.duckdb"
+
+    def _remove_other_files(self) -> None:
+        for path in self._directory.glob("columns-*"):
+            if self._path and not path.name.startswith(self._path.name):
+                with suppress(OSError):  # Windows keeps what a query still reads; the next start removes it
+                    path.unlink()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _stage(cursor: duckdb.DuckDBPyConnection, path: Path, where: str) -> None:
+    """Read the file into the table ``incoming``. Events whose conversation meta names take no part in the linking."""
+    cursor.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE incoming AS
+        SELECT * REPLACE (if(conversation IS NULL, turn, NULL) AS turn)
+        FROM read_json('{_quoted(path)}', format = 'newline_delimited', columns = {{{_STRUCT}}},
+                       maximum_object_size = 67108864)
+        {where}
+        """  # noqa: S608  names of our own
+    )
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Move ``incoming`` into ``event``, with the conversation of each."""
+    cursor.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE candidate AS
+        SELECT seq, unnest(prefixes) AS hash, generate_subscripts(prefixes, 1) AS depth
+        FROM incoming WHERE conversation IS NULL;
+
+        CREATE OR REPLACE TEMP TABLE known AS
+        SELECT DISTINCT turn AS hash FROM event WHERE turn IN (SELECT hash FROM candidate)
+        UNION SELECT turn FROM incoming WHERE turn IN (SELECT hash FROM candidate);
+
+        CREATE OR REPLACE TEMP TABLE root AS
+        SELECT seq, arg_min(hash, depth) AS hash, min(depth) AS depth
+        FROM candidate SEMI JOIN known USING (hash) GROUP BY seq;
+
+        INSERT INTO event
+        SELECT {_INSERTED},
+               if(i.conversation IS NULL, key, md5_number_lower(i.conversation))
+        FROM incoming i LEFT JOIN root USING (seq),
+        LATERAL (SELECT coalesce(root.hash, i.turn, md5_number_lower(i.id)) AS key) k,
+        LATERAL (SELECT lower(lpad(to_hex(key), 16, '0')) AS name) n;
+
+        INSERT INTO waiting
+        SELECT c.hash, c.seq, c.depth FROM candidate c LEFT JOIN root r USING (seq)
+        WHERE r.depth IS NULL OR c.depth < r.depth;
+
+        CREATE OR REPLACE TEMP TABLE late AS
+        SELECT seq, arg_min(hash, depth) AS hash, min(depth) AS depth FROM waiting
+        WHERE hash IN (SELECT turn FROM incoming) GROUP BY seq
+        """  # noqa: S608  names of our own
+    )
+    if cursor.execute("SELECT count(*) FROM late").fetchall()[0][0]:
+        cursor.execute(
+            """
+            UPDATE event SET conversation_key = late.hash, conversation = lower(lpad(to_hex(late.hash), 16, '0'))
+            FROM late WHERE event.seq = late.seq;
+            DELETE FROM waiting USING late WHERE waiting.seq = late.seq AND waiting.depth >= late.depth
+            """
+        )
+
+
+def _is_whole(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    """Whether the file is as long as its blocks need; DuckDB itself notices it when it reads them."""
+    sql = "SELECT coalesce(max(block_id), -1) + 1 FROM pragma_storage_info('event')"
+    size = connection.execute("SELECT block_size FROM pragma_database_size()").fetchall()[0][0]
+    return path.stat().st_size >= int(connection.execute(sql).fetchall()[0][0]) * int(size)

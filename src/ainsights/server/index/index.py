@@ -1,0 +1,287 @@
+"""The index: columns and text of every stored event, derived from the store alone and kept up to date by one thread.
+
+Its files may be deleted at any time before the server starts; they are then built anew. So they are when they are
+damaged, of another version, or of another store.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import duckdb
+
+from ainsights._logging import log_rate_limited
+from ainsights.server.events import CONVERSATION_KEYS, build_event
+from ainsights.server.index.columns import Columns, IndexFormatError
+from ainsights.server.index.lag import LagMeter
+from ainsights.server.index.rebuild import Rebuild, RebuildStoppedError
+from ainsights.server.index.removals import Removals
+from ainsights.server.index.shards import SHARD_BITS, TextIndex
+from ainsights.server.query.engine import IndexStatus
+from ainsights.server.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+    from ainsights.server.store import Store
+
+BATCH = 2000
+PAUSE = 0.1
+"""Seconds between two batches, so that events that arrive one by one are indexed together."""
+
+LONGEST_WAIT = 5.0
+IN_PARALLEL_FROM = 20_000
+"""Events from which on a rebuild uses processes of its own."""
+
+ATTEMPTS = 3
+
+
+class IndexOptions(NamedTuple):
+    """How the index is built.
+
+    Attributes:
+        conversation_keys: keys of meta that may name a conversation.
+        processes: how many processes rebuild it.
+        progress: called during a rebuild with the done part, 0 to 1, from any thread.
+    """
+
+    conversation_keys: Sequence[str] = CONVERSATION_KEYS
+    processes: int = 2
+    progress: Callable[[float], None] | None = None
+
+
+class Index:
+    """The files in ``directory``. Use it as a context manager, or open and close it; the store is open meanwhile."""
+
+    def __init__(self, store: Store, directory: Path, options: IndexOptions | None = None) -> None:
+        self.columns = Columns(directory)
+        self.text = TextIndex(directory)
+        self._store = store
+        self._directory = directory
+        self._options = options or IndexOptions()
+        self._lag = LagMeter()
+        self._removals = Removals(store, self.columns, self.text)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._indexed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._state = "rebuilding"
+        self._indexed_seq = 0
+        self._progress = 0.0
+        self._error: str | None = None
+        self._damage: str | None = None
+        store.add_commit_listener(self._on_commit)
+        store.add_removal_listener(self._on_removal)
+
+    @property
+    def hidden(self) -> Sequence[int]:
+        """Events that were removed, and that the columns still have for a moment."""
+        return self._removals.hidden
+
+    def open(self) -> None:
+        """Start the thread. Queries fail until the files are open, and see a part of the events during a rebuild."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="ainsights-index", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and close the files. Twice is harmless."""
+        thread, self._thread = self._thread, None
+        if thread:
+            self._stopping.set()
+            self._wake.set()
+            thread.join()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until all that is stored now is indexed, and all that was removed is gone; return whether it is."""
+        deadline, last = time.monotonic() + timeout, self._store.last_seq()
+        with self._indexed:
+            while not (self._state == "ready" and self._indexed_seq >= last and not self._removals.pending):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._indexed.wait(min(left, PAUSE))
+        return True
+
+    def status(self) -> IndexStatus:
+        """Return how far the index is."""
+        size = sum(_size(path) for path in self._directory.glob("*"))
+        last = self._store.last_seq()
+        return IndexStatus(self._state, self._indexed_seq, last, self._lag.seconds, self._progress, size, self._error)
+
+    def report_damage(self, error: Exception) -> None:
+        """Have the index built anew: a query found its files damaged."""
+        self._damage = str(error)
+        self._wake.set()
+
+    def _on_commit(self, last_seq: int) -> None:
+        self._lag.stored(last_seq)
+        self._wake.set()
+
+    def _on_removal(self, seqs: Sequence[int]) -> None:
+        self._removals.hide(seqs)
+        self._wake.set()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            error = self._run_once(anew=failures >= ATTEMPTS)
+            if error is None:
+                failures = 0
+            else:
+                failures += not _is_of_others(error)
+                self._stopping.wait(min(LONGEST_WAIT, 0.1 * 2**failures))
+
+    def _run_once(self, *, anew: bool) -> Exception | None:
+        """Open the files and follow the store; return what went wrong."""
+        try:
+            self._open_files("it failed several times" if anew else self._damage)
+            self._follow()
+        except RebuildStoppedError:
+            return None
+        except Exception as error:  # noqa: BLE001  the thread must live; the state says what happened
+            self._state, self._error = "failed", str(error)
+            log_rate_limited("error", "index", "The index failed, and is opened again: %s", error, error=error)
+            return error
+        finally:
+            self._close_files()
+        return None
+
+    def _open_files(self, damage: str | None) -> None:
+        try:
+            self._open_as_they_are(damage)
+        except (IndexFormatError, duckdb.Error, sqlite3.Error, OSError, ValueError) as error:
+            log_rate_limited("warning", "index rebuild", "The index is built anew: %s", error)
+            self._close_files()
+            self._delete_files()
+            self._open_as_they_are(None)
+        self._damage = None
+        if not self.columns.state().complete:
+            self._rebuild()
+        if self._indexed_seq < self._store.last_seq():
+            self._lag.stored(self._store.last_seq())
+        self._state, self._progress, self._error = "ready", 1.0, None
+
+    def _open_as_they_are(self, damage: str | None) -> None:
+        if damage:
+            raise IndexFormatError(damage)
+        self.columns.open()
+        self.text.open()
+        state = self.columns.state()
+        self._indexed_seq = state.indexed_seq
+        if not state.complete and (state.indexed_seq or self.text.numbers or self._has_rows()):
+            raise IndexFormatError("its last rebuild did not end")
+        if state.complete and not self._fits_the_store():
+            raise IndexFormatError("it does not fit the database")
+
+    def _has_rows(self) -> bool:
+        with self.columns.cursor() as cursor:
+            return len(cursor.execute("SELECT 1 FROM event LIMIT 1").fetchall()) > 0
+
+    def _fits_the_store(self) -> bool:
+        """Whether the index was derived from this store, and no file of it is missing."""
+        with self.columns.cursor() as cursor:
+            newest = cursor.execute("SELECT seq, id FROM event ORDER BY seq DESC LIMIT 1").fetchall()
+            shards = cursor.execute("SELECT DISTINCT seq >> ? FROM event", [SHARD_BITS]).fetchall()
+        if not {number for (number,) in shards} <= self.text.numbers:
+            return False
+        if not newest:
+            return self._indexed_seq <= self._store.last_seq()
+        seq, event_id = newest[0]
+        stored = self._store.bodies([seq])
+        if not stored:  # removed meanwhile, or another store
+            return self._indexed_seq <= self._store.last_seq()
+        return stored[0].event_id.replace("\0", "\ufffd") == str(event_id)
+
+    def _close_files(self) -> None:
+        self.columns.close()
+        self.text.close()
+
+    def _delete_files(self) -> None:
+        for path in self._directory.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name.startswith(("columns-", "text-", "build-", "incoming")):
+                path.unlink(missing_ok=True)
+        self.columns = Columns(self._directory)
+        self.text = TextIndex(self._directory)
+        self._removals.use(self.columns, self.text)
+
+    def _rebuild(self) -> None:
+        self._state, self._progress = "rebuilding", 0.0
+        last, removals = self._store.last_seq(), self._removals.last_number()
+        if last >= IN_PARALLEL_FROM:
+            self._builder().run(last, self._options.processes, self._on_progress)
+            self.columns.set_complete(last, removals)
+            self._indexed_seq = last
+        else:
+            self.columns.set_complete(0, removals)
+            while self._indexed_seq < last and self._add_batch():
+                self._on_progress(self._indexed_seq / last)
+
+    def _builder(self) -> Rebuild:
+        return Rebuild(
+            self._store, self._directory, self.columns, self.text, self._options.conversation_keys, self._stopping
+        )
+
+    def _on_progress(self, done: float) -> None:
+        self._progress = done
+        if self._options.progress:
+            self._options.progress(done)
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            while self._add_batch():
+                if self._stopping.is_set():
+                    return
+            self._removals.apply(self._builder().shard, self._options.conversation_keys)
+            with self._indexed:
+                self._indexed.notify_all()
+            if self._damage:
+                raise IndexFormatError(self._damage)
+            self._wake.wait(self._removals.seconds_to_purge)
+            self._stopping.wait(PAUSE)
+
+    def _add_batch(self) -> bool:
+        """Index the next events; return whether there were any."""
+        after = min(self._indexed_seq, self.text.indexed_seq) if self.text.numbers else self._indexed_seq
+        bodies = self._store.bodies_after(after, BATCH)
+        if not bodies:
+            return False
+        keys = self._options.conversation_keys
+        events = [build_event(*body, conversation_keys=keys) for body in bodies]
+        self.text.add(events)
+        self.columns.add(events)
+        self._indexed_seq = max(self._indexed_seq, bodies[-1].seq)
+        self._lag.indexed(self._indexed_seq)
+        with self._indexed:
+            self._indexed.notify_all()
+        return True
+
+
+def _is_of_others(error: Exception) -> bool:
+    """Whether it is no fault of the index files: the store, or a full disk."""
+    return isinstance(error, StoreError) or "space" in str(error) or "full" in str(error)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

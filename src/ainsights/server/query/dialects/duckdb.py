@@ -1,0 +1,146 @@
+"""The dialect of DuckDB, over the table ``event`` of the index. Pure.
+
+A field is the column of its name; ``time`` is in microseconds; a key of meta is looked up in the map ``meta``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ainsights.server.query.dialects.sql import SQL, concat, join
+from ainsights.server.query.fields import FIELDS, META_PREFIX, Kind, get_field
+from ainsights.server.query.model import EPOCH
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from ainsights.server.query.model import Condition, Filter, Group, Measure
+
+MICROSECONDS = 1_000_000
+BUCKETS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+"""Seconds."""
+
+_TO_MONDAY = 3 * 86_400
+"""The epoch was a Thursday."""
+
+_NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+_SPEED_KNOWN = 'FILTER ("completion_tokens" IS NOT NULL AND "latency" > 0)'
+
+
+def column(name: str) -> SQL:
+    """Return the expression of a field."""
+    if name.startswith(META_PREFIX):
+        return SQL("meta[?]", (name[len(META_PREFIX) :],))
+    return SQL(f'"{FIELDS[name].name}"')
+
+
+def where(wanted: Filter) -> SQL:
+    """Return the condition that the events of a resolved filter meet, but for its texts."""
+    parts = [_condition(condition) for condition in wanted.conditions]
+    if wanted.since is not None:
+        parts.append(SQL("time >= ?", (to_microseconds(wanted.since),)))
+    if wanted.until is not None:
+        parts.append(SQL("time < ?", (to_microseconds(wanted.until),)))
+    return join(" AND ", parts) if parts else SQL("true")
+
+
+def to_microseconds(when: object) -> int:
+    """Return microseconds since the epoch; ``when`` is a datetime, since the filter is resolved."""
+    since_epoch = _datetime(when) - EPOCH
+    return (since_epoch.days * 86_400 + since_epoch.seconds) * MICROSECONDS + since_epoch.microseconds
+
+
+def _datetime(when: object) -> datetime:
+    if not hasattr(when, "tzinfo"):
+        raise TypeError("the filter has relative times; resolve it first")
+    return when  # type: ignore[return-value]
+
+
+def _condition(condition: Condition) -> SQL:
+    positive = _positive(condition)
+    return concat("NOT coalesce(", positive, ", false)") if condition.negated else positive
+
+
+def _positive(condition: Condition) -> SQL:
+    name, kind = condition.field, get_field(condition.field).kind
+    expression, values = column(name), tuple(_bound(value) for value in condition.values)
+    if condition.operator == "has":
+        return concat("len(", expression, ") > 0") if kind is Kind.LIST else concat(expression, " IS NOT NULL")
+    if condition.operator == "*":
+        return concat("(", join(" OR ", [_prefix(expression, kind, value) for value in values]), ")")
+    if condition.operator == ":":
+        if kind is Kind.LIST:
+            return concat("(", join(" OR ", [_contains(expression, value) for value in values]), ")")
+        return concat(expression, SQL(f" IN ({', '.join('?' * len(values))})", values))
+    if name.startswith(META_PREFIX):
+        expression = concat(
+            "if(regexp_full_match(", expression, f", '{_NUMBER}'), try_cast(", expression, " AS DOUBLE), NULL)"
+        )
+    return concat(expression, SQL(f" {condition.operator} ?", values))
+
+
+def _bound(value: object) -> object:
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+def _contains(expression: SQL, value: object) -> SQL:
+    return concat("list_contains(", expression, SQL(", ?)", (value,)))
+
+
+def _prefix(expression: SQL, kind: Kind, value: object) -> SQL:
+    if kind is Kind.LIST:
+        return concat("len(list_filter(", expression, SQL(", lambda item: starts_with(item, ?))) > 0", (value,)))
+    return concat("starts_with(", expression, SQL(", ?)", (value,)))
+
+
+def group(wanted: Group, bucket: str) -> SQL:
+    """Return the expression to group by. ``bucket`` is what ``auto`` means.
+
+    An event is in the group of each value of a list; in that of None where there is none.
+    """
+    if wanted.is_bucket:
+        name = bucket if wanted.name == "auto" else wanted.name
+        width = BUCKETS[name] * MICROSECONDS
+        shift = _TO_MONDAY * MICROSECONDS if name == "week" else 0
+        return SQL(f"((time + {shift}) // {width} * {width} - {shift})")
+    expression = column(wanted.name)
+    if get_field(wanted.name).kind is Kind.LIST:
+        return concat("unnest(if(len(", expression, ") = 0, [NULL], ", expression, "))")
+    return expression
+
+
+def measure(wanted: Measure, measures: Sequence[Measure], total: int) -> SQL:
+    """Return the aggregate of a measure.
+
+    Args:
+        wanted: which.
+        measures: all of the query: percentiles of one field are calculated together.
+        total: events that pass the filter, for shares.
+    """
+    if wanted.statistic:
+        return _statistic(wanted, measures)
+    if wanted.name == "share":
+        return SQL("count(*) / ?::DOUBLE", (max(1, total),))
+    return SQL(_PLAIN.get(wanted.name, f'sum("{wanted.name}")'))
+
+
+_PLAIN = {
+    "events": "count(*)",
+    "errors": "count(*) FILTER (status = 'error')",
+    "error_rate": "count(*) FILTER (status = 'error') / count(*)::DOUBLE",
+    "users": 'count(DISTINCT "user")',
+    "conversations": "count(DISTINCT conversation_key)",
+    "tokens_per_second": f'sum("completion_tokens") {_SPEED_KNOWN} / (sum("latency") {_SPEED_KNOWN} / 1000)',
+}
+
+
+def _statistic(wanted: Measure, measures: Sequence[Measure]) -> SQL:
+    statistic, field = wanted.statistic or "", f'"{wanted.of}"'
+    if not statistic.startswith("p"):
+        function = "avg" if statistic == "mean" else statistic
+        return SQL(f"{function}({field})")
+    wanted_of_field = sorted({each.statistic or "" for each in measures if each.of == wanted.of})
+    percentiles = [each for each in wanted_of_field if each.startswith("p")]
+    fractions = ", ".join(f"0.{each[1:]}" for each in percentiles)
+    return SQL(f"quantile_cont({field}::DOUBLE, [{fractions}])[{percentiles.index(statistic) + 1}]")
