@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,11 +10,8 @@ from support.endpoints import endpoint
 from support.models import COMPLETION, MESSAGES, client, http
 
 import ainsights
-from ainsights import Insights
+from ainsights import Insight, Insights
 from ainsights._json import LARGE, cut_depth, dump_json, parse_json, parse_json_or_none
-
-if TYPE_CHECKING:
-    from ainsights import Insight
 
 SECRET = "marker of a secret"
 VALUES = st.recursive(
@@ -115,3 +112,15 @@ def test_depth_is_cut_and_what_was_cut_is_named(value: Any, levels: int) -> None
     assert (copy == fields) == (not cut)
     assert all(place.count(".") + 1 >= levels for place in cut)
     assert copy.keys() == fields.keys()
+
+
+@given(VALUES)
+def test_large_event_is_encoded_as_a_small_one_is(value: Any) -> None:
+    insight = Insight(response={"x": value}, messages='é\n"' * LARGE, inputs={"list": [value] * 3})
+    assert json.loads(insight.encode()) == insight.model_dump()
+
+
+def test_large_event_may_have_what_utf_8_cannot_carry() -> None:
+    insight = Insight(response={"x": float("nan")}, messages="\ud800" + "x" * LARGE)
+    assert json.loads(insight.encode())["response"] == {"x": "NaN"}
+    assert json.loads(insight.encode())["messages"] == insight.messages

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import json
 from json import scanner
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LARGE = 128 * 1024
 """Bytes or characters up to which one call in C does it: some milliseconds, however many values there are."""
+
+_MAX_LOOKS = 200
+_PER_VALUE = 8
+"""What a value counts, in characters: it takes time beyond that of its text."""
 
 MAX_DEPTH = 190
 """Levels to which :func:`cut_depth` cuts. pydantic reads 200 of them; our own recursion has room for more."""
@@ -29,11 +36,7 @@ def parse_json(data: bytes | str) -> Any:
         ValueError: it is not JSON, or nested more deeply than Python can read.
     """
     try:
-        return from_json(data) if len(data) <= LARGE else _parse_in_steps(data)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return json.loads(data)
+        return _parse_in_steps(data) if len(data) > LARGE else _parse_at_once(data)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
 
@@ -62,7 +65,17 @@ class _SteppingDecoder(json.JSONDecoder):
 
 
 def _parse_in_steps(data: bytes | str) -> Any:
-    return _SteppingDecoder().decode(data if isinstance(data, str) else data.decode())
+    try:
+        return _SteppingDecoder().decode(data if isinstance(data, str) else data.decode())
+    except RecursionError:
+        return json.loads(data)  # whose recursion goes deeper
+
+
+def _parse_at_once(data: bytes | str) -> Any:
+    try:
+        return from_json(data)
+    except ValueError:
+        return json.loads(data)
 
 
 def cut_depth(fields: dict[str, Any], levels: int = MAX_DEPTH) -> tuple[dict[str, Any], dict[str, int]]:
@@ -104,3 +117,54 @@ def _count(value: Any) -> int:
         elif isinstance(item, (list, tuple)):
             todo.extend(cast("list[Any]", item))
     return count
+
+
+def is_large(value: Any) -> bool:
+    """Tell whether one call in C would stop other threads for long; by the sizes of the first containers and texts."""
+    room, todo, looks = LARGE, [value], _MAX_LOOKS
+    while todo and room > 0 and looks > 0:
+        looks -= 1
+        item = todo.pop()
+        kind = item.__class__
+        if kind is str:
+            room -= len(item)
+        elif kind is dict:
+            room -= _PER_VALUE * len(item)
+            todo.extend(item.values())
+        elif kind is list:
+            room -= _PER_VALUE * len(item)
+            todo.extend(item)
+    return room <= 0
+
+
+def encode_in_steps(value: Any) -> bytes:
+    """Return ``to_json(value, inf_nan_mode="strings")`` in many small steps.
+
+    Raises:
+        pydantic_core.PydanticSerializationError: as ``to_json`` does, for lone surrogates.
+    """
+    return b"".join(_encoded_pieces(value))
+
+
+def _encoded_pieces(value: Any) -> Iterator[bytes]:
+    if isinstance(value, str) and len(value) > LARGE:
+        yield b'"'
+        for start in range(0, len(value), LARGE):
+            yield to_json(value[start : start + LARGE])[1:-1]
+        yield b'"'
+    elif value.__class__ is dict and is_large(value) and all(isinstance(key, str) for key in value):
+        mark = b"{"
+        for key, item in value.items():
+            yield mark + to_json(key) + b":"
+            yield from _encoded_pieces(item)
+            mark = b","
+        yield b"}"
+    elif value.__class__ is list and is_large(value):
+        mark = b"["
+        for item in value:
+            yield mark
+            yield from _encoded_pieces(item)
+            mark = b","
+        yield b"]"
+    else:
+        yield to_json(value, inf_nan_mode="strings")

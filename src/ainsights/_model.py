@@ -10,6 +10,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticSerializationError, to_json
 
+from ainsights._json import encode_in_steps, is_large
+
 
 class MetaKey:
     """The keys that ainsights adds to ``meta``. Each is absent when its value is not known."""
@@ -71,7 +73,7 @@ class Insight(BaseModel):
         """
         body = self.__dict__
         try:
-            return to_json(body, inf_nan_mode="strings")
+            return encode_in_steps(body) if is_large(body) else to_json(body, inf_nan_mode="strings")
         except PydanticSerializationError:
             return json.dumps(_finite(body), separators=(",", ":"), default=str).encode()
 

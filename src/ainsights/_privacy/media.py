@@ -27,7 +27,8 @@ _STEP = 1 << 18
 """Characters that are decoded at once, so that other threads go on."""
 _FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _NOT_BASE64 = re.sub(rb"[A-Za-z0-9+/_-]", b"", bytes(range(256)))
-_BARE = re.compile(r"[A-Za-z0-9+/_\r\n-]+={0,2}\s{0,2}")
+_BARE = re.compile(r"[A-Za-z0-9+/_\r\n-]*")
+_BARE_END = re.compile(r"={0,2}\s{0,2}")
 _CLASSES = tuple(map(re.compile, ("[A-Z]", "[a-z]", "[0-9]")))
 
 _BEGINNINGS = {
@@ -90,12 +91,16 @@ def _without(value: Any, path: str, found: dict[str, int]) -> Any:
 
 
 def _may_be_media(text: str) -> bool:
-    return len(text) > LIMIT and ("base64," in text or _BARE.fullmatch(text) is not None)
+    return len(text) > LIMIT and ("base64," in text or _is_bare(text))
+
+
+def _is_bare(text: str) -> bool:
+    return _BARE_END.fullmatch(text, end_of_run(_BARE, text, 0)) is not None
 
 
 def _replaced(text: str) -> str:
     if "base64," not in text:
-        return description(text) if all(each.search(text) for each in _CLASSES) else text
+        return description(text) if all(search(each, text, 0, 1) for each in _CLASSES) else text
     replaced = _without_urls(text)
     if replaced is text and text.startswith("data:"):  # it may come in lines
         return _without_urls("".join(_in_steps(lambda part: "".join(part.split()), text)), text)
