@@ -1,4 +1,5 @@
-"""The matrix: ``nox -s lint``, ``nox -s types``, ``nox -s tests`` (every Python with every openai).
+"""The matrix: ``nox -s lint``, ``nox -s types``, ``nox -s tests`` (every Python with every openai), and ``nox -s lowest``
+(the lowest version of every dependency that pyproject.toml allows).
 
 ``nox -s frameworks`` runs what stands beside or above openai, each in an environment of its own;
 ``nox -s "frameworks(litellm)"`` one of them. ``nox -s requesty`` runs one program with the vendor's SDK and with ours.
@@ -7,7 +8,7 @@
 import nox
 
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "lowest"]
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 OPENAIS = {"1.55": "openai==1.55.3", "1": "openai>=1.55.3,<2", "2": "openai>=2,<3", "3": "openai>=3,<4"}
@@ -60,6 +61,15 @@ def tests(session: nox.Session, openai: str) -> None:
     install(session, "test")
     session.install("--quiet", OPENAIS[openai])
     session.run("python", "-c", "import openai; print('openai', openai.__version__)")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    install(session, "test")
+    dependencies = nox.project.load_toml("pyproject.toml")["project"]["dependencies"]
+    session.install("--quiet", *(dependency.replace(">=", "==") for dependency in dependencies))
+    session.run("python", "-m", "pip", "check")
     session.run("pytest", *session.posargs)
 
 

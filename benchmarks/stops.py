@@ -1,10 +1,10 @@
 """How long the processing of a large event stops the other threads of its process.
 
-A thread that wakes every half millisecond notes how late it comes while another one makes an event of several megabytes
-fit to be sent, with all built-in patterns; the texts make patterns, parsers and encoders slow. In milliseconds, and as a
-ratio to the interpreter's switch interval, which a thread waits for at the least while another one runs Python. Of
-several rounds the best, for the machine has other things to do. "Python alone" is a loop in Python: the least that a
-program can have.
+A thread that wakes every half millisecond notes how late it comes while another one makes an event of several
+megabytes fit to be sent, with all built-in patterns; the texts make patterns, parsers and encoders slow. In
+milliseconds, and as a ratio to the interpreter's switch interval, which a thread waits for at the least while another
+one runs Python. Of several rounds the best, for the machine has other things to do. "Python alone" is a loop in Python:
+the least that a program can have.
 
     python benchmarks/stops.py [megabytes [rounds]]
 """
