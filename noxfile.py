@@ -1,5 +1,6 @@
-"""The matrix: ``nox -s lint``, ``nox -s types``, ``nox -s tests`` (every Python with every openai), and ``nox -s lowest``
-(the lowest version of every dependency that pyproject.toml allows).
+"""The matrix: ``nox -s lint``, ``nox -s types``, ``nox -s tests`` (every Python with every openai).
+
+``nox -s lowest`` runs the tests with the lowest version of every dependency that pyproject.toml allows.
 
 ``nox -s frameworks`` runs what stands beside or above openai, each in an environment of its own;
 ``nox -s "frameworks(litellm)"`` one of them. ``nox -s requesty`` runs one program with the vendor's SDK and with ours.
