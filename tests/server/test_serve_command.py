@@ -88,14 +88,17 @@ def test_signal_ends_it_cleanly(database: Path, number: signal.Signals) -> None:
     assert event_ids(database) == ["e"]
 
 
-def test_key_is_printed_at_each_start(database: Path) -> None:
+def test_key_is_printed_when_it_is_made_and_works_from_then_on(database: Path) -> None:
     with serving(database) as (_, first):
-        pass
+        key = endpoint_of(first, database).api_key
     with serving(database) as (_, second):
-        pass
+        url = re.findall(r"http://\S+:\d+", second)[0]
+        with Client(Endpoint(url, key, database)) as client:
+            assert client.put(insight("e")).status == 200
 
-    key = (database.parent / "insights.db.key").read_text().strip()
-    assert first.count(key) == second.count(key) == 2
+    assert first.count(key) == 2
+    assert key not in second
+    assert not any(key.encode() in path.read_bytes() for path in database.parent.iterdir())
 
 
 @pytest.mark.parametrize(

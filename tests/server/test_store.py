@@ -9,7 +9,8 @@ import pytest
 from support.serving import KEY, Client, event_ids, insight
 
 from ainsights.errors import ConfigurationError
-from ainsights.server import Options, SQLiteStore, keys, running
+from ainsights.server import Options, SQLiteStore, running
+from ainsights.server.keys import KeyFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,55 +40,26 @@ def test_database_is_kept_over_a_restart(database: Path) -> None:
     assert event_ids(database) == ["a", "b"]
 
 
-def test_database_and_key_are_for_the_owner_only(database: Path) -> None:
+def test_files_are_for_the_owner_only(database: Path) -> None:
+    KeyFile(database).first()
     with running(Options(database)):
-        assert {path.name: oct(mode(path)) for path in database.parent.iterdir()} == dict.fromkeys(
-            (
-                "insights.db",
-                "insights.db-wal",
-                "insights.db-shm",
-                "insights.db.key",
-                "insights.db.lock",
-                "insights.db.audit-key",
-            ),
-            "0o600",
-        )
+        names = {path.name: oct(mode(path)) for path in database.parent.iterdir()}
 
-
-def test_key_is_made_once_and_used_again(database: Path) -> None:
-    with running(Options(database)) as first:
-        pass
-    with running(Options(database)) as second:
-        pass
-
-    assert first.api_key == second.api_key == keys.key_file(database).read_text().strip()
-    assert len(first.api_key) > 40
-
-
-def test_given_key_is_not_written_down(database: Path) -> None:
-    with running(Options(database, api_key=KEY)):
-        assert not keys.key_file(database).exists()
+    suffixes = ("", "-wal", "-shm", ".keys", ".lock", ".audit-key")
+    assert names == {f"insights.db{suffix}": "0o600" for suffix in suffixes}
 
 
 def test_files_open_to_others_are_closed_to_them(database: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with running(Options(database)) as first:
+    audit_key = database.with_name("insights.db.audit-key")
+    with running(Options(database)):
         pass
     database.chmod(0o644)
-    keys.key_file(database).chmod(0o640)
-    with running(Options(database)) as second:
+    audit_key.chmod(0o640)
+    with running(Options(database)):
         pass
 
-    assert first.api_key == second.api_key
-    assert (mode(database), mode(keys.key_file(database))) == (0o600, 0o600)
-    assert [record.message.count("0600") for record in caplog.records] == [1, 1]
-
-
-@pytest.mark.parametrize("content", [b"", b"two words\n", b"\xff\xfe"])
-def test_key_file_without_a_key_is_an_error_that_names_it(database: Path, content: bytes) -> None:
-    keys.key_file(database).write_bytes(content)
-
-    with pytest.raises(ConfigurationError, match=r"insights\.db\.key"), running(Options(database)):
-        pass
+    assert (mode(database), mode(audit_key)) == (0o600, 0o600)
+    assert sorted(record.message.count("0600") for record in caplog.records) == [1, 1]
 
 
 @pytest.mark.parametrize("key", ["", "a b", "é", "line\n"])

@@ -35,3 +35,14 @@ def _integer(text: str, low: int, high: int, what: str) -> int:
     if not low <= value <= high:
         raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
     return value
+
+
+def days(text: str) -> float:
+    """Return a number of days above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e6:  # noqa: PLR2004  some 2,700 years
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: give one above 0")
+    return number

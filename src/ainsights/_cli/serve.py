@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ainsights._cli import arguments
+from ainsights._cli import arguments, serve_keys
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from ainsights.server.run import Endpoint
 
 KEY_VARIABLE = "AINSIGHTS_SERVER_KEY"
-EXTRA = {"fastapi", "starlette", "uvicorn"}
+EXTRA = {"fastapi", "starlette", "uvicorn", "zstandard"}
 
 FAILED = 1
 MISUSED = 2
@@ -37,19 +36,36 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--api-key",
         metavar="KEY",
-        help=f"what clients must send; other users of the machine can see it here, but not in {KEY_VARIABLE} "
-        "(default: made at the first start, and kept in the database's name + .key)",
+        help=f"a key that has every role; other users of the machine can see it here, but not in {KEY_VARIABLE} "
+        "(default: made and printed at the first start)",
     )
     parser.add_argument(
-        "--max-body-bytes", type=arguments.size, metavar="N", help="a larger body is answered 413 (default: 16 MiB)"
+        "--max-body-bytes", type=arguments.size, metavar="N", help="larger bodies are answered 413 (default: 16 MiB)"
+    )
+    parser.add_argument(
+        "--keep-days", type=arguments.days, metavar="N", help="remove events after this time (default: never)"
+    )
+    parser.add_argument(
+        "--max-bytes",
+        type=arguments.size,
+        metavar="N",
+        help="remove the oldest events when the file is larger (default: never)",
+    )
+    parser.add_argument(
+        "--audit-key-file",
+        type=Path,
+        metavar="FILE",
+        help="key of the hash chain, made if it is not there (default: the database's name + .audit-key)",
     )
     parser.set_defaults(run=run)
+    serve_keys.add_parser(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C or SIGTERM; return the exit status: 0, 1 without the extra, 2 for what cannot be used."""
+    """Serve until Ctrl-C or SIGTERM; return the exit status: 0, 1 for lost events or no extra, 2 for wrong usage."""
     try:
         from ainsights.server import run as server  # noqa: PLC0415  an extra, and start-up of the others stays light
+        from ainsights.server.store import Limits  # noqa: PLC0415  the same
     except ModuleNotFoundError as error:
         if error.name not in EXTRA:
             raise
@@ -59,16 +75,18 @@ def run(args: argparse.Namespace) -> int:
     def announce(endpoint: Endpoint) -> None:
         _announce(endpoint, given=given is not None, open_to_others=not server.is_loopback(args.host))
 
-    options = server.Options(args.db, args.host, args.port, given, args.max_body_bytes)
+    limits = Limits(args.keep_days, args.max_bytes)
+    options = server.Options(args.db, args.host, args.port, given, args.max_body_bytes, limits, args.audit_key_file)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with suppress(KeyboardInterrupt):
-            server.serve(options, announce)
+        lost = server.serve(options, announce)
     except ConfigurationError as error:
         return _fail(str(error), MISUSED)
     finally:
         signal.signal(signal.SIGTERM, before)
-    print("Stopped: every insight that was answered is on disk.")
+    if lost:
+        return _fail(f"stopped; not everything that was answered 200 is on disk: {lost}", FAILED)
+    print("Stopped: every insight that was answered 200 is on disk.")
     return 0
 
 
@@ -76,11 +94,13 @@ def _announce(endpoint: Endpoint, *, given: bool, open_to_others: bool) -> None:
     print(f"Insights endpoint at {endpoint.url}, storing to {endpoint.database}")
     if open_to_others:
         print("Warning: it listens beyond this machine, and key and insights travel unencrypted.", file=sys.stderr)
-    if not given:
-        print(f"API key, kept in {endpoint.database}.key: {endpoint.api_key}")
+    made = not given and endpoint.api_key
+    if made:
+        print(f"API key, shown only now: {endpoint.api_key}")
     print("Send insights here:")
     print(f"  export AINSIGHTS_BASE_URL={endpoint.url}")
-    print(f"  export AINSIGHTS_API_KEY={'<the key you gave>' if given else endpoint.api_key}")
+    known = "<the key you gave>" if given else "<your key; 'ainsights serve keys add NAME' makes another>"
+    print(f"  export AINSIGHTS_API_KEY={endpoint.api_key if made else known}")
     print("Ctrl-C stops it.", flush=True)
 
 

@@ -1,106 +1,107 @@
-"""The HTTP face of the local endpoint: who may, how much, and what is answered."""
+"""The endpoint as one ASGI application: ingestion on its own short way, everything else by FastAPI."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends, FastAPI, Query, Request, Response
-from pydantic import BaseModel
+from fastapi import Depends, FastAPI, Query, Response
+from fastapi.openapi.utils import get_openapi
 
-from ainsights.server import problems
-from ainsights.server.ingest.validation import InvalidInsightError, NotJSONError, event_id_of
-from ainsights.server.key_check import KeyCheck
+from ainsights._version import __version__
+from ainsights.server import error_handlers, problems
+from ainsights.server.ingest import PATH, IngestRoute, openapi
+from ainsights.server.keys import Role
+from ainsights.server.keys.dependency import KeyDependency
 from ainsights.server.listing import Listing, Page, Stored, one, page
 from ainsights.server.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ainsights.server.connections import Guard
+    from ainsights.server.keys import Authorization
     from ainsights.server.store import SQLiteStore
 
 MAX_BODY_BYTES = 16 * 2**20
 """Twice what the client sends at the most by default."""
 
-SURPLUS = 4
-"""A chunked body that is too large is read on to this many times the limit, so that its sender, who reads the answer
-only when it has sent all, gets to see it."""
 
-STORED = b'{"success":true}'
+class Application:
+    """Passes each request to ingestion or to FastAPI."""
+
+    def __init__(self, ingest: IngestRoute, api: FastAPI, guard: Guard | None = None) -> None:
+        self.api = api
+        self._ingest = ingest
+        self._guard = guard
+
+    async def __call__(
+        self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Handle one request."""
+        started = False
+
+        async def noting_send(message: Any) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            if scope["type"] == "http" and scope["path"] == PATH:
+                await self._ingest(scope, receive, noting_send)
+            else:
+                await self.api(scope, receive, noting_send)
+        except asyncio.CancelledError:  # the server ends, and doesn't wait any longer
+            if self._guard:
+                self._guard.stopping = True
+            if not started:
+                await Problem(503, "the endpoint is shutting down", close=True).send(send)
 
 
-class Accepted(BaseModel):
-    """It is on disk."""
-
-    success: Literal[True]
-
-
-def create_app(store: SQLiteStore, api_key: str, max_body_bytes: int = MAX_BODY_BYTES) -> FastAPI:
+def create_app(
+    store: SQLiteStore,
+    authorization: Authorization,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    guard: Guard | None = None,
+) -> Application:
     """Return the endpoint as an ASGI application. ``store`` is open while it serves; the caller owns it.
 
     Args:
         store: where insights go.
-        api_key: what clients give as ``Authorization: Bearer``.
+        authorization: who may do what.
         max_body_bytes: a larger body is answered 413.
+        guard: learns that the server is ending.
     """
-    app = FastAPI(
+    api = FastAPI(
         title="ainsights: local Insights endpoint",
+        version=__version__,
         docs_url=None,  # it would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    with_key = [Depends(KeyCheck(api_key))]
-    _add_writing(app, store, max_body_bytes, with_key)
-    _add_reading(app, store, with_key)
-
-    @app.get("/health")
-    async def health() -> dict[str, str]:
-        """Whether the endpoint runs. Needs no key."""
-        return {"status": "ok"}
-
-    problems.install(app)
-    return app
+    reader = KeyDependency(authorization, Role.READ, store.log_access)
+    _add_reading(api, store, [Depends(reader)])
+    _add_health(api, store)
+    error_handlers.install(api)
+    api.openapi = lambda: _document(api, reader)  # type: ignore[method-assign]
+    return Application(IngestRoute(store, authorization, max_body_bytes), api, guard)
 
 
-def _add_writing(app: FastAPI, store: SQLiteStore, max_body_bytes: int, with_key: list[Any]) -> None:
-    body = {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Insight"}}}}
-
-    @app.put(
-        "/insight",
-        dependencies=with_key,
-        openapi_extra={"requestBody": body},
-        responses={
-            200: {"model": Accepted, "description": "It is on disk."},
-            **problems.documented(400, 401, 404, 413, 422, 500),
-        },
-    )
-    async def put_insight(request: Request) -> Response:
-        """Store one insight. The same ``ainsights.event_id`` in ``meta`` again is answered 200, and stored once."""
-        content = await _body(request, max_body_bytes)
-        received_at = time.time()
-        try:
-            event_id = event_id_of(content, received_at)
-        except NotJSONError as error:
-            raise Problem(400, str(error)) from error
-        except InvalidInsightError as error:
-            raise Problem(422, str(error)) from error
-        await store.put(event_id, received_at, content)
-        return Response(STORED, media_type="application/json")
-
-
-def _add_reading(app: FastAPI, store: SQLiteStore, with_key: list[Any]) -> None:
-    @app.get(
+def _add_reading(api: FastAPI, store: SQLiteStore, with_key: list[Any]) -> None:
+    @api.get(
         "/insights",
         dependencies=with_key,
-        responses={200: {"model": Page}, **problems.documented(401, 404, 422, 500)},
+        responses={200: {"model": Page}, **problems.documented(401, 403, 422, 429, 500)},
     )
     def list_insights(wanted: Annotated[Listing, Query()]) -> Response:
         """List what is stored, newest first, in pages."""
         return Response(page(store, wanted), media_type="application/json")
 
-    @app.get(
+    @api.get(
         "/insights/{event_id:path}",
         dependencies=with_key,
-        responses={200: {"model": Stored}, **problems.documented(401, 404, 500)},
+        responses={200: {"model": Stored}, **problems.documented(401, 403, 404, 429, 500)},
     )
     def get_insight(event_id: str) -> Response:
         """Return one stored insight."""
@@ -110,22 +111,18 @@ def _add_reading(app: FastAPI, store: SQLiteStore, with_key: list[Any]) -> None:
         return Response(found, media_type="application/json")
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    """Read the body, keeping no more than ``limit`` of it.
+def _add_health(api: FastAPI, store: SQLiteStore) -> None:
+    @api.get("/health", responses=problems.documented(503))
+    async def health() -> dict[str, str]:
+        """Whether insights can be stored. Needs no key."""
+        if store.problem is not None:
+            raise Problem(503, "insights cannot be stored at the moment; the endpoint's log has the reason")
+        return {"status": "ok"}
 
-    The rest of a body that was announced as too large is left to the server, which skips it.
-    """
-    too_large = f"the body is larger than {limit} bytes"
-    if int(request.headers.get("content-length", 0)) > limit:
-        raise Problem(413, too_large, close="expect" in request.headers)
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= limit:
-            chunks.append(chunk)
-        elif size > limit * SURPLUS:
-            raise Problem(413, too_large, close=True)
-    if size > limit:
-        raise Problem(413, too_large)
-    return b"".join(chunks)
+
+def _document(api: FastAPI, reader: KeyDependency) -> dict[str, Any]:
+    if api.openapi_schema is None:
+        document = get_openapi(title=api.title, version=api.version, routes=api.routes)
+        openapi.describe(document, [{reader.scheme_name: []}])
+        api.openapi_schema = document
+    return api.openapi_schema

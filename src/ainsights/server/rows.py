@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from ainsights._model import MetaKey
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _LARGEST_INTEGER = 2**63 - 1
 """Of SQLite."""
+
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
 class Row(NamedTuple):
@@ -42,7 +46,13 @@ def _in_utc(at: datetime) -> datetime:
         raise ValueError("the year is out of range") from error
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+def _check_form(value: Any) -> Any:
+    if isinstance(value, str) and not _RFC_3339.match(value):
+        raise ValueError("give a date, a time and a zone, as in 2025-01-31T23:59:59Z")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_check_form), AfterValidator(_in_utc)]
 """An RFC 3339 date and time with its time zone, read into UTC."""
 
 _INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import ipaddress
+import secrets
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
 from ainsights._listen import listen, url_of
+from ainsights._logging import log_rate_limited
 from ainsights.errors import ConfigurationError
-from ainsights.server import keys
 from ainsights.server.app import MAX_BODY_BYTES, create_app
-from ainsights.server.store import SQLiteStore
+from ainsights.server.connections import Guard, max_connections, missing, protocol
+from ainsights.server.keys import Authorization, KeyFile, check_key
+from ainsights.server.store import Limits, SQLiteStore
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 5
 """How long the end waits for requests that are under way."""
+
+UNLIMITED = Limits()
 
 IDLE_SECONDS = 75
 """How long a connection without requests is kept: longer than clients do, so that theirs is the end that closes."""
@@ -37,8 +43,10 @@ class Options:
         database: the SQLite file; made if it is not there.
         host: the address to listen on.
         port: 0 takes a free one.
-        api_key: None takes the one that is kept beside the database, or makes one.
+        api_key: one that has every role, beside those of the key file; None: only those.
         max_body_bytes: a larger body is answered 413; None means 16 MiB.
+        limits: how long and how much is kept.
+        audit_key_file: where the key of the hash chain is kept; None: beside the database.
     """
 
     database: Path
@@ -46,11 +54,19 @@ class Options:
     port: int = 0
     api_key: str | None = None
     max_body_bytes: int | None = None
+    limits: Limits = UNLIMITED
+    audit_key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A local Insights endpoint that accepts connections."""
+    """A local Insights endpoint that accepts connections.
+
+    Attributes:
+        url: where.
+        api_key: one that has every role; empty where none is known, since only hashes are kept.
+        database: the SQLite file.
+    """
 
     url: str
     api_key: str
@@ -73,21 +89,37 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def serve(options: Options, announce: Callable[[Endpoint], None]) -> None:
-    """Run the endpoint in the main thread until SIGINT or SIGTERM. ``announce`` is called once it listens.
+def serve(options: Options, announce: Callable[[Endpoint], None]) -> str | None:
+    """Run the endpoint in the main thread until SIGINT or SIGTERM.
+
+    The first start makes a key that has every role, unless one is given.
+
+    Args:
+        options: how.
+        announce: is called once it listens; the endpoint has a key if one was given or made just now.
+
+    Returns:
+        what happened to events that were answered 200 and are not on disk any more; None if all are.
 
     Raises:
         ConfigurationError: address, database or key cannot be used.
-        KeyboardInterrupt: a signal ended it; SIGTERM too, if its handler raises this as that of SIGINT does.
     """
-    with _prepared(options) as parts:
+    absent = missing()
+    if absent:
+        message = "%s cannot be imported: the endpoint falls back to slower modules, and takes fewer requests a second."
+        log_rate_limited("warning", "fallback", message, " and ".join(absent))
+    store = _store(options)
+    with suppress(KeyboardInterrupt), _prepared(options, store) as parts:
         announce(parts.endpoint)
         parts.server.run(sockets=[parts.listener])
+    return store.lost
 
 
 @contextmanager
 def running(options: Options) -> Iterator[Endpoint]:
     """Run the endpoint in a thread for the length of the ``with`` block; by default on a free loopback port.
+
+    Without a key in ``options`` it has a new one each time, which is kept nowhere.
 
     Yields:
         the endpoint, which accepts connections.
@@ -95,7 +127,9 @@ def running(options: Options) -> Iterator[Endpoint]:
     Raises:
         ConfigurationError: address, database or key cannot be used.
     """
-    with _prepared(options) as parts:
+    if options.api_key is None:
+        options = dataclasses.replace(options, api_key=secrets.token_urlsafe(32))
+    with _prepared(options, _store(options)) as parts:
         thread = threading.Thread(
             target=parts.server.run, kwargs={"sockets": [parts.listener]}, name="ainsights-server", daemon=True
         )
@@ -107,24 +141,34 @@ def running(options: Options) -> Iterator[Endpoint]:
             thread.join()
 
 
+def _store(options: Options) -> SQLiteStore:
+    return SQLiteStore(options.database, options.limits, options.audit_key_file)
+
+
 @contextmanager
-def _prepared(options: Options) -> Iterator[_Parts]:
-    given = None if options.api_key is None else keys.checked(options.api_key)
-    with _listener(options.host, options.port) as listener, SQLiteStore(options.database) as store:
-        key = given or keys.kept(options.database)
+def _prepared(options: Options, store: SQLiteStore) -> Iterator[_Parts]:
+    single = None if options.api_key is None else check_key(options.api_key)
+    key_file = KeyFile(options.database)
+    with _listener(options.host, options.port) as listener, store:
+        first = key_file.first() if single is None else None
+        guard = Guard(max_connections())
+        absent = missing()
         config = uvicorn.Config(
-            create_app(store, key, options.max_body_bytes or MAX_BODY_BYTES),
+            create_app(store, Authorization(key_file, single), options.max_body_bytes or MAX_BODY_BYTES, guard),
+            loop="asyncio" if "uvloop" in absent else "uvloop",
+            http=protocol(guard, in_c="httptools" not in absent),
             lifespan="off",
             ws="none",
             access_log=False,
             log_config=None,
-            log_level="warning",
+            log_level="critical",  # of the server itself; its connections have a log of their own
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        yield _Parts(Endpoint(url_of(listener), key, options.database), uvicorn.Server(config), listener)
+        endpoint = Endpoint(url_of(listener), single or first or "", options.database)
+        yield _Parts(endpoint, uvicorn.Server(config), listener)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,1 +1,7 @@
 """Ingestion: ``PUT /insight``, from the bytes of a request to the store."""
+
+from __future__ import annotations
+
+from ainsights.server.ingest.route import PATH, IngestRoute
+
+__all__ = ["PATH", "IngestRoute"]

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ainsights.server.store import chain, codec, legacy, schema
+from ainsights.server.store import bulk, chain, codec, legacy, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +67,9 @@ class Ledger:
     def append(self, puts: Sequence[Put], accesses: Sequence[Access] = ()) -> None:
         """Store the events whose ids are new, and lines of the access log."""
         with self._transaction():
-            fresh = {put.event_id: put for put in reversed(puts) if not self._is_known(put.event_id)}
+            fresh = {put.event_id: put for put in reversed(puts)}
+            for known in self._known([*fresh]):
+                del fresh[known]
             self._insert([*reversed(fresh.values())], self.last_seq + 1)
             self._log(accesses)
 
@@ -148,10 +150,10 @@ class Ledger:
             return
         seqs = range(first, first + len(puts))
         macs = [chain.event_mac(self._key, seq, *put) for seq, put in zip(seqs, puts, strict=True)]
-        rows = ((seq, put.event_id, put.received_at, mac) for seq, put, mac in zip(seqs, puts, macs, strict=True))
-        self.connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?)", rows)
-        bodies = ((seq, *codec.compress(put.body)) for seq, put in zip(seqs, puts, strict=True))
-        self.connection.executemany("INSERT INTO body VALUES (?, ?, ?)", bodies)
+        rows = [(seq, put.event_id, put.received_at, mac) for seq, put, mac in zip(seqs, puts, macs, strict=True)]
+        bulk.insert(self.connection, "event", rows)
+        contents = codec.compress_all([put.body for put in puts])
+        bulk.insert(self.connection, "body", [(seq, *content) for seq, content in zip(seqs, contents, strict=True)])
         self._extend(chain.PUT, first, seqs[-1], "", macs)
         self.last_seq = max(self.last_seq, seqs[-1])
 
@@ -159,18 +161,15 @@ class Ledger:
         self._head = chain.follow(self._key, self._head, chain.Entry(0, kind, first, last, detail, b""), items)
         self.connection.execute("INSERT INTO chain VALUES (?, ?, ?, ?, ?, ?)", self._head)
 
-    def _is_known(self, event_id: str) -> bool:
-        find = self.connection.execute
-        return bool(
-            find("SELECT 1 FROM event WHERE event_id = ?", (event_id,)).fetchone()
-            or (self.migrating and find("SELECT 1 FROM legacy.insight WHERE event_id = ?", (event_id,)).fetchone())
-            or (
-                self._remembers
-                and find(
-                    "SELECT 1 FROM removal WHERE id_mac = ?", (chain.event_id_mac(self._key, event_id),)
-                ).fetchone()
-            )
-        )
+    def _known(self, event_ids: Sequence[str]) -> set[str]:
+        """Return those that are stored, or were erased."""
+        known: set[str] = bulk.find(self.connection, "event", "event_id", event_ids)
+        if self.migrating:
+            known |= bulk.find(self.connection, "legacy.insight", "event_id", event_ids)
+        if self._remembers:
+            macs = {chain.event_id_mac(self._key, event_id): event_id for event_id in event_ids}
+            known.update(macs[mac] for mac in bulk.find(self.connection, "removal", "id_mac", [*macs]))
+        return known
 
     def _rows_of(self, seqs: Sequence[int]) -> list[tuple[int, str, bytes]]:
         """Return number, id and MAC of the events that are there."""

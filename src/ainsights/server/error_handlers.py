@@ -1,0 +1,50 @@
+"""Has FastAPI answer every error with a problem document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from ainsights.server import problems
+from ainsights.server.problems import Problem
+from ainsights.server.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi import FastAPI, Request
+
+WRONG_URL = "wrong URL: this endpoint has PUT /insight, GET /insights and GET /health"
+
+
+def install(app: FastAPI) -> None:
+    """Add the handlers to ``app``."""
+
+    @app.exception_handler(Problem)
+    async def problem(_: Request, error: Problem) -> Response:
+        return _answer(error)
+
+    @app.exception_handler(HTTPException)
+    async def of_the_router(_: Request, error: HTTPException) -> Response:
+        detail = {404: WRONG_URL}.get(error.status_code, error.detail)
+        return _answer(Problem(error.status_code, detail, headers=error.headers))
+
+    @app.exception_handler(RequestValidationError)
+    async def parameters(_: Request, error: RequestValidationError) -> Response:
+        return _answer(problems.invalid(error.errors()))
+
+    @app.exception_handler(StoreError)
+    async def store(_: Request, error: StoreError) -> Response:
+        return _answer(Problem(500, str(error)))
+
+    @app.exception_handler(Exception)
+    async def bug(_: Request, __: Exception) -> Response:
+        return _answer(Problem(500, "an error inside the endpoint; its log has more"))
+
+
+def _answer(problem: Problem) -> Response:
+    headers: Mapping[str, str] = problem.headers
+    return Response(problem.encode(), problem.status, headers, problems.MEDIA_TYPE)

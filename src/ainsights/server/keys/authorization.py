@@ -1,0 +1,99 @@
+"""Who sent a request, and whether they may do what it asks."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from ainsights.server.keys.key_file import EVERY_ROLE, KeyFile, NamedKey, Role, digest
+from ainsights.server.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SINGLE = "environment"
+"""Name of the key that is given at the start, and not kept."""
+
+MAX_WRONG = 20
+"""Wrong keys of one address within :data:`WINDOW` seconds; further ones are refused unseen."""
+
+WINDOW = 60.0
+MAX_ADDRESSES = 10_000
+"""Addresses that are remembered; the oldest are forgotten."""
+
+
+class Authorization:
+    """Checks keys against the key file and the key that was given at the start."""
+
+    def __init__(
+        self, key_file: KeyFile | None, single_key: str | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take the keys.
+
+        Args:
+            key_file: named keys; None if only `single_key` counts.
+            single_key: has every role.
+            clock: seconds.
+        """
+        self._key_file = key_file
+        single = NamedKey(SINGLE, EVERY_ROLE, digest(single_key), "") if single_key is not None else None
+        self._single = {single.digest: single} if single else {}
+        self._clock = clock
+        self._wrong: OrderedDict[str, list[float]] = OrderedDict()
+        self._good: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def check(self, authorization: bytes | None, address: str, role: Role) -> NamedKey:
+        """Return the key of a request that may do what ``role`` allows.
+
+        Keys are looked up by their hash, so that the time it takes tells nothing about a key.
+
+        Args:
+            authorization: the header of the request.
+            address: where it comes from.
+            role: what it needs.
+
+        Raises:
+            Problem: 401 without a key or with a wrong one, 403 for a key without the role, 429 after many wrong keys.
+        """
+        if authorization is None:
+            raise Problem(401, "no API key: send it as 'Authorization: Bearer <key>'")
+        scheme, _, given = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise Problem(401, "no API key: send it as 'Authorization: Bearer <key>'")
+        given_digest = digest(given.strip().decode("latin-1"))
+        if address in self._wrong and (address, given_digest) not in self._good:
+            self._refuse_if_guessing(address)
+        key = self._single.get(given_digest) or (self._key_file and self._key_file.find(given_digest)) or None
+        if key is None:
+            self._note_wrong(address)
+            raise Problem(401, "wrong API key: this endpoint does not know it")
+        if not key.allows(role):
+            raise Problem(403, f"the API key {key.name!r} does not have the role {role.value!r}")
+        if (address, given_digest) not in self._good:
+            _remember(self._good, (address, given_digest), None)
+        return key
+
+    def check_scope(self, scope: Any, headers: dict[bytes, bytes], role: Role) -> NamedKey:
+        """Return the key of an ASGI request, as :meth:`check` does."""
+        client = scope.get("client")
+        return self.check(headers.get(b"authorization"), client[0] if client else "", role)
+
+    def _refuse_if_guessing(self, address: str) -> None:
+        now = self._clock()
+        recent = [at for at in self._wrong[address] if now - at < WINDOW]
+        self._wrong[address] = recent
+        if len(recent) >= MAX_WRONG:
+            wait = int(WINDOW - (now - recent[0])) + 1
+            raise Problem(429, "too many wrong API keys from this address", headers={"Retry-After": str(wait)})
+
+    def _note_wrong(self, address: str) -> None:
+        times = self._wrong.get(address, [])
+        _remember(self._wrong, address, [*times[-MAX_WRONG:], self._clock()])
+
+
+def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > MAX_ADDRESSES:
+        memory.popitem(last=False)
