@@ -110,9 +110,7 @@ def main() -> int:
             "floor": stack.enter_context(process(sys.executable, str(HERE), "--floor", marker="http://")),
             "endpoint": stack.enter_context(process(*command, marker="endpoint at")),
         }
-        print(
-            f"{args.count} puts of {SIZE} bytes, {args.connections} connections; a sync takes {sync_ms(directory):.2f} ms"
-        )
+        print(f"{args.count} puts of {SIZE} B, {args.connections} connections; a sync: {sync_ms(directory):.2f} ms")
         print(f"{'':10}{'puts/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'CPU µs':>10}{'of floor':>10}")
         ratios, failed = [], 0.0
         for _ in range(args.rounds):
