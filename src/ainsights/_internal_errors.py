@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ainsights._logging import log_rate_limited
+from ainsights._logging import is_user_interrupt, log_rate_limited
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,10 +38,12 @@ class capture_internal_errors:  # noqa: N801  it reads as a word: with capture_i
         return isinstance(error, Exception) and self.caught(error)
 
     def caught(self, error: BaseException) -> bool:
-        """Count and log ``error``; false if it has to be raised after all.
+        """Count and log ``error``; false if it has to be raised after all, as Ctrl-C has.
 
         For the few blocks that every call of the user's goes through, where ``try`` costs nothing and ``with`` does.
         """
+        if is_user_interrupt(error):
+            return False
         failures[self.step] += 1
         log_rate_limited(
             "error", f"failed: {self.step}", "%s failed, the user's call is not affected", self.step, error=error

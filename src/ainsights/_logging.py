@@ -6,7 +6,6 @@ are masked and control characters are escaped; what is shown elsewhere goes thro
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import re
@@ -61,8 +60,16 @@ def log_rate_limited(
         _lock.release()
     if more:
         message, args = message + " (and %d more like it)", (*args, more)
-    with contextlib.suppress(Exception):  # a log handler of the user's that raises would do so in their call
+    try:
         logger.log(_LEVELS[level], message, *args, exc_info=error)
+    except BaseException as raised:  # by a log handler of the user's: it would do so in their call, or end our thread
+        if is_user_interrupt(raised):
+            raise
+
+
+def is_user_interrupt(error: BaseException) -> bool:
+    """Return whether ``error`` is Ctrl-C, which is the user's; their code may raise the same on a thread of ours."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
 def register_secret(secret: str) -> None:

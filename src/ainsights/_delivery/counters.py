@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING
+
+from ainsights import _lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +24,7 @@ class Counters:
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._pending: deque[Mapping[str, int] | int] = deque()
         self._lock = threading.Lock()
+        _all.add(self)
 
     def add(self, **counts: int) -> None:
         """Add to the counters named."""
@@ -65,6 +69,18 @@ class Counters:
                 continue
             for name, count in added.items():
                 counts[name] += count
+
+
+_all: weakref.WeakSet[Counters] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """Forget, in the child of a fork, the locks that the parent's threads held: the child has no such thread."""
+    for counters in tuple(_all):
+        counters._lock = threading.Lock()  # noqa: SLF001  the same module
+
+
+_lifecycle.after_fork_in_child(_renew_locks)
 
 
 def _part(added: Mapping[str, int] | int, name: str) -> int:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from ainsights._json import cut_depth
+from ainsights._logging import is_user_interrupt
 from ainsights._model import Insight
 from ainsights._privacy.content import to_metadata_only
 from ainsights._privacy.credentials import SecretMask, strip_credentials
@@ -114,7 +115,9 @@ def _copied(value: Any) -> Any:
 def _seen_by(before_send: Callable[[Insight], Any], insight: Insight) -> Insight | None:
     try:
         seen = before_send(insight)
-    except Exception as error:  # noqa: BLE001  whatever a user's function raises
+    except BaseException as error:  # whatever a user's function raises, SystemExit included
+        if is_user_interrupt(error):
+            raise
         raise EventDropped("before_send", f"before_send raised {place_of(error)}") from None
     if seen is None:
         return None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_jsonable_python
 
 from ainsights._json import LARGE, dump_json, parse_json_or_none
+from ainsights._logging import is_user_interrupt
 from ainsights._model import META_KEYS, Insight, MetaKey
 from ainsights._privacy import patterns
 from ainsights._privacy.dropped import EventDropped, place_of
@@ -178,7 +179,9 @@ class _Checked:
     def __call__(self, text: str) -> str:
         try:
             redacted = self.function(text)
-        except Exception as error:  # noqa: BLE001  whatever a user's function raises
+        except BaseException as error:  # whatever a user's function raises, SystemExit included
+            if is_user_interrupt(error):
+                raise
             raise EventDropped("redact", f"a function of the setting redact raised {place_of(error)}") from None
         if not isinstance(redacted, str):
             kind = type(redacted).__name__
