@@ -48,7 +48,7 @@ class Endpoint:
             return Counter(body["meta"].get("ainsights.event_id", "") for body in self.stored)
 
     def wait_for(self, condition: Callable[[], bool], timeout: float = 20) -> bool:
-        """Wait until ``condition`` holds; it is looked at whenever a request was answered."""
+        """Wait until ``condition`` holds; it is looked at whenever a request came, or was answered."""
         with self.changed:
             return self.changed.wait_for(condition, timeout)
 
@@ -64,6 +64,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         super().setup()
         with self.endpoint.changed:
             self.endpoint.connections += 1
+            self.endpoint.changed.notify_all()
 
     def do_PUT(self) -> None:
         endpoint = self.endpoint
@@ -73,6 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             endpoint.headers.append(dict(self.headers.items()))
             endpoint.paths.append(self.path)
             self.number = endpoint.requests
+            endpoint.changed.notify_all()
         self.body = body
         endpoint.behave(self)
         with endpoint.changed:

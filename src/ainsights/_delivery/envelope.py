@@ -50,4 +50,11 @@ class FlushMarker:
         self.more_in_store = False
         """Whether the store had unclaimed events when the marker came out of the queue."""
         self.done = threading.Event()
-        """Set when all events before the marker are settled."""
+        """Set when all events before the marker are settled, or delivery has ended."""
+        self.abandoned = False
+        """Whether delivery ended first."""
+
+    def abandon(self) -> None:
+        """Let go of whoever waits: delivery has ended."""
+        self.abandoned = True
+        self.done.set()

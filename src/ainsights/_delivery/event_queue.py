@@ -111,5 +111,5 @@ class EventQueue:
                 if isinstance(entry, Envelope):
                     self._settlement.leave((entry,), OUT_OF_TIME)
                 elif entry is not None:
-                    entry.done.set()
+                    entry.abandon()
         self.wake()  # in place of the one that was taken out

@@ -173,6 +173,7 @@ class Pipeline:
         self._save(max(deadline, time.monotonic()) + GRACE)
         self._queue.drop_rest()
         self._settlement.close()
+        self._scheduler.close()
         return self._newly_lost()
 
     def _begin_close(self, timeout: float) -> tuple[float, FlushMarker | None]:
@@ -206,9 +207,10 @@ class Pipeline:
 
     def _await(self, marker: FlushMarker, deadline: float) -> bool:
         if self.workers:
-            return marker.done.wait(max(deadline - time.monotonic(), 0.0))
-        self._pool.work_here(marker.done.is_set, deadline)  # no thread can be started, as at the end of the interpreter
-        return marker.done.is_set()
+            marker.done.wait(max(deadline - time.monotonic(), 0.0))
+        else:  # no thread can be started, as at the end of the interpreter
+            self._pool.work_here(marker.done.is_set, deadline)
+        return marker.done.is_set() and not marker.abandoned
 
     def _save(self, deadline: float) -> None:
         """Put what is in the queue into the store, and close it: on a thread, which does not keep us if it is late."""

@@ -102,6 +102,13 @@ class Scheduler:
             self._breaker = CircuitBreaker()
             self._changed.notify_all()
 
+    def close(self) -> None:
+        """Let go of everybody who waits for a flush."""
+        with self._changed:
+            for marker in self._markers:
+                marker.abandon()
+            self._markers.clear()
+
     # For the workers
 
     def next_request(self, timeout: float) -> Envelope | float:
