@@ -6,9 +6,10 @@ import json
 from itertools import pairwise
 from typing import Any
 
+import openai
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.lib.streaming.chat import _completions
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from support.chunks import (
     FIRST_KEYS,
@@ -176,10 +177,12 @@ def test_any_completion_streamed_and_assembled_is_the_same(
 
 
 def by_the_library(chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
+    made: Any = _completions.ChatCompletionStreamState  # public, and without arguments, since openai 1.60
+    state = made(input_tools=openai.NOT_GIVEN, response_format=openai.NOT_GIVEN)
     for value in chunks:
         state.handle_chunk(ChatCompletionChunk.model_validate(value))
-    return state.current_completion_snapshot.model_dump(mode="json")
+    snapshot: dict[str, Any] = state.current_completion_snapshot.model_dump(mode="json")
+    return snapshot
 
 
 @settings(deadline=None)

@@ -176,3 +176,24 @@ def test_stream_without_any_room_is_an_event_without_its_body(model: str) -> Non
         (body,) = it.stored
     ChatCompletion.model_validate(body["response"], strict=True)
     assert body["meta"]["ainsights.truncated"]["response"] > MIB
+
+
+AT_EXIT = """
+import sys, ainsights
+first, second = (ainsights.Insights(base_url=url, api_key="k") for url in sys.argv[2:])
+streams = []
+for insights, times in ((first, 1), (second, 2)):
+    for _ in range(times):
+        api = insights.watch(openai.OpenAI(api_key="k", base_url=sys.argv[1], max_retries=0))
+        streams.append(api.chat.completions.create(model="sse:100000", messages=MESSAGES, stream=True))
+        next(streams[-1])
+"""
+
+
+def test_streams_open_at_exit_are_reported_once_by_the_client_that_captured_them(model: str) -> None:
+    with endpoint() as first, endpoint() as second:
+        ran = run(AT_EXIT, model, first.url, second.url)
+        assert (ran.status, ran.err) == (0, "")
+        for it, times in ((first, 1), (second, 2)):
+            assert [body["meta"]["ainsights.status"] for body in it.stored] == ["abandoned"] * times
+            assert set(it.times_stored.values()) == {1}
