@@ -94,11 +94,6 @@ def database_that_is_a_directory(directory: Path) -> Path:
     return directory
 
 
-def writable_parent(directory: Path) -> Path:
-    directory.parent.chmod(0o777)
-    return directory
-
-
 CHANGES = {
     writable_directory: "chmod 700",
     directory_writable_by_the_group: "chmod 700",
@@ -111,7 +106,6 @@ CHANGES = {
     linked("spool.lock"): "is a symbolic link",
     linked("owner-0.lock"): "is a symbolic link",
     database_that_is_a_directory: "is no regular file",
-    writable_parent: "chmod o-w",
 }
 
 
@@ -161,6 +155,13 @@ def test_private_directory_may_be_reached_through_links(directory: Path, instrum
     link = directory.parent.with_name(f"{directory.parent.name}-link")
     link.symlink_to(directory.parent)
     instrument(link / "spool")
+
+
+def test_directory_of_ones_own_in_a_volume_that_all_can_write_is_safe(
+    directory: Path, instrument: Callable[[Path], object]
+) -> None:
+    directory.parent.chmod(0o777)
+    instrument(directory)
 
 
 def test_directory_that_others_can_list_is_safe(directory: Path, instrument: Callable[[Path], object]) -> None:

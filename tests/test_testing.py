@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,6 +48,21 @@ def test_fixture_is_the_list(insights: Captured) -> None:
 def test_plugin_brings_the_fixture(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(insights):\n    assert insights == []")
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_project_with_a_file_of_our_name_runs_its_tests(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        ainsights="client = 1", test_own="import ainsights\ndef test_it():\n    assert ainsights.client"
+    )
+    ran = pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+    ran.assert_outcomes(passed=1)
+
+
+def test_fixture_names_the_file_that_hides_the_package(pytester: pytest.Pytester) -> None:
+    hiding = pytester.makepyfile(ainsights="", test_own="def test_it(insights):\n    pass").with_name("ainsights.py")
+    ran = pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+    ran.assert_outcomes(errors=1)
+    ran.stdout.fnmatch_lines([f"*package ainsights, which {hiding} hides. Rename that file."])
 
 
 def test_nothing_is_sent_also_if_the_program_instruments() -> None:

@@ -237,6 +237,25 @@ def test_ainsights_that_fails_to_load_is_said_and_the_command_runs(it: Endpoint,
     assert it.stored == []
 
 
+@pytest.mark.parametrize("path", ["ainsights.py", "ainsights/__init__.py"])
+def test_projects_own_file_of_our_name_is_named_with_the_remedy(it: Endpoint, tmp_path: Path, path: str) -> None:
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text("print('its own')\n")
+    (tmp_path / "ask.py").write_text(ASK + "print('done'); import ainsights")
+    done = subprocess.run(
+        [BIN / "ainsights", "run", PYTHON, "ask.py"],
+        cwd=tmp_path,
+        env=os.environ | settings(it.url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\nits own\n")
+    hidden = f"ainsights run: nothing is captured: {tmp_path / path} hides the package ainsights; rename it"
+    assert done.stderr.startswith(hidden)
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_python_without_ainsights_is_named_and_the_command_runs(tmp_path: Path, bare: str) -> None:
     (tmp_path / "openai").mkdir()
     (tmp_path / "openai" / "__init__.py").write_text("from openai import types")

@@ -1,6 +1,7 @@
 """Who else could read or write a spool: its directory and files have to be this user's alone, and no symbolic links.
 
-Whoever can write there can make this process deliver events of theirs under its key, or write into another file.
+Whoever can write there can make this process deliver events of theirs under its key, or write into another file. What
+is above the directory is not checked: in a container, a volume that all can write often has a directory of one's own.
 """
 
 from __future__ import annotations
@@ -36,8 +37,6 @@ def check_access(directory: Path) -> None:
     if os.name != "posix":
         return  # access is not by modes there
     directory = Path(os.path.abspath(directory))  # noqa: PTH100  resolve() would follow the links that are looked for
-    for parent in directory.parents:
-        _check_parent(parent)
     status = _look(directory, stat.S_IFDIR, "directory")
     if status is None:
         return
@@ -48,17 +47,6 @@ def check_access(directory: Path) -> None:
         file = _look(path, stat.S_IFREG, "regular file")
         if file is not None and within_reach and file.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise UnsafeSpoolError(f"{path} can be read or written by other users", f"chmod 600 {path}")
-
-
-def _check_parent(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # it is created together with the directory, or the directory cannot be reached either
-    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        raise UnsafeSpoolError(
-            f"{path} is writable by every user, who could replace what is in it", f"chmod o-w {path}"
-        )
 
 
 def _look(path: Path, expected: int, kind: str) -> os.stat_result | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 REPORTED_VARIABLE = "AINSIGHTS_RUN_REPORTED"
-"""The variable by which children know what was said already."""
+"""The variable by which children know what was reported already."""
 
 
 class Watch:
@@ -25,7 +25,7 @@ class Watch:
     started = False
 
     def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: object = None) -> ModuleSpec | None:
-        """Instrument before the first part of openai is loaded; if that fails, say why and leave the program alone."""
+        """Instrument before the first part of openai is loaded; report it if that fails."""
         if self.started or not name.startswith("openai."):
             return None
         self.started = True
@@ -36,26 +36,40 @@ class Watch:
 
 
 def start() -> None:
-    """Instrument; if that fails, say why."""
+    """Instrument; if that fails, report why."""
     try:
+        hiding = hiding_file()
+        if hiding:
+            report(f"{hiding} hides the package ainsights; rename it, to insights_client.py for example")
+            return
         from ainsights import _api  # noqa: PLC0415  only now is it needed
 
         _api.instrument_unless_done()
     except ImportError as error:
-        lacks = "ainsights is not installed" if error.name == "ainsights" else str(error)
-        say(f"{lacks} for {sys.executable}, mend it with: {sys.executable} -m pip install ainsights")
+        missing = "ainsights is not installed" if error.name == "ainsights" else str(error)
+        report(f"{missing} for {sys.executable}. Run: {sys.executable} -m pip install ainsights")
     except Exception as error:  # noqa: BLE001  whatever it is, the program runs on
-        say(str(error))
+        report(str(error))
 
 
-def say(why: str) -> None:
-    """Tell, in one line and once in a family of processes, why nothing is captured."""
+def hiding_file() -> str | None:
+    """Return the program's own module or package that has the name of ours, if it has one; without running it."""
+    from importlib.util import find_spec  # noqa: PLC0415  the same
+
+    spec = find_spec("ainsights")
+    if spec is None or any(os.path.exists(f"{place}/_api.py") for place in spec.submodule_search_locations or ()):  # noqa: PTH110  the same
+        return None
+    return spec.origin
+
+
+def report(why: str) -> None:
+    """Report, in one line and once in a family of processes, why nothing is captured."""
     line = "ainsights run: nothing is captured: " + " ".join(why.split())
     try:
         if os.environ.get(REPORTED_VARIABLE) != line:
             os.environ[REPORTED_VARIABLE] = line
             sys.stderr.write(line + "\n")
-    except Exception:  # noqa: BLE001, S110  stderr is closed or another's, and there is nobody to tell
+    except Exception:  # noqa: BLE001, S110  stderr is closed, or another object
         pass
 
 
