@@ -37,9 +37,9 @@ def test_all_seven_keys_are_as_given(insights: Captured) -> None:
         "args": {"model": "m", "temperature": 0.5},
         "user_id": "ann",
     }
-    told = captured_by(insights, **given, meta={"a": 1, "ainsights.sdk": "mine"})
-    meta = told.pop("meta")
-    assert told == given | {"response": COMPLETION}
+    body = captured_by(insights, **given, meta={"a": 1, "ainsights.sdk": "mine"})
+    meta = body.pop("meta")
+    assert body == given | {"response": COMPLETION}
     assert (meta["a"], meta["ainsights.sdk"], meta["ainsights.status"]) == (1, "mine", "ok")
     assert len(meta["ainsights.event_id"]) == 36
     assert None not in meta.values()
@@ -57,16 +57,16 @@ def test_what_parse_adds_is_not_told(insights: Captured) -> None:
     message = {"role": "assistant", "content": '{"name": "Ann"}', "parsed": Person(name="Ann")}
     call = {"id": "t", "type": "function", "function": {"name": "f", "arguments": "{}", "parsed_arguments": {}}}
     choice = {"index": 0, "finish_reason": "stop", "logprobs": None, "message": message | {"tool_calls": [call]}}
-    told = captured_by(
+    body = captured_by(
         insights, response=ParsedChatCompletion[Person].model_validate(COMPLETION | {"choices": [choice]})
     )
-    said = told["response"]["choices"][0]["message"]
-    assert "parsed" not in said
-    assert said["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
+    message = body["response"]["choices"][0]["message"]
+    assert "parsed" not in message
+    assert message["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
 
 
 @pytest.mark.parametrize(
-    ("messages", "told"),
+    ("messages", "body"),
     [
         ("hi", "hi"),
         (["a", "b"], ["a", "b"]),
@@ -78,19 +78,19 @@ def test_what_parse_adds_is_not_told(insights: Captured) -> None:
         ),
     ],
 )
-def test_messages_are_texts_dicts_or_models(insights: Captured, messages: Any, told: Any) -> None:
-    assert captured_by(insights, messages=messages)["messages"] == told
+def test_messages_are_texts_dicts_or_models(insights: Captured, messages: Any, body: Any) -> None:
+    assert captured_by(insights, messages=messages)["messages"] == body
 
 
 def test_messages_may_be_missing_where_template_and_inputs_are_given(insights: Captured) -> None:
-    told = captured_by(insights, messages=None, template=Template("Hi {name}"), inputs={"name": "Ann"})
-    assert (told["messages"], told["inputs"]) == (None, {"name": "Ann"})
-    assert told["template"] == "Hi {name}"
+    body = captured_by(insights, messages=None, template=Template("Hi {name}"), inputs={"name": "Ann"})
+    assert (body["messages"], body["inputs"]) == (None, {"name": "Ann"})
+    assert body["template"] == "Hi {name}"
 
 
 def test_messages_of_a_template_bring_template_and_inputs(insights: Captured) -> None:
-    told = captured_by(insights, messages=Template("Hi {name}").format(name="Ann"))
-    assert told["inputs"] == {"name": "Ann"}
+    body = captured_by(insights, messages=Template("Hi {name}").format(name="Ann"))
+    assert body["inputs"] == {"name": "Ann"}
 
 
 def test_context_holds_and_what_is_said_by_hand_goes_before_it(insights: Captured) -> None:

@@ -64,31 +64,42 @@ class Insights:
         return f"<ainsights.Insights {self.settings.base_url} {self.stats().state}>"
 
     def watch(self, client: Client) -> Client:
-        """Capture what ``client`` asks, and every copy that it makes of itself, here and nowhere else.
+        """Capture the calls of one openai client, and of every copy that it makes of itself, here and nowhere else.
+
+        ::
+
+            audit = ainsights.Insights(base_url="https://audit.example.com", api_key="...")
+            client = audit.watch(openai.OpenAI())
 
         Args:
-            client: any client of openai's, made before or after; it is returned.
+            client: any client of openai's, made before or after.
+
+        Returns:
+            The same client.
 
         Raises:
-            ConfigurationError: this is no client of openai's.
+            ConfigurationError: ``client`` is no client of openai's.
         """
         if not (hasattr(type(client), "with_options") and hasattr(type(client), "post")):
             raise ConfigurationError(f"client=... is a {type(client).__name__}. It takes a client of openai's.")
         return router.set_for_client(client, self)
 
-    def capture(self, **told: Unpack[CaptureArguments]) -> None:
-        """Capture a chat completion by hand: one that openai's client did not make, or one that was kept.
+    def capture(self, **arguments: Unpack[CaptureArguments]) -> None:
+        """Record a chat completion yourself: one that openai's client did not make, or one that was stored.
 
-        It is taken as it is now; what ``context()`` says around it holds too, and what is said here goes before that.
+        It is recorded as it is now: later changes of the arguments have no effect. The :func:`ainsights.context` around
+        it holds too; arguments go before it::
+
+            audit.capture(response=completion, messages=messages, args={"model": "gpt-4o"}, user_id="ann")
 
         Args:
-            response: a ChatCompletion, or a dict with what one has.
-            messages: what was asked: a text, several, or messages, as dicts or as openai's objects. Only where
-                template and inputs are given may they be missing.
+            response: a ChatCompletion, or a dict with the fields of one.
+            messages: the prompt: a text, several texts, or messages as dicts or as openai's objects. They may be left
+                out only where ``template`` and ``inputs`` are given.
             args: the model arguments: the request without its messages.
             meta: free metadata.
             user_id: the end user.
-            template: the prompt before formatting: a :class:`Template`, or a text or messages.
+            template: the prompt before formatting: a :class:`Template`, a text, or messages.
             inputs: the template's variables.
 
         Raises:
@@ -96,7 +107,7 @@ class Insights:
         """
         from ainsights._processing.manual import Record  # noqa: PLC0415  few programs do this
 
-        self.submit(Record(**told))
+        self.submit(Record(**arguments))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until every call that has ended by now is delivered, or refused for good.
@@ -123,6 +134,10 @@ class Insights:
 
         What is left is counted and logged, unless there is a spool, which keeps it. Calls that end later count as
         dropped. Closing twice is harmless.
+
+        ::
+
+            audit.close(timeout=10)
 
         Args:
             timeout: seconds; ``exit_timeout`` if None.

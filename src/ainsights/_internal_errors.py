@@ -40,12 +40,12 @@ class capture_internal_errors:  # noqa: N801  it reads as a word: with capture_i
     def caught(self, error: BaseException) -> bool:
         """Count and log ``error``; false if it has to be raised after all, as Ctrl-C has.
 
-        For the few blocks that every call of the user's goes through, where ``try`` costs nothing and ``with`` does.
+        For the few blocks that every call goes through, where ``try`` costs nothing and ``with`` does.
         """
         if is_user_interrupt(error):
             return False
         failures[self.step] += 1
         log_rate_limited(
-            "error", f"failed: {self.step}", "%s failed, the user's call is not affected", self.step, error=error
+            "error", f"failed: {self.step}", "internal error while %s; your call is unaffected", self.step, error=error
         )
         return not raising

@@ -70,7 +70,7 @@ _forking = capture_internal_errors("pausing for a fork")
 
 
 def register(owner: PipelineOwner) -> None:
-    """Close ``owner`` when the process exits, and tell it of forks. Cheap if it is registered."""
+    """Close ``owner`` when the process exits, and call it around forks. Cheap if it is registered."""
     if owner not in _owners:
         _owners[owner] = None
         _hook_child_of_multiprocessing()
@@ -92,7 +92,7 @@ def hold_over_forks(lock: threading.RLock) -> None:
 
 
 def are_threads() -> bool:
-    """Tell whether new threads are threads, and not gevent's greenlets: to start or join one of those is to switch."""
+    """Whether new threads are threads, and not gevent's greenlets: to start or join one of those is to switch."""
     return isinstance(_thread.start_new_thread, BuiltinFunctionType)
 
 
