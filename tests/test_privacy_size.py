@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 from support.models import COMPLETION
 
-from ainsights._model import Insight
+from ainsights._model import META_KEYS, Insight
 from ainsights._privacy.dropped import EventDropped
 from ainsights._privacy.truncation import truncate
 
@@ -145,3 +145,21 @@ def test_any_insight_fits_stays_an_insight_and_says_so(insight: Insight, limit: 
     assert META.items() <= left.meta.items()
     if len(whole) > limit:
         assert body["meta"]["ainsights.truncated"]
+
+
+LOWEST_SETTING = 4096
+"""What the setting ``max_event_bytes`` takes at the least."""
+
+
+def test_any_completion_fits_into_the_lowest_setting_and_stays_one() -> None:
+    long = "x" * 250
+    meta = dict.fromkeys(META_KEYS - {"ainsights.truncated"}, "x" * 60) | {
+        f"own {number}": long for number in range(50)
+    }
+    call = {"id": long, "type": "function", "function": {"name": long, "arguments": long * 10}}
+    message = {"role": "assistant", "content": long * 100, "tool_calls": [call] * 20, long: long}
+    choices = [{"index": n, "finish_reason": "stop", "logprobs": None, "message": message} for n in range(8)]
+    response = COMPLETION | {"id": long, "model": long, "choices": choices, "system_fingerprint": long}
+    body = fitted(LOWEST_SETTING, response=response, messages=[message] * 30, args={"model": long}, meta=meta)
+    ChatCompletion.model_validate(body["response"])
+    assert body["meta"].keys() >= META_KEYS

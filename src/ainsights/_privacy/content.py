@@ -1,6 +1,6 @@
 """The content level ``metadata``: what remains of an insight when no text may leave. Pure.
 
-It is built from lists of what may pass; what is on none of them stays behind:
+It is built from lists of what may pass; what is on none of them is left out:
 
 - ``response``: id, object, created, model, provider, system_fingerprint, service_tier; the numbers of ``usage``; of
   each choice its index and finish reasons, of its message the role and the names of the tools it calls; of an error
@@ -9,11 +9,11 @@ It is built from lists of what may pass; what is on none of them stays behind:
   and the ids of the calls.
 - ``args``: the model, numbers and switches as ``temperature`` or ``stream``, the names of the tools, the type of
   ``response_format``.
-- ``user_id`` and ``meta`` whole: they are what the program says about the call, in order to find it again. The
+- ``user_id`` and ``meta`` whole: the program sets them in order to find the call again. The
   ``metadata`` of a request is in there too.
 
 So ``inputs``, ``logprobs``, ``stop``, ``prediction``, ``logit_bias``, descriptions and schemas of tools go, and
-whatever is unknown. Where text was, ``ainsights.chars`` tells how many characters of it; media count as the text they
+whatever is unknown. Where text was, ``ainsights.chars`` is the number of its characters; media count as the text they
 come as.
 """
 
@@ -55,14 +55,14 @@ def to_metadata_only(insight: Insight) -> Insight:
 
 
 def _response(response: dict[str, Any]) -> dict[str, Any]:
-    outlined = _short(response, _PLAIN)
+    outline = _short(response, _PLAIN)
     if isinstance(response.get("usage"), dict):
-        outlined["usage"] = _numbers(response["usage"])
+        outline["usage"] = _numbers(response["usage"])
     choices = response.get("choices")
-    outlined["choices"] = [_choice(each) for each in _dicts(choices)]
+    outline["choices"] = [_choice(each) for each in _dicts(choices)]
     if isinstance(response.get("error"), dict):
-        outlined["error"] = _error(response["error"])
-    return outlined
+        outline["error"] = _error(response["error"])
+    return outline
 
 
 def _choice(choice: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _error(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def _messages(messages: Any) -> Any:
-    """Return what may be told of ``messages``: objects, also where they are texts."""
+    """Return ``messages`` without their texts: objects, also where they are texts."""
     if messages is None:
         return None
     return [_message(each) for each in (messages if isinstance(messages, list) else [messages])]
@@ -89,18 +89,18 @@ def _messages(messages: Any) -> Any:
 def _message(message: Any) -> dict[str, Any]:
     if not isinstance(message, dict):
         return {"content": None, MetaKey.CHARS: _chars(message)}
-    outlined = _short(message, ("role", "tool_call_id"))
+    outline = _short(message, ("role", "tool_call_id"))
     content, calls, called = message.get("content"), message.get("tool_calls"), message.get("function_call")
-    told = {"role", "tool_call_id", "tool_calls", "function_call", *(["content"] if isinstance(content, list) else [])}
+    shown = {"role", "tool_call_id", "tool_calls", "function_call", *(["content"] if isinstance(content, list) else [])}
     if message.get("role") in ("tool", "function"):  # a tuple: it may be what has no hash
-        outlined |= _short(message, ("name",))
-        told.add("name")
-    outlined["content"] = [_part(each) for each in content] if isinstance(content, list) else None
+        outline |= _short(message, ("name",))
+        shown.add("name")
+    outline["content"] = [_part(each) for each in content] if isinstance(content, list) else None
     if isinstance(calls, list):
-        outlined["tool_calls"] = [_call(each) for each in _dicts(calls)]
+        outline["tool_calls"] = [_call(each) for each in _dicts(calls)]
     if isinstance(called, dict):
-        outlined["function_call"] = _called(called, "arguments")
-    return outlined | {MetaKey.CHARS: _chars_beside(message, told)}
+        outline["function_call"] = _called(called, "arguments")
+    return outline | {MetaKey.CHARS: _chars_beside(message, shown)}
 
 
 def _part(part: Any) -> dict[str, Any]:
@@ -122,33 +122,33 @@ def _called(function: dict[str, Any], text: str) -> dict[str, Any]:
 
 
 def _args(args: dict[str, Any]) -> dict[str, Any]:
-    outlined = _short(args, _SETTINGS)
-    outlined |= {key: item for key, item in args.items() if key in _NUMBERS and isinstance(item, (int, float))}
+    outline = _short(args, _SETTINGS)
+    outline |= {key: item for key, item in args.items() if key in _NUMBERS and isinstance(item, (int, float))}
     for key in ("response_format", "tool_choice"):
         if key in args:
-            outlined[key] = _typed(args[key])
+            outline[key] = _typed(args[key])
     for key in ("tools", "functions"):
         if isinstance(args.get(key), list):
-            outlined[key] = [_typed(each) for each in args[key]]
+            outline[key] = [_typed(each) for each in args[key]]
     if isinstance(args.get("stream_options"), dict):
-        outlined["stream_options"] = _numbers(args["stream_options"])
-    return outlined
+        outline["stream_options"] = _numbers(args["stream_options"])
+    return outline
 
 
 def _typed(value: Any) -> Any:
     """Return the type and the name of a tool, or of what is chosen; a word of the API whole."""
     if not isinstance(value, dict):
         return value if value in ("none", "auto", "required") else None
-    outlined = {key: value[key] for key in ("type", "name") if _is_identifier(value.get(key))}
+    outline = {key: value[key] for key in ("type", "name") if _is_identifier(value.get(key))}
     for key in ("function", "custom"):
         if isinstance(value.get(key), dict):
-            outlined[key] = _short(value[key], ("name",)) | {MetaKey.CHARS: _chars_beside(value[key], {"name"})}
-    return outlined
+            outline[key] = _short(value[key], ("name",)) | {MetaKey.CHARS: _chars_beside(value[key], {"name"})}
+    return outline
 
 
 def _meta(meta: dict[str, Any]) -> dict[str, Any]:
-    said = meta.get(MetaKey.ERROR_TYPE)
-    return meta if said is None or _is_identifier(said) else {**meta, MetaKey.ERROR_TYPE: "other"}
+    error_type = meta.get(MetaKey.ERROR_TYPE)
+    return meta if error_type is None or _is_identifier(error_type) else {**meta, MetaKey.ERROR_TYPE: "other"}
 
 
 def _short(fields: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
@@ -177,9 +177,9 @@ def _dicts(values: Any) -> list[dict[str, Any]]:
     return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
 
 
-def _chars_beside(fields: dict[str, Any], told: Container[str]) -> int:
-    """Return the characters of what is in ``fields`` beside what is told."""
-    return sum(_chars(item) for key, item in fields.items() if key not in told)
+def _chars_beside(fields: dict[str, Any], shown: Container[str]) -> int:
+    """Return the number of characters in ``fields`` that are not ``shown``."""
+    return sum(_chars(item) for key, item in fields.items() if key not in shown)
 
 
 def _chars(value: Any) -> int:

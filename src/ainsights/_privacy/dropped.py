@@ -1,4 +1,4 @@
-"""EventDropped: an event that must not be sent, because what was to make it fit to be sent failed."""
+"""EventDropped: an event that must not be sent, because a step that makes it fit to be sent failed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal
 class EventDropped(Exception):  # noqa: N818  a verdict, like Held
     """The event is dropped.
 
-    Its text goes to the log, so it tells where something failed and never the message of what failed, which may
-    quote the event.
+    Its text goes to the log, so it names the place of the failure and never quotes the message, which may quote the
+    event.
     """
 
     def __init__(self, reason: Literal["redact", "before_send", "too_large"], problem: str) -> None:

@@ -11,7 +11,7 @@ API = frozenset(
 )
 
 KINDS = frozenset({"finish_reason", "object", "role", "type"})
-"""Fields whose values tell things apart."""
+"""Fields whose values name the kind of a thing."""
 
 WORDS = frozenset(
     """allowed_tools array assistant boolean chat.completion content_filter critic custom developer file function

@@ -3,7 +3,7 @@
 Strings are redacted wherever they are: values, the names of fields that the API does not have (those of inputs are
 the user's), and whole numbers outside of the response, by their digits. What is JSON in a string, as the arguments of
 a tool call, is redacted by its own strings, so that no escape hides a secret, and stays JSON where it can. Untouched
-are only the words by which the API tells things apart (``"role": "user"``) and what ainsights itself writes.
+are only the words by which the API names kinds (``"role": "user"``) and what ainsights itself writes.
 
 ``logprobs`` and ids of tokens spell the text once more. Where a text was redacted they lose their tokens; the numbers
 stay.
@@ -171,7 +171,7 @@ def _named(found: re.Match[str]) -> str:
 
 
 class _Checked:
-    """A function of the user's; one that fails, or gives no text, withholds the event."""
+    """A function of the user's; an event for which it fails, or returns no text, is dropped."""
 
     def __init__(self, function: Callable[[str], str]) -> None:
         self.function = function

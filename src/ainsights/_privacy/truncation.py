@@ -2,7 +2,7 @@
 
 Each object and list gives its parts the room that it has: short ones stay whole, all others are cut to one length.
 Where the parts are too many, those in the middle go, or those whose names the API does not know. A text that was cut
-tells in its middle how many characters are gone.
+names in its middle the number of characters that are gone.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError
 
-from ainsights._json import parse_json
+from ainsights._json import encode_in_steps, parse_json
 from ainsights._model import META_KEYS, Insight, MetaKey
 from ainsights._privacy.dropped import EventDropped
 from ainsights._privacy.fields import API
@@ -24,13 +24,14 @@ _NULL = 4
 """Bytes of the smallest part that may have to stay."""
 _SMALLEST_ITEM, _SMALLEST_FIELD = 192, 64
 """Bytes below which the items of a list and the fields of an object are not cut: rather some of them go."""
-_MOST_TOLD = 20
-_LONGEST_OURS = 256
+_KNOWN = API | META_KEYS
+_MAX_REPORTED = 20
+_LONGEST_OWN = 256
 _LONGEST_PATH = 200
 
 
 def truncate(body: bytes, limit: int) -> bytes:
-    """Return the encoded insight ``body`` in at most ``limit`` bytes; what was cut is told in ``ainsights.truncated``.
+    """Return the encoded insight ``body`` in at most ``limit`` bytes; ``ainsights.truncated`` names what was cut.
 
     Raises:
         EventDropped: the limit is so low that not even an empty insight fits.
@@ -38,18 +39,18 @@ def truncate(body: bytes, limit: int) -> bytes:
     fields: dict[str, Any] = parse_json(body)
     measure = _measure(fields)
     meta = fields["meta"]
-    ours = {
-        key: meta[key] for key in meta if key in META_KEYS - {MetaKey.TRUNCATED} and measure(meta[key]) <= _LONGEST_OURS
-    }
-    told_before = meta.get(MetaKey.TRUNCATED)
-    told = told_before if isinstance(told_before, dict) else {}
+    own = [key for key in meta if key in META_KEYS and key != MetaKey.TRUNCATED]
+    longest = min(_LONGEST_OWN, limit // 3 // max(len(own), 1))
+    ours = {key: meta[key] for key in own if measure(meta[key]) <= longest}
+    before = meta.get(MetaKey.TRUNCATED)
+    reported = before if isinstance(before, dict) else {}
     parts = fields | {"meta": {key: meta[key] for key in meta if key not in ours and key != MetaKey.TRUNCATED}}
     frame = dict.fromkeys(fields) | {"meta": ours | {MetaKey.TRUNCATED: None}}
-    for_told = min(2048, limit // 8)
+    report_room = min(2048, limit // 8)
     cut = _Cut(measure)
-    level = _level([measure(part) for part in parts.values()], limit - measure(frame) - for_told)
+    level = _level([measure(part) for part in parts.values()], limit - measure(frame) - report_room)
     fitted = {key: cut.value(part, max(level, 0) + _NULL, key) for key, part in parts.items()}
-    fitted["meta"] |= ours | {MetaKey.TRUNCATED: _told(told | cut.lengths, for_told, measure)}
+    fitted["meta"] |= ours | {MetaKey.TRUNCATED: _report(reported | cut.lengths, report_room, measure)}
     encoded = Insight.model_construct(**fitted).encode()
     if len(encoded) > limit:
         raise EventDropped("too_large", f"max_event_bytes={limit} is too low for any event")
@@ -57,7 +58,7 @@ def truncate(body: bytes, limit: int) -> bytes:
 
 
 class _Cut:
-    """Cuts, and notes how long it was what it cut, by paths."""
+    """Cuts values, and notes by their paths how long they were."""
 
     def __init__(self, measure: Callable[[Any], int]) -> None:
         self.lengths: dict[str, int] = {}
@@ -73,7 +74,8 @@ class _Cut:
         if isinstance(value, dict):
             return dict(self._parts(list(value.items()), room - 2, path))
         if isinstance(value, list):
-            return [item for _, item in self._parts(list(enumerate(value)), room - 2, path)]
+            items = [item for _, item in self._parts(list(enumerate(value)), room - 2, path)]
+            return [item for item in items if _is_call(item)] if path.endswith(".tool_calls") else items
         self.lengths[path] = self._measure(value)
         return None
 
@@ -102,11 +104,17 @@ class _Cut:
             yield key, item if sizes[index] <= level else self.value(item, level, f"{path}.{key}")
 
 
+def _is_call(call: Any) -> bool:
+    """Tell whether ``call`` has kept all that a tool call needs to be valid."""
+    called = (call.get("function") or call.get("custom")) if isinstance(call, dict) else None
+    return isinstance(called, dict) and "name" in called and ("arguments" in called or "input" in called)
+
+
 def _by_weight(parts: Sequence[tuple[Any, Any]]) -> list[int]:
-    """Return the positions of ``parts``, those first that had better stay: known names, or the ends of a list."""
+    """Return the positions of ``parts``, those first that matter most: known names, or the ends of a list."""
     positions = range(len(parts))
     if parts and isinstance(parts[0][0], str):
-        return sorted(positions, key=lambda position: parts[position][0] not in API)
+        return sorted(positions, key=lambda position: parts[position][0] not in _KNOWN)
     return sorted(positions, key=lambda position: min(position, len(parts) - 1 - position))
 
 
@@ -133,24 +141,24 @@ def _level(sizes: Sequence[int], room: int) -> int:
     return max(sizes, default=0)
 
 
-def _told(lengths: dict[str, int], room: int, measure: Callable[[Any], int]) -> dict[str, int]:
+def _report(lengths: dict[str, int], room: int, measure: Callable[[Any], int]) -> dict[str, int]:
     """Return the largest of ``lengths`` that have ``room``, and as ``…`` how many others there are."""
-    told: dict[str, int] = {}
+    reported: dict[str, int] = {}
     room -= measure({"…": len(lengths)})
     for path, length in sorted(lengths.items(), key=lambda item: -item[1]):
         shown = path[:_LONGEST_PATH]
         cost = measure({shown: length})
-        if cost <= room and shown not in told and len(told) < _MOST_TOLD:
-            told[shown] = length
+        if cost <= room and shown not in reported and len(reported) < _MAX_REPORTED:
+            reported[shown] = length
             room -= cost
-    others = len(lengths) - len(told)
-    return told | ({"…": others} if others else {})
+    others = len(lengths) - len(reported)
+    return reported | ({"…": others} if others else {})
 
 
 def _measure(fields: dict[str, Any]) -> Callable[[Any], int]:
-    """Return what tells the encoded size of a part; an insight with lone surrogates is encoded in another way."""
+    """Return a function for the encoded size of a part; an insight with lone surrogates is encoded in another way."""
     try:
-        to_json(fields)
+        encode_in_steps(fields)
     except PydanticSerializationError:
         return lambda value: len(json.dumps(value, separators=(",", ":")))
-    return lambda value: len(to_json(value))
+    return lambda value: len(encode_in_steps(value))
