@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ainsights._privacy.patterns import PATTERNS, api_key, credit_card, email, ip, phone
+from ainsights._privacy.slices import SLICE, search
 from ainsights._validation import BUILT_IN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from ipaddress import IPv4Address, IPv6Address
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -182,9 +187,57 @@ REPEATED = [
 ]
 
 
-@pytest.mark.timeout(60)
+def seconds(function: Callable[[str], str], text: str) -> float:
+    start = time.thread_time()
+    function(text)
+    return time.thread_time() - start
+
+
 @pytest.mark.parametrize("unit", REPEATED)
-def test_megabyte_of_anything_takes_time_in_proportion(unit: str) -> None:
-    text = (unit * (2**20 // len(unit) + 1))[: 2**20]
+def test_time_is_in_proportion_to_the_text(unit: str) -> None:
+    text = (unit * (2**18 // len(unit) + 1))[: 2**18]
     for function in PATTERNS.values():
-        function(text)
+        short = min(seconds(function, text[: 2**15]) for _ in range(2))
+        assert seconds(function, text) < 24 * short + 0.05  # 8 times in proportion, 64 times if it grew with the square
+
+
+AT_A_SEAM = [(function, secrets[0]) for function, secrets in FOUND.items()] + [(api_key, JWT), (api_key, PEM)]
+
+
+@pytest.mark.parametrize(("function", "secret"), AT_A_SEAM, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("filler", ["words ", "a-b.c "])
+def test_secret_is_found_wherever_a_slice_ends(function, secret: str, filler: str) -> None:  # noqa: ANN001
+    for position in range(SLICE - len(secret) - 2, SLICE + 3):
+        before, after = (filler * SLICE)[:position] + " ", " " + filler * 2 * SLICE
+        redacted = function(before + secret + after)
+        assert (redacted[: len(before)], redacted[-len(after) :]) == (before, after)
+        assert redacted[len(before) : -len(after)] == f"[{function.__name__}]"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["sk-proj-" + "a1" * 3 * SLICE, f"eyJ{'a' * 90_000}.{'b' * 90_000}.{'c' * 90_000}", PEM.replace("M", "M" * 90_000)],
+)
+def test_key_that_is_longer_than_a_slice_is_found_whole(secret: str) -> None:
+    assert api_key(f"see {secret} there") == "see [api_key] there"
+
+
+@given(st.text("ab1@.- ", max_size=60), st.integers(0, 60))
+def test_search_in_slices_finds_what_one_search_finds(text: str, start: int) -> None:
+    pattern, long = re.compile("(?<=a)b{1,3}1"), "x" * (SLICE - 30) + text
+    found, whole = search(pattern, long, start, 4), pattern.search(long, start)
+    assert (found and found.span()) == (whole and whole.span())
+
+
+@pytest.mark.parametrize("unit", ["sk-sk-", "+1", "eyJ", "a@", "1 "])
+def test_redaction_of_megabytes_lets_other_threads_go_on(unit: str) -> None:
+    text = unit * (4_000_000 // len(unit))
+    worker = threading.Thread(target=lambda: [function(text) for function in PATTERNS.values()])
+    start = last = time.monotonic()
+    longest = 0.0
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.001)
+        now = time.monotonic()
+        longest, last = max(longest, now - last), now
+    assert longest < max((last - start) / 4, 0.2)
