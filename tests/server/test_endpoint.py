@@ -60,6 +60,9 @@ BAD = {
     "other scheme": ("PUT", "/insight", GOOD, {"Authorization": f"Basic {KEY}"}, 401),
     "listing without key": ("GET", "/insights", None, {}, 401),
     "reading without key": ("GET", "/insights/x", None, {}, 401),
+    "document without key": ("GET", "/openapi.json", None, {}, 401),
+    "wrong URL without key": ("GET", "/nothing", None, {}, 401),
+    "wrong method without key": ("POST", "/insights", None, {}, 401),
     "wrong URL": ("PUT", "/v1/insight", GOOD, BEARER, 404),
     "slash at the end": ("PUT", "/insight/", GOOD, BEARER, 404),
     "wrong method": ("POST", "/insight", GOOD, BEARER, 405),
@@ -239,7 +242,7 @@ def test_health_needs_no_key_and_tells_no_more(client: Client) -> None:
 
 
 def test_openapi_document_tells_statuses_key_and_body(client: Client) -> None:
-    document = client.ask("GET", "/openapi.json", headers={}).json
+    document = client.ask("GET", "/openapi.json").json
     put = document["paths"]["/insight"]["put"]
     schemas = document["components"]["schemas"]
 

@@ -75,6 +75,7 @@ def create_app(
     api = FastAPI(
         title="ainsights: local Insights endpoint",
         version=__version__,
+        openapi_url=None,  # served below, with a key
         docs_url=None,  # it would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
@@ -83,8 +84,12 @@ def create_app(
     reader = KeyDependency(authorization, Role.READ, store.log_access)
     _add_reading(api, store, [Depends(reader)])
     _add_health(api, store)
-    error_handlers.install(api)
-    api.openapi = lambda: _document(api, reader)  # type: ignore[method-assign]
+    error_handlers.install(api, authorization)
+
+    @api.get("/openapi.json", dependencies=[Depends(reader)], include_in_schema=False)
+    def document() -> dict[str, Any]:
+        return _document(api, reader)
+
     return Application(IngestRoute(store, authorization, max_body_bytes), api, guard)
 
 

@@ -17,18 +17,24 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI, Request
 
+    from ainsights.server.keys import Authorization
+
 WRONG_URL = "wrong URL: this endpoint has PUT /insight, GET /insights and GET /health"
 
 
-def install(app: FastAPI) -> None:
-    """Add the handlers to ``app``."""
+def install(app: FastAPI, authorization: Authorization) -> None:
+    """Add the handlers to ``app``. Without a key not even a wrong URL is answered as such."""
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> Response:
         return _answer(error)
 
     @app.exception_handler(HTTPException)
-    async def of_the_router(_: Request, error: HTTPException) -> Response:
+    async def of_the_router(request: Request, error: HTTPException) -> Response:
+        try:
+            authorization.check_scope(request.scope, dict(request.scope["headers"]), None)
+        except Problem as no_key:
+            return _answer(no_key)
         detail = {404: WRONG_URL}.get(error.status_code, error.detail)
         return _answer(Problem(error.status_code, detail, headers=error.headers))
 

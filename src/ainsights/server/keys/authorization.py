@@ -43,7 +43,7 @@ class Authorization:
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
         self._good: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def check(self, authorization: bytes | None, address: str, role: Role) -> NamedKey:
+    def check(self, authorization: bytes | None, address: str, role: Role | None) -> NamedKey:
         """Return the key of a request that may do what ``role`` allows.
 
         Keys are looked up by their hash, so that the time it takes tells nothing about a key.
@@ -51,7 +51,7 @@ class Authorization:
         Args:
             authorization: the header of the request.
             address: where it comes from.
-            role: what it needs.
+            role: what it needs; None: any key will do.
 
         Raises:
             Problem: 401 without a key or with a wrong one, 403 for a key without the role, 429 after many wrong keys.
@@ -68,13 +68,13 @@ class Authorization:
         if key is None:
             self._note_wrong(address)
             raise Problem(401, "wrong API key: this endpoint does not know it")
-        if not key.allows(role):
+        if role is not None and not key.allows(role):
             raise Problem(403, f"the API key {key.name!r} does not have the role {role.value!r}")
         if (address, given_digest) not in self._good:
             _remember(self._good, (address, given_digest), None)
         return key
 
-    def check_scope(self, scope: Any, headers: dict[bytes, bytes], role: Role) -> NamedKey:
+    def check_scope(self, scope: Any, headers: dict[bytes, bytes], role: Role | None) -> NamedKey:
         """Return the key of an ASGI request, as :meth:`check` does."""
         client = scope.get("client")
         return self.check(headers.get(b"authorization"), client[0] if client else "", role)

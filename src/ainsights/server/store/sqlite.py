@@ -75,6 +75,7 @@ class SQLiteStore:
             ConfigurationError: the file is in use, cannot be written, is not ours, or of a newer version.
         """
         with ExitStack() as undo:
+            _check_usable(self.path)  # before anything is put beside it
             undo.enter_context(ProcessLock(self.path))
             undo.callback(self._reader.renew)
             self._key = _audit_key(self._audit_key_file, self.path)
@@ -257,3 +258,10 @@ def _audit_key(path: Path, database: Path) -> bytes:
 
 def _has_chain(database: Path) -> bool:
     return schema.version_of(database) > 1
+
+
+def _check_usable(path: Path) -> None:
+    try:
+        schema.version_of(path)
+    except OSError as error:
+        raise ConfigurationError(f"database {path}: {error.strerror}") from error

@@ -142,7 +142,7 @@ class Writer:
             size += len(following.put.body)
         error = None
         try:
-            self._attempt(lambda ledger: self._append([each.put for each in waiting], ledger))
+            self._attempt(lambda ledger: self._append([each.put for each in waiting], ledger), proves=True)
         except StoreError as failure:
             error = failure
         if not error and self._ledger:
@@ -165,14 +165,16 @@ class Writer:
     def _tick(self) -> None:
         with suppress(StoreError):
             if self.problem:
-                self._attempt(Ledger.probe)
+                self._attempt(Ledger.probe, proves=True)
             elif self._accesses:
                 self._attempt(lambda ledger: self._append((), ledger))
             else:
                 self._attempt(lambda _: None)
 
-    def _attempt(self, work: Callable[[Ledger], T]) -> T:
+    def _attempt(self, work: Callable[[Ledger], T], *, proves: bool = False) -> T:
         """Run ``work`` on a ledger that is open, and on the file that has the name; note whether it could be done.
+
+        If ``proves``, success means that events can be stored (again).
 
         Raises:
             StoreError: it failed. Nothing was written, or nothing that counts.
@@ -185,7 +187,7 @@ class Writer:
         except Exception as error:  # the thread must live, and those who wait must hear of it
             self._fail(error)
             raise StoreError(f"cannot store: {error}") from error
-        if self.problem:
+        if proves and self.problem:
             self.problem = None
             log_rate_limited(
                 "warning", f"recovered {time.monotonic()}", "The database %s works again.", self._file.path
