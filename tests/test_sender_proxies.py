@@ -15,7 +15,7 @@ import httpcore
 import pytest
 import respx
 import trustme
-from support.endpoints import Endpoint, endpoint, free_port
+from support.endpoints import Endpoint, Handler, endpoint, free_port
 from support.proxies import Proxy, Socks5, serving
 
 import ainsights
@@ -143,9 +143,9 @@ def test_large_body_and_long_answer_pass_through(
 def test_connection_through_a_proxy_that_was_closed_meanwhile_is_replaced(
     environ: pytest.MonkeyPatch, certificate: ssl.SSLContext
 ) -> None:
-    def answer_and_close(handler: object) -> bool:
-        handler.close_connection = True  # type: ignore[attr-defined]
-        return bool(handler.answer(200))  # type: ignore[attr-defined]
+    def answer_and_close(handler: Handler) -> bool:
+        handler.close_connection = True
+        return handler.answer(200)
 
     with endpoint(answer_and_close, tls=certificate) as it, serving(Proxy(it.port, certificate)) as proxy:
         environ.setenv("https_proxy", f"https://{proxy.address}")

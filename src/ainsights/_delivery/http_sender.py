@@ -140,9 +140,10 @@ class HttpSender:
 
 
 def _plain_answer(arrived: bytes) -> Answer | None:
-    """Return the answer if it is one that arrived whole, of known length, on a connection that stays; else None.
+    """Return the answer if it is one that arrived whole, of known length, on a connection that stays open; else None.
 
-    It is what endpoints answer nearly always, and the standard library's parser takes more time than all the rest.
+    It is what endpoints answer nearly always. Without it one PUT takes 37 us of CPU instead of 16, nearly all of it in
+    the standard library's parser (``benchmarks/senders.py``), and an event 127 instead of 108 (``background.py``).
     """
     head, end, body = arrived.partition(b"\r\n\r\n")
     first, _, fields = head.partition(b"\r\n")

@@ -60,7 +60,7 @@ class ProxySender:
         kept = bool(self._pool.connections)
         try:
             return self._send(body)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:  # the latter is httpcore's word for a closed connection
             if not kept or isinstance(error, (TimeoutError, ProxyError)):
                 raise
         return self._send(body)
@@ -100,7 +100,8 @@ def _pool(endpoint: Endpoint, network: httpcore.NetworkBackend) -> httpcore.Conn
     proxy = endpoint.proxy
     if proxy is None:
         raise ValueError("there is no proxy")
-    url = httpcore.URL(scheme=proxy.scheme, host=proxy.host, port=proxy.port, target=b"/")
+    scheme = "https" if proxy.scheme == "https" else "socks5"  # which socks5h is too: the proxy looks up the name
+    url = httpcore.URL(scheme=scheme, host=proxy.host, port=proxy.port, target=b"/")
     account = None if proxy.username is None else (proxy.username.encode(), proxy.password.encode())
     options: dict[str, Any] = {"proxy_auth": account, "ssl_context": endpoint.tls, "max_connections": 1}
     options |= {"keepalive_expiry": None, "network_backend": network}
