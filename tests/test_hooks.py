@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,12 @@ import openai
 import pytest
 import wrapt
 from openai import _base_client
+from support.endpoints import free_port
 from support.models import COMPLETION, EVENTS, MESSAGES, async_client, capturing, client, http, streaming
 from support.programs import run
 
 import ainsights
+from ainsights._cli import main
 from ainsights._instrumentation import patch as _patch
 
 if TYPE_CHECKING:
@@ -304,6 +307,21 @@ def test_stats_name_a_lost_hook(stripped: Captured) -> None:
     assert "hooks lost: SyncAPIClient._process_response" in str(insights.stats())
     _patch.install(stripped)
     assert insights.stats().lost_hooks == ()
+
+
+def test_doctor_names_a_lost_hook(
+    stripped: Captured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(stripped) == 0
+    monkeypatch.setenv("AINSIGHTS_BASE_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AINSIGHTS_API_KEY", "k")
+    main(["doctor", "--json"])
+    (found,) = [each for each in json.loads(capsys.readouterr().out)["findings"] if each["check"] == "hooks"]
+    assert (found["level"], found["details"]["lost"]) == (
+        "problem",
+        ["SyncAPIClient._process_response", "AsyncAPIClient._process_response"],
+    )
+    assert "instrument() again" in found["remedy"]
 
 
 def test_wrapper_that_hides_ours_does_not_capture_twice(captured: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
