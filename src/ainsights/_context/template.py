@@ -1,4 +1,4 @@
-"""Template: a prompt with fields, whose events tell what it was and what went into it."""
+"""Template: a prompt with fields. Events carry the template and the inputs that their messages came from."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Text(Protocol):
 
 
 class Template:
-    """A prompt with fields. The event of a call that sends what :meth:`format` returned tells both it and its inputs.
+    """A prompt with fields. The event of a call that sends what :meth:`format` returned has it and its inputs.
 
     A field is a plain ``{name}``: no attribute, index, conversion or format, so that no text can reach into an object.
     ``{{`` and ``}}`` stand for braces. What an input holds is sent as it is, braces too. In messages, fields stand in

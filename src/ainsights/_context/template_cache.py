@@ -1,4 +1,4 @@
-"""What templates were formatted to lately, so that the event of a call can tell which template its messages are of.
+"""What templates were formatted to lately, so that an event's template is found by the messages of its call.
 
 Nothing may be added to what openai sends, and an event knows only those bytes. So :meth:`Template.format` notes a
 digest of its messages here, and decoding looks for messages with that digest.
