@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ainsights.server.embedded.selection import all_matches, batches, selection, text_query
+from ainsights.server.index.encoding import LISTS, split_items
 from ainsights.server.index.shards import SHARD_BITS
 from ainsights.server.query.dialects.sql import SQL, concat
 from ainsights.server.query.engine import EventRow
@@ -16,6 +17,8 @@ from ainsights.server.query.fields import QueryError
 from ainsights.server.query.model import Order
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ainsights.server.index import Index
     from ainsights.server.query.model import Filter
 
@@ -110,7 +113,7 @@ def _select(index: Index, asked: _Wanted, condition: SQL) -> list[tuple[Position
     )
     with index.columns.cursor() as cursor:
         rows = cursor.execute(statement.text, statement.values).fetchall()
-    return [(Position(row[0], row[1]), EventRow._make(row[1:])) for row in rows]
+    return [(Position(row[0], row[1]), _event_row(row[1:])) for row in rows]
 
 
 def _after(order: Order, after: Position) -> SQL:
@@ -125,7 +128,12 @@ def _after(order: Order, after: Position) -> SQL:
 def rows_where(index: Index, condition: SQL, order: str) -> list[EventRow]:
     """Return the events that meet a condition."""
     statement = concat(f"SELECT {_ROW} FROM event WHERE ", condition, f" ORDER BY {order}")  # noqa: S608  names of our own
-    return [EventRow._make(row) for row in columns_rows(index, statement)]
+    return [_event_row(row) for row in columns_rows(index, statement)]
+
+
+def _event_row(row: Sequence[Any]) -> EventRow:
+    lists = (split_items(joined) for joined in row[-len(LISTS) :])
+    return EventRow._make((*row[: -len(LISTS)], *lists))
 
 
 def columns_rows(index: Index, statement: SQL) -> list[tuple[Any, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +23,11 @@ BATCH = 4000
 """Matches that a query on the columns takes at a time, at least, when the newest are wanted."""
 
 
-_READ = "(SELECT seq FROM read_csv('PATH', columns = {'seq': 'BIGINT'}, header = false, auto_detect = false))"
+_READ = "SELECT 1 FROM read_csv('PATH', columns = {'seq': 'BIGINT'}, header = false, auto_detect = false) AS found"
+
+
+SEARCHES = 2
+"""Shards that are searched at a time."""
 
 
 class Matches(NamedTuple):
@@ -71,15 +76,29 @@ def selection(index: Index, wanted: Filter, newest_shards: Iterable[Matches] | N
     if texts is None:
         yield condition
         return
-    found = all_matches(index, texts) if newest_shards is None else newest_shards
+    found = _all_matches_at_once(index, texts) if newest_shards is None else newest_shards
     with _file(found) as path:
-        yield concat(condition, f" AND seq {'NOT ' if texts.excluded else ''}IN ", _READ.replace("PATH", path))
+        negation = "NOT " if texts.excluded else ""
+        yield concat(condition, f" AND {negation}EXISTS ({_READ.replace('PATH', path)} WHERE found.seq = event.seq)")
 
 
 def all_matches(index: Index, texts: TextQuery) -> Iterator[Matches]:
     """Yield the matches of each shard, the newest first."""
     for number, lines in index.text.matches(texts.expression):
         yield Matches(lines, frozenset((number,)))
+
+
+def _all_matches_at_once(index: Index, texts: TextQuery) -> list[Matches]:
+    """Return the matches of all shards; SQLite searches several at a time."""
+
+    def search(number: int) -> Matches:
+        return Matches(index.text.matches_in(number, texts.expression), frozenset((number,)))
+
+    numbers = sorted(index.text.numbers)
+    if len(numbers) <= SEARCHES:
+        return [search(number) for number in numbers]
+    with ThreadPoolExecutor(SEARCHES, "ainsights-search") as pool:
+        return list(pool.map(search, numbers))
 
 
 def batches(found: Iterator[Matches]) -> Iterator[list[Matches]]:

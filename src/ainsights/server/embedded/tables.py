@@ -9,7 +9,7 @@ from ainsights.server.embedded.selection import selection
 from ainsights.server.query.dialects import duckdb as dialect
 from ainsights.server.query.dialects.sql import SQL, concat, join
 from ainsights.server.query.engine import Facet, Table
-from ainsights.server.query.fields import FIELDS, META_PREFIX, Kind, get_field
+from ainsights.server.query.fields import Kind, get_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,50 +98,17 @@ FACETS = ("model", "status", "error", "finish", "user", "host", "release", "temp
 
 def facets(index: Index, wanted: Filter, fields: Sequence[str], limit: int) -> dict[str, list[Facet]]:
     """Return the most frequent values of each field, by name, among the events of a resolved filter."""
-    names = list(dict.fromkeys(fields or FACETS))
-    plain = [name for name in names if name in FIELDS and get_field(name).kind is not Kind.LIST]
-    found: dict[str, list[Facet]] = {}
     with selection(index, wanted) as condition:
-        if plain:
-            found.update(_plain_facets(index, plain, condition, limit))
-        for name in names:
-            if name not in found:
-                found[name] = _facet(index, name, condition, limit)
-    return {name: found[name] for name in names}
-
-
-def _plain_facets(index: Index, names: Sequence[str], condition: SQL, limit: int) -> dict[str, list[Facet]]:
-    """Count the values of several columns in one pass."""
-    columns = ", ".join(f'"{name}"' for name in names)
-    sets = ", ".join(f'("{name}")' for name in names)
-    sql = f"""
-        SELECT grouping_id({columns}) AS which, {columns}, count(*) AS events FROM event WHERE {condition.text}
-        GROUP BY GROUPING SETS ({sets})
-        QUALIFY row_number() OVER (PARTITION BY which ORDER BY events DESC, {columns}) <= {limit:d}
-        ORDER BY events DESC, {columns}
-    """  # noqa: S608  names of our own, values bound
-    with index.columns.cursor() as cursor:
-        rows = cursor.execute(sql, condition.values).fetchall()
-    everything = (1 << len(names)) - 1
-    found: dict[str, list[Facet]] = {name: [] for name in names}
-    for which, *values, events in rows:
-        at = len(names) - (everything - which).bit_length()
-        found[names[at]].append(Facet(values[at], events))
-    return found
+        return {name: _facet(index, name, condition, limit) for name in fields or FACETS}
 
 
 def _facet(index: Index, name: str, condition: SQL, limit: int) -> list[Facet]:
     expression = dialect.column(name)
-    if name.startswith(META_PREFIX):
-        inner = concat("SELECT ", expression, " AS value, count(*) AS n FROM event WHERE ", condition, " GROUP BY 1")
-    else:  # lists are few, their items many
-        lists = concat("SELECT ", expression, " AS items, count(*) AS n FROM event WHERE ", condition, " GROUP BY 1")
-        inner = concat("SELECT unnest(if(len(items) = 0, [NULL], items)) AS value, n FROM (", lists, ")")
-    statement = concat(
-        "SELECT value, sum(n)::BIGINT AS events FROM (", inner,
-        f") GROUP BY 1 ORDER BY events DESC, value NULLS LAST LIMIT {limit:d}",
-    )  # fmt: skip
-    return _facets(index, statement)
+    statement = concat("SELECT ", expression, " AS value, count(*) AS n FROM event WHERE ", condition, " GROUP BY 1")
+    if get_field(name).kind is Kind.LIST:  # there are few different lists
+        statement = concat("SELECT unnest(", dialect.items(SQL("value")), ") AS value, n FROM (", statement, ")")
+        statement = concat("SELECT value, sum(n)::BIGINT AS n FROM (", statement, ") GROUP BY 1")
+    return _facets(index, concat(statement, f" ORDER BY n DESC, value NULLS LAST LIMIT {limit:d}"))
 
 
 def meta_keys(index: Index, wanted: Filter, limit: int) -> list[Facet]:

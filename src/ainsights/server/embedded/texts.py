@@ -13,11 +13,12 @@ from ainsights.server.events import build_event
 from ainsights.server.events.messages import hash_message, message_list, render, text_of
 from ainsights.server.events.reading import as_dict, parse_body
 from ainsights.server.index.words import spaced
+from ainsights.server.query.dialects.duckdb import items
+from ainsights.server.query.dialects.sql import SQL
 from ainsights.server.query.engine import RepeatedText, WordCount, Words
 
 if TYPE_CHECKING:
     from ainsights.server.index import Index
-    from ainsights.server.query.dialects.sql import SQL
     from ainsights.server.query.model import Query
     from ainsights.server.store import Store, StoredBody
 
@@ -59,7 +60,10 @@ def messages(index: Index, store: Store, query: Query) -> list[RepeatedText]:
 
 def urls(index: Index, query: Query) -> list[RepeatedText]:
     """Return the URLs that most events mention."""
-    return [_repeated(each, str(each.key), "url") for each in _most_frequent(index, query, "unnest(url)")]
+    return [
+        _repeated(each, str(each.key), "url")
+        for each in _most_frequent(index, query, f"unnest({items(SQL('url')).text})")
+    ]
 
 
 def words(index: Index, store: Store, query: Query) -> Words:

@@ -11,6 +11,9 @@ from pydantic_core import from_json
 MAX_TEXT = 1000
 """Characters of a text column; longer ones are cut."""
 
+SEPARATOR = "\x1f"
+"""The character (unit separator) that no item of a list contains: the index keeps a list as one text."""
+
 _LARGEST_INTEGER = 2**63 - 1
 
 
@@ -84,6 +87,7 @@ def as_flag(value: Any) -> bool | None:
 
 
 def as_texts(value: Any, limit: int) -> list[str]:
-    """Return the texts in a list, or the one text, each once, sorted, at most ``limit``."""
+    """Return the texts in a list, or the one text, each once, sorted, at most ``limit``; without separators."""
     items = value if isinstance(value, list) else [value]
-    return sorted({text for item in items[: limit * 4] if (text := as_text(item))})[:limit]
+    texts = {text.replace(SEPARATOR, " ") for item in items[: limit * 4] if (text := as_text(item))}
+    return sorted(texts)[:limit]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 MEMORY_LIMIT = "256MB"
 THREADS = 2
+LATE_ROWS = 1001
+"""Up to this limit an ordered list reads the order's column alone, and then the columns of the rows that it shows."""
 
 LOADED = {
     "seq": "BIGINT",
@@ -58,10 +60,10 @@ LOADED = {
     "cost": "DOUBLE",
     "cost_source": "VARCHAR",
     "size": "BIGINT",
-    "tool": "VARCHAR[]",
-    "input": "VARCHAR[]",
-    "url": "VARCHAR[]",
-    "tag": "VARCHAR[]",
+    "tool": "VARCHAR",
+    "input": "VARCHAR",
+    "url": "VARCHAR",
+    "tag": "VARCHAR",
     "meta": "MAP(VARCHAR, VARCHAR)",
     "messages": "UBIGINT[]",
     "question_hash": "UBIGINT",
@@ -250,6 +252,7 @@ class Columns:
         return duckdb.connect(
             str(path),
             config={
+                "late_materialization_max_rows": LATE_ROWS,
                 "memory_limit": MEMORY_LIMIT,
                 "threads": THREADS,
                 "preserve_insertion_order": False,

@@ -1,6 +1,7 @@
 """The dialect of DuckDB, over the table ``event`` of the index. Pure.
 
-A field is the column of its name; ``time`` is in microseconds; a key of meta is looked up in the map ``meta``.
+A field is the column of its name; ``time`` is in microseconds; a key of meta is looked up in the map ``meta``; a list
+is one text with a separator around each item.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ainsights.server.query.dialects.sql import SQL, concat, join
-from ainsights.server.query.fields import FIELDS, META_PREFIX, Kind, get_field
+from ainsights.server.query.fields import META_PREFIX, Kind, get_field
 from ainsights.server.query.model import EPOCH
+
+SEPARATOR = "\x1f"
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +35,7 @@ def column(name: str) -> SQL:
     """Return the expression of a field."""
     if name.startswith(META_PREFIX):
         return SQL("meta[?]", (name[len(META_PREFIX) :],))
-    return SQL(f'"{FIELDS[name].name}"')
+    return SQL(f'"{get_field(name).name}"')
 
 
 def where(wanted: Filter) -> SQL:
@@ -66,12 +69,14 @@ def _positive(condition: Condition) -> SQL:
     name, kind = condition.field, get_field(condition.field).kind
     expression, values = column(name), tuple(_bound(value) for value in condition.values)
     if condition.operator == "has":
-        return concat("len(", expression, ") > 0") if kind is Kind.LIST else concat(expression, " IS NOT NULL")
+        return concat(expression, " IS NOT NULL")
+    if kind is Kind.LIST:
+        end = SEPARATOR if condition.operator == ":" else ""
+        items = tuple(f"{SEPARATOR}{str(value).replace(SEPARATOR, ' ')}{end}" for value in values)
+        return _any("contains", expression, items)
     if condition.operator == "*":
-        return concat("(", join(" OR ", [_prefix(expression, kind, value) for value in values]), ")")
+        return _any("starts_with", expression, values)
     if condition.operator == ":":
-        if kind is Kind.LIST:
-            return concat("(", join(" OR ", [_contains(expression, value) for value in values]), ")")
         return concat(expression, SQL(f" IN ({', '.join('?' * len(values))})", values))
     if name.startswith(META_PREFIX):
         expression = concat(
@@ -84,14 +89,10 @@ def _bound(value: object) -> object:
     return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
-def _contains(expression: SQL, value: object) -> SQL:
-    return concat("list_contains(", expression, SQL(", ?)", (value,)))
-
-
-def _prefix(expression: SQL, kind: Kind, value: object) -> SQL:
-    if kind is Kind.LIST:
-        return concat("len(list_filter(", expression, SQL(", lambda item: starts_with(item, ?))) > 0", (value,)))
-    return concat("starts_with(", expression, SQL(", ?)", (value,)))
+def _any(function: str, expression: SQL, values: tuple[object, ...]) -> SQL:
+    return concat(
+        "(", join(" OR ", [concat(f"{function}(", expression, SQL(", ?)", (value,))) for value in values]), ")"
+    )
 
 
 def group(wanted: Group, bucket: str) -> SQL:
@@ -106,8 +107,14 @@ def group(wanted: Group, bucket: str) -> SQL:
         return SQL(f"((time + {shift}) // {width} * {width} - {shift})")
     expression = column(wanted.name)
     if get_field(wanted.name).kind is Kind.LIST:
-        return concat("unnest(if(len(", expression, ") = 0, [NULL], ", expression, "))")
+        return concat("unnest(", items(expression), ")")
     return expression
+
+
+def items(expression: SQL) -> SQL:
+    """Return the items of a list, which is kept as one text with separators; NULL alone if there is none."""
+    split = concat("string_split(substr(", expression, ", 2, length(", expression, ") - 2), chr(31))")
+    return concat("if(", expression, " IS NULL, [NULL], ", split, ")")
 
 
 def measure(wanted: Measure, measures: Sequence[Measure], total: int) -> SQL:

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.indexed import PATIENCE, Served, body, put, random_bodies, serving
+
+from ainsights.server.index import Index
+from ainsights.server.query import Filter, parse_filter, parse_query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ainsights.server.store.sqlite import SQLiteStore
+
+SECRET = "xylophonist"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    secret = body(
+        "secret", messages=f"I am a {SECRET}", user_id=f"{SECRET}@example.com", meta={"team": SECRET, "tags": [SECRET]}
+    )
+    with serving(tmp_path, [*random_bodies(50, seed=5), secret, body("last", messages="bye")]) as served:
+        yield served
+
+
+def erase(store: SQLiteStore, event_id: str) -> None:
+    stored = store.find(event_id)
+    assert stored
+    assert store.erase([stored.seq], by="test", reason="test") == 1
+
+
+def kinds_of_files_with_the_secret(directory: Path) -> set[str]:
+    """Return the first word of the files' names. FTS5 leaves out the letters that a word shares with the one before."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return {path.name.split("-")[0] for path in files if SECRET[3:].encode() in path.read_bytes().lower()}
+
+
+def test_an_erased_event_is_in_no_answer_as_soon_as_it_is_erased(served: Served) -> None:
+    erase(served.store, "secret")
+    assert served.engine.count(Filter()) == 51
+    assert served.engine.count(parse_filter(SECRET)) == 0
+    assert served.engine.events(parse_query(f"where user:{SECRET}*")).rows == []
+    assert served.engine.user(f"{SECRET}@example.com") is None
+
+
+def test_nothing_of_an_erased_event_remains_in_the_files(served: Served, tmp_path: Path) -> None:
+    assert kinds_of_files_with_the_secret(tmp_path / "insights.index") == {"columns", "text"}
+    erase(served.store, "secret")
+    assert served.index.wait(PATIENCE)
+    assert kinds_of_files_with_the_secret(tmp_path / "insights.index") == set()
+
+
+def test_other_events_remain(served: Served) -> None:
+    erase(served.store, "secret")
+    assert served.index.wait(PATIENCE)
+    assert served.engine.count(Filter()) == 51
+    assert [row.id for row in served.engine.events(parse_query("where bye")).rows] == ["last"]
+
+
+def test_events_are_indexed_after_an_erasure(served: Served) -> None:
+    erase(served.store, "last")
+    assert served.index.wait(PATIENCE)
+    put(served.store, [body("new", messages="a ferret")])
+    assert served.index.wait(PATIENCE)
+    assert [row.id for row in served.engine.events(parse_query("where ferret")).rows] == ["new"]
+
+
+def test_an_index_catches_up_with_erasures_that_it_missed(served: Served, tmp_path: Path) -> None:
+    served.index.close()
+    erase(served.store, "secret")
+    with Index(served.store, tmp_path / "insights.index") as index:
+        assert index.wait(PATIENCE)
+        with index.columns.cursor() as cursor:
+            assert cursor.execute("SELECT count(*) FROM event").fetchall() == [(51,)]
+    assert kinds_of_files_with_the_secret(tmp_path / "insights.index") == set()
+
+
+def test_an_index_without_its_store_s_erased_events_equals_a_new_one(served: Served, tmp_path: Path) -> None:
+    for number in range(0, 50, 3):
+        erase(served.store, f"event-{number}")
+    assert served.index.wait(PATIENCE)
+    with Index(served.store, tmp_path / "again") as again:
+        assert again.wait(PATIENCE)
+        contents = []
+        for index in (served.index, again):
+            with index.columns.cursor() as cursor:
+                contents.append(cursor.execute("SELECT * FROM event ORDER BY seq").fetchall())
+    assert contents[0] == contents[1]
