@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .venv-demo
 
-.PHONY: demo test lint types docs bench faults clean
+.PHONY: demo test test-all lint types docs bench faults clean
 
 demo: $(DEMO)/.ready
 	$(DEMO)/bin/ainsights demo
 
 test: $(VENV)/.ready
 	$(BIN)/pytest $(ARGS)
+
+# Every test, those marked slow too, and longer runs of hypothesis.
+test-all: $(VENV)/.ready
+	$(BIN)/pytest -m 'slow or not slow' --hypothesis-profile=long $(ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
