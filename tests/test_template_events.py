@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import strategies as st
 from support.models import MESSAGES, async_client, capturing, client, completed
 from support.values import Trap
 
@@ -17,10 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.models import Captured
-
-FIELDS = ["a", "b", "name", "größe", "class", "self", "_"]
-NAMES = st.sampled_from(FIELDS)
-TEXTS = st.text() | st.text(alphabet="{}a.[]!:_", max_size=12)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ class OpenStreams:
         self._exchanges: set[Exchange] = set()
         self._max_bytes = max_bytes
         self._reserved = 0
-        self._released: deque[int] = deque()
+        self._changes: deque[int] = deque()
         self._lock = threading.Lock()
         self.add = self._exchanges.add
         self.discard = self._exchanges.discard
@@ -35,20 +35,26 @@ class OpenStreams:
         self._max_bytes = max_bytes
 
     def reserve(self, size: int, held: int) -> bool:
-        """Reserve ``size`` more bytes for a stream that has ``held``; false if there is no room."""
+        """Reserve ``size`` more bytes for a stream that has ``held``; false if there is no room. Never blocks."""
         if held + size > self._max_bytes // 2:
             return False
-        with self._lock:
-            while self._released:
-                self._reserved -= self._released.popleft()
-            if self._reserved + size > self._max_bytes:
-                return False
-            self._reserved += size
+        self._fold()
+        if self._reserved + size > self._max_bytes:
+            return False
+        self._changes.append(size)
         return True
 
     def release(self, size: int) -> None:
         """Give back what was reserved. Takes no lock: a stream may end inside the garbage collector."""
-        self._released.append(size)
+        self._changes.append(-size)
+
+    def _fold(self) -> None:
+        if self._lock.acquire(blocking=False):  # another thread may hold it, in the child of a fork for ever
+            try:
+                while self._changes:
+                    self._reserved += self._changes.popleft()
+            finally:
+                self._lock.release()
 
     def end_all(self) -> None:
         """End the streams that are open, with what has arrived: nobody will read them to their end."""

@@ -277,6 +277,6 @@ _MISSING = (
     "Please update ainsights, or pin openai to a version that it knows."
 )
 _LOST = (
-    "another library has removed our hook from %s: chat completions are captured without HTTP status and headers. "
-    "Call ainsights.instrument() again to install it anew."
+    "another library has removed our hook from %s: chat completions are captured by what they return, without request "
+    "ids. Call ainsights.instrument() again to install it anew."
 )
