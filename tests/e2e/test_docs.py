@@ -51,8 +51,10 @@ def environ(model_api: Server, it: Endpoint, tmp_path: Path) -> dict[str, str]:
 
 RUN_EACH_BLOCK = """
 import json, sys
+namespaces = []  # kept to the end, as those of programs are: their clients close no sockets meanwhile
 for number, block in enumerate(json.load(sys.stdin), 1):
-    exec(compile(block, f"block {number}", "exec"), {"__name__": "__main__"})
+    namespaces.append({"__name__": "__main__"})
+    exec(compile(block, f"block {number}", "exec"), namespaces[-1])
 """
 
 
