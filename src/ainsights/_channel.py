@@ -51,9 +51,10 @@ class Channel:
         self._abandoned = False
 
     @property
-    def is_started(self) -> bool:
-        """Whether there is a pipeline, or will soon be."""
-        return self._current.is_started
+    def has_worker(self) -> bool:
+        """Whether there is nothing to open: what each call of the user's looks at."""
+        pipeline = self._current.pipeline
+        return pipeline is not None and bool(pipeline.workers)
 
     @property
     def pipelines(self) -> list[Pipeline]:

@@ -220,9 +220,9 @@ class Insights:
 
     def _open(self) -> Channel:
         channel = self._channel
-        if not channel.is_started:
+        if not channel.has_worker:
             _lifecycle.register(self)
-        channel.open()
+            channel.open()
         return channel
 
     # Settings
