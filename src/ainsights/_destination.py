@@ -191,7 +191,10 @@ class Destination:
     def close(self, timeout: float) -> int:
         """Deliver what can be delivered in time, end the workers, and return how many events are lost."""
         deadline = time.monotonic() + timeout
-        pipeline = self.loaded(max(timeout, LOADING_PATIENCE))
+        patience = (
+            LOADING_PATIENCE if self.settings.spool_dir else 0.0
+        )  # the spool keeps what time does not suffice for
+        pipeline = self.loaded(max(timeout, patience))
         lost = pipeline.close(max(deadline - time.monotonic(), 0.0)) if pipeline is not None else 0
         self._closed = True
         return lost + self._move("dropped_exit")
