@@ -170,6 +170,13 @@ def test_call_whose_answer_lacks_required_fields(insights: Captured) -> None:
     assert list(map(told, insights)) == [("ok", None, ["stop"]), ("ok", None, [])]
 
 
+@pytest.mark.parametrize("response", [{}, {"choices": [{"message": {"content": "a"}}]}, COMPLETION])
+def test_completion_that_the_user_records(insights: Captured, response: Any) -> None:
+    ainsights.capture(response=response, messages="hi", args={"model": "m-2"})
+    assert told(insights[0]) == ("ok", None, ["stop"] if response else [])
+    assert insights[0].response["model"] == response.get("model", "m-2")
+
+
 WHOLE = json.dumps(
     COMPLETION
     | {

@@ -17,6 +17,17 @@ _AUDIO: dict[str, Any] = {"id": "", "data": "", "expires_at": 0, "transcript": "
 _TOKENS = ("prompt_tokens", "completion_tokens")
 
 
+def required_fields(*, model: Any, created: float, request_id: str | None = None) -> dict[str, Any]:
+    """Return the fields that a ChatCompletion requires, from what is known of its call."""
+    return {
+        "id": request_id or "",
+        "object": "chat.completion",
+        "created": int(created),
+        "model": model if isinstance(model, str) else "",
+        "choices": [],
+    }
+
+
 def complete(completion: dict[str, Any], known: dict[str, Any], *, is_cut: bool) -> bool:
     """Fill in what ``completion`` lacks, and return whether one of its choices was cut.
 

@@ -13,6 +13,7 @@ from ainsights._context.snapshot import encode
 from ainsights._json import parse_json_or_none
 from ainsights._model import Insight, MetaKey
 from ainsights._processing.attributes import AttributeSources
+from ainsights._processing.completion import complete, required_fields
 from ainsights._processing.decoder import as_messages
 from ainsights.errors import ConfigurationError
 
@@ -88,9 +89,11 @@ def build_insight(record: Record, defaults: Defaults, event_id: str) -> Insight:
     messages = None if messages is None else as_messages(messages)
     sources = AttributeSources(record.context, args, messages, defaults)
     template, inputs = sources.template()
+    response, model = parts["response"], args.get("model")
+    complete(response, required_fields(model=model, created=record.made_at), is_cut=False)
     known = {MetaKey.STATUS: "ok", MetaKey.EVENT_ID: event_id, MetaKey.SDK: defaults.sdk}
     return Insight.model_construct(
-        response=parts["response"],
+        response=response,
         messages=messages,
         template=template,
         inputs=inputs,

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from ainsights._json import parse_json_or_none
 from ainsights._processing.accumulator import accumulate
-from ainsights._processing.completion import complete, without_broken_parts, without_odd_finish
+from ainsights._processing.completion import complete, required_fields, without_broken_parts, without_odd_finish
 
 if TYPE_CHECKING:
     from ainsights._instrumentation.exchange import Exchange
@@ -45,14 +45,8 @@ def outcome_of(exchange: Exchange, args: dict[str, Any]) -> Outcome:
         outcome, is_cut = _whole(exchange, body)
     else:
         outcome, is_cut = _streamed(exchange, b"\n\n".join([body, tail]) if tail else body, args)
-    model = args.get("model")
-    known: dict[str, Any] = {
-        "id": header(exchange, "x-request-id") or "",
-        "object": "chat.completion",
-        "created": int(exchange.began_at),
-        "model": model if isinstance(model, str) else "",
-        "choices": [],
-    }
+    request_id = header(exchange, "x-request-id")
+    known = required_fields(model=args.get("model"), created=exchange.began_at, request_id=request_id)
     if outcome.status != "ok":
         outcome.response = known | {key: value for key, value in outcome.response.items() if value not in ("", 0, None)}
         for choice in outcome.response["choices"]:
