@@ -50,7 +50,7 @@ async def gathered(stream: Any) -> str:
     return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
 
 
-def test_it_is_said_once(captured: Captured, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_hook_is_logged_once(captured: Captured, caplog: pytest.LogCaptureFixture) -> None:
     client().chat.completions.create(model="m", messages=MESSAGES)
     client().chat.completions.create(model="m", messages=MESSAGES)
     assert len(caplog.get_records("setup") + caplog.records) == 1
@@ -89,7 +89,7 @@ def test_raw_responses_are_captured(captured: Captured) -> None:
     assert [body["response"] for body in captured] == [COMPLETION, COMPLETION]
 
 
-def test_failures_are_captured_where_there_is_a_bracket_to_see_them(captured: Captured, missing: str) -> None:
+def test_failures_are_captured_where_the_request_hook_is_there(captured: Captured, missing: str) -> None:
     with pytest.raises(openai.BadRequestError):
         client(refusing).chat.completions.create(model="m", messages=MESSAGES)
     assert captured.statuses == ([] if missing == "SyncAPIClient.request" else ["error"])

@@ -1,6 +1,6 @@
 """Drop-in clients: ``from ainsights.openai import OpenAI``, or ``import ainsights.openai as openai`` for all of it.
 
-What these clients ask is captured, and so is what openai's module-level client is asked; other clients of the process
+Calls of these clients are captured, and calls of openai's module-level client; those of the process's other clients
 are not, unless there is ``ainsights.instrument()``. Everything else here is openai's own.
 """
 
@@ -32,25 +32,25 @@ class AsyncAzureOpenAI(_openai.AsyncAzureOpenAI):
 
 
 Client, AsyncClient = OpenAI, AsyncOpenAI  # openai's own short names
-_OURS = {"OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI", "Client", "AsyncClient"}
+_OWN_NAMES = {"OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI", "Client", "AsyncClient"}
 __all__ = list(_openai.__all__)
 
-_OF_THE_MODULE = ("_ModuleClient", "_AzureModuleClient")
+_MODULE_CLIENTS = ("_ModuleClient", "_AzureModuleClient")
 _CLASSES = (
     *(OpenAI, AsyncOpenAI, AzureOpenAI, AsyncAzureOpenAI),
-    *(getattr(_openai, name) for name in _OF_THE_MODULE if hasattr(_openai, name)),
+    *(getattr(_openai, name) for name in _MODULE_CLIENTS if hasattr(_openai, name)),
 )
 capture_classes(*_CLASSES)
 
 
-class _Face(ModuleType):
-    """Shows all of openai's names, and hands on what is set, such as ``openai.api_key = ...``."""
+class _DropInModule(ModuleType):
+    """Has all of openai's names, and sets on openai what is set here, such as ``openai.api_key = ...``."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_openai, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if hasattr(_openai, name) and name not in _OURS and not name.startswith("__"):
+        if hasattr(_openai, name) and name not in _OWN_NAMES and not name.startswith("__"):
             setattr(_openai, name, value)
         else:
             super().__setattr__(name, value)
@@ -59,4 +59,4 @@ class _Face(ModuleType):
         return sorted({*super().__dir__(), *dir(_openai)})
 
 
-sys.modules[__name__].__class__ = _Face
+sys.modules[__name__].__class__ = _DropInModule
