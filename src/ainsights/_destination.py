@@ -30,6 +30,9 @@ LOADING_PATIENCE = 1.0
 
 REFUSED = "the event was dropped: the queue is full or closed"
 
+OUT_OF_TIME = "dropped_exit"
+"""How events are counted that were not delivered before the client was closed."""
+
 _starting = capture_internal_errors("starting the pipeline")
 _moving = capture_internal_errors("queueing an event")
 
@@ -156,7 +159,9 @@ class Destination:
                     continue
                 lost += 1
                 self.counters.add(captured=1, **{otherwise: 1})
-            if receipt is not None:
+            if receipt is not None and otherwise == OUT_OF_TIME:
+                receipt.on_left("time ran out before the event was delivered")
+            elif receipt is not None:
                 receipt.on_dropped(REFUSED)
 
     def loaded(self, timeout: float = LOADING_PATIENCE) -> Pipeline | None:
@@ -197,7 +202,7 @@ class Destination:
         pipeline = self.loaded(max(timeout, patience))
         lost = pipeline.close(max(deadline - time.monotonic(), 0.0)) if pipeline is not None else 0
         self._closed = True
-        return lost + self._move("dropped_exit")
+        return lost + self._move(OUT_OF_TIME)
 
     def before_fork(self, patience: float) -> None:
         """Let the workers leave; a module that is being imported while the process forks never loads in the child."""
