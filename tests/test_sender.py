@@ -32,7 +32,7 @@ def send(url: str, body: bytes = BODY, timeout: float = 5) -> Answer:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\ncontent-length:2\r\nX: y\r\n\r\nhi",
@@ -44,18 +44,18 @@ def send(url: str, body: bytes = BODY, timeout: float = 5) -> Answer:
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: folded\r\n line\r\n\r\nhi",
     ],
 )
-def test_answer_is_read_in_whatever_form(said: bytes) -> None:
-    with endpoint(lambda handler: handler.raw(said)) as it:
+def test_answer_is_read_in_whatever_form(sent: bytes) -> None:
+    with endpoint(lambda handler: handler.raw(sent)) as it:
         assert send(it.url) == Answer(200, "hi")
 
 
 @pytest.mark.parametrize("piece", [1, 3, 17, 40])
 def test_answer_may_come_in_pieces(piece: int) -> None:
-    said = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nRetry-After: 7\r\n\r\nbusy"
+    sent = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nRetry-After: 7\r\n\r\nbusy"
 
     def in_pieces(handler: Handler) -> bool:
-        for start in range(0, len(said), piece):
-            handler.connection.sendall(said[start : start + piece])
+        for start in range(0, len(sent), piece):
+            handler.connection.sendall(sent[start : start + piece])
             handler.endpoint.released.wait(0.002)
         return False
 
@@ -88,11 +88,11 @@ def test_body_arrives_whole(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [b"", b"\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", b"\xff" * 70_000],
 )
-def test_garbage_is_an_error_that_is_tried_again(said: bytes) -> None:
-    with endpoint(lambda handler: handler.raw(said)) as it, pytest.raises((http.client.HTTPException, OSError)):
+def test_garbage_is_an_error_that_is_tried_again(sent: bytes) -> None:
+    with endpoint(lambda handler: handler.raw(sent)) as it, pytest.raises((http.client.HTTPException, OSError)):
         send(it.url)
 
 

@@ -16,6 +16,7 @@ import trustme
 from support.endpoints import Handler, endpoint
 from support.proxies import Proxy, Socks5, serving
 
+from ainsights._delivery.connection import Deadline, connect
 from ainsights._delivery.endpoint import ProxyError
 from ainsights._delivery.http_sender import senders
 
@@ -132,6 +133,21 @@ def test_lookup_that_hangs_in_the_parent_does_not_keep_a_child_waiting(hanging_l
     with os.fdopen(reading, "rb") as pipe:
         assert pipe.read() == b"refused"
     os.waitpid(child, 0)
+
+
+def test_name_that_was_looked_up_before_is_known_where_no_thread_can_be_started(
+    hanging_lookup: Lookup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        hanging_lookup.addresses = (listener.getsockname(),)
+        connect("known.example", 80, Deadline(5)).close()
+        hanging_lookup.addresses = ()
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        connect("known.example", 80, Deadline(5)).close()
+    assert hanging_lookup.names == ["known.example"]
 
 
 def test_address_needs_no_lookup(hanging_lookup: Lookup) -> None:

@@ -110,7 +110,7 @@ def test_files_are_the_users_alone(spool: Spool) -> None:
     assert stat.S_IMODE(spool.directory.stat().st_mode) == 0o700
 
 
-def test_events_of_a_killed_process_are_anybodys(spool: Spool) -> None:
+def test_events_of_a_killed_process_may_be_claimed_by_any(spool: Spool) -> None:
     program = 'print(len(spool.add([b"one"])), flush=True); sys.stdin.read()'
     with start(program, spool) as process:
         assert process.stdout is not None
@@ -184,7 +184,7 @@ def test_fork_leaves_its_parents_events_alone(spool: Spool) -> None:
 # Limits
 
 
-def test_full_spool_takes_no_more_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_full_spool_takes_no_more_and_logs_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     spool = Spool(tmp_path, 200_000)
     numbers = [spool.add([bytes(10_000)])[0] for _ in range(30)]
     assert numbers[0] is not None
@@ -224,7 +224,7 @@ def check_goes_on(spool: Spool) -> None:
     assert spool.problem is None
 
 
-def test_directory_that_cannot_be_made_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_directory_that_cannot_be_created_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     spool = Spool(tmp_path / "file" / "spool", LARGE)
     assert spool.add([b"one"]) == [None]
@@ -265,7 +265,7 @@ def another_database(path: Path) -> None:
         pytest.param(another_database, id="another database"),
     ],
 )
-def test_damaged_file_is_set_aside_and_begun_anew(
+def test_damaged_file_is_set_aside_and_started_anew(
     spool: Spool, damage: Callable[[Path], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     spool.add([b"one"])
@@ -287,7 +287,7 @@ def test_file_of_a_newer_version_is_left_alone(spool: Spool, caplog: pytest.LogC
     assert not list(spool.directory.glob("spool.db.corrupt-*"))
 
 
-def test_file_that_was_deleted_is_begun_anew(spool: Spool) -> None:
+def test_file_that_was_deleted_is_started_anew(spool: Spool) -> None:
     spool.add([b"one"])
     for path in spool.directory.iterdir():
         path.unlink()

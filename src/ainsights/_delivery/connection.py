@@ -32,8 +32,9 @@ class Deadline:
         self.restart()
 
     def restart(self, limit: float | None = None) -> None:
-        """Begin anew, with the next request; ``limit``: the seconds that it has, if they are fewer."""
-        self._at = time.monotonic() + (self._seconds if limit is None else min(limit, self._seconds))
+        """Start again, with the next request; ``limit``: the seconds that it has, if they are fewer."""
+        self._granted = self._seconds if limit is None else min(limit, self._seconds)
+        self._at = time.monotonic() + self._granted
 
     def remaining(self) -> float:
         """Return the seconds that are left.
@@ -43,7 +44,7 @@ class Deadline:
         """
         remaining = self._at - time.monotonic()
         if remaining <= 0:
-            raise TimeoutError(f"no complete answer within {self._seconds:g} s")
+            raise TimeoutError(f"no complete answer within {self._granted:g} s")
         return remaining
 
 

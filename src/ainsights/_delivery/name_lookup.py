@@ -19,6 +19,9 @@ Address = tuple[Any, ...]
 _running: dict[tuple[int, str, int], _Lookup] = {}
 """By process, host and port. There is no lock that a fork could leave locked: ``setdefault`` and ``pop`` are atomic."""
 
+_last_known: dict[tuple[str, int], list[Address]] = {}
+"""By host and port, for the end of the interpreter, where no lookup can run on a thread."""
+
 
 class _Lookup:
     def __init__(self, key: tuple[int, str, int]) -> None:
@@ -30,24 +33,32 @@ class _Lookup:
     def run(self) -> None:
         _, host, port = self._key
         try:
-            self._addresses = _resolve(host, port)
+            self._addresses = _last_known[host, port] = _resolve(host, port)
         except OSError as error:
             self._error = error
         except UnicodeError as error:
             self._error = socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {error}")
         finally:
-            _running.pop(self._key, None)
-            self._done.set()
+            self._finish(self._addresses)
 
     def start(self) -> None:
-        """Run on a thread; where none can be started, as at the end of the interpreter, on this one."""
+        """Run on a thread. Where none can be started, at the end of the interpreter, the last known addresses serve."""
         if not _lifecycle.are_threads():
             self.run()
             return
         try:
             threading.Thread(target=self.run, name="ainsights-lookup", daemon=True).start()
         except RuntimeError:
-            self.run()
+            _, host, port = self._key
+            if (host, port) in _last_known:
+                self._finish(_last_known[host, port])
+            else:
+                self.run()
+
+    def _finish(self, addresses: list[Address]) -> None:
+        self._addresses = addresses
+        _running.pop(self._key, None)
+        self._done.set()
 
     def result(self, timeout: float) -> list[Address]:
         if not self._done.wait(timeout):
