@@ -57,7 +57,7 @@ def test_stop_ends_promptly_while_requests_hang(directive: str, stream: bool) ->
                 pass
         except ConnectionResetError:
             pass
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # those of other tests' servers may end meanwhile
 
 
 def test_stop_lets_an_answer_finish() -> None:
