@@ -51,10 +51,13 @@ def environ(model_api: Server, it: Endpoint, tmp_path: Path) -> dict[str, str]:
 
 RUN_EACH_BLOCK = """
 import json, sys
-namespaces = []  # kept to the end, as those of programs are: their clients close no sockets meanwhile
+namespaces = []
 for number, block in enumerate(json.load(sys.stdin), 1):
     namespaces.append({"__name__": "__main__"})
     exec(compile(block, f"block {number}", "exec"), namespaces[-1])
+for namespace in namespaces:
+    if hasattr(namespace.get("client"), "close"):
+        namespace["client"].close()  # the socket of a client in a namespace would warn at exit
 """
 
 
