@@ -179,7 +179,9 @@ def test_stream_without_any_room_is_an_event_without_its_body(model: str) -> Non
 
 
 AT_EXIT = """
-import sys, ainsights
+import atexit, os, sys
+atexit.register(os._exit, 0)
+import ainsights
 first, second = (ainsights.Insights(base_url=url, api_key="k") for url in sys.argv[2:])
 streams = []
 for insights, times in ((first, 1), (second, 2)):
@@ -188,6 +190,7 @@ for insights, times in ((first, 1), (second, 2)):
         streams.append(api.chat.completions.create(model="sse:100000", messages=MESSAGES, stream=True))
         next(streams[-1])
 """
+"""It ends after our hook, since CPython 3.13.0 crashes, with us or without, when it collects openai's open streams."""
 
 
 def test_streams_open_at_exit_are_reported_once_by_the_client_that_captured_them(model: str) -> None:
