@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import select
 import signal
 import socket
 import zlib
@@ -12,10 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.polling import wait_until
 from support.serve_process import serving
 from support.serving import KEY, Client, bodies, insight
 
 from ainsights.server import Endpoint, Options, connections, running
+from ainsights.server.ingest import body as ingest_body
 from ainsights.server.ingest.openapi import INSIGHT
 from ainsights.server.ingest.validation import InvalidInsightError, event_id_of
 
@@ -92,6 +95,22 @@ def test_body_that_is_no_bounded_gzip_is_refused(client: Client, body: bytes, en
 
     assert (refused.status, refused.json["success"]) == (status, False)
     assert client.put(GOOD).status == 200
+
+
+def test_bodies_of_all_requests_together_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_body, "MAX_IN_FLIGHT_BYTES", 200_000)
+    head = f"PUT /insight HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Length: 1000000\r\n\r\n"
+    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
+        with ExitStack() as stack:
+            slow = [stack.enter_context(connect(endpoint)) for _ in range(3)]
+            for connection in slow:
+                connection.sendall(head.encode() + b" " * 90_000)
+            status, document = answer(next(iter(select.select(slow, [], [], 30)[0])))
+        with Client(endpoint) as client:
+            wait_until(lambda: client.put(insight(inputs={"x": "y" * 150_000})).status == 200)
+            assert client.put(insight(inputs={"x": "y" * 150_000})).status == 200
+
+    assert (status, document["success"]) == (503, False)
 
 
 def test_unknown_keys_are_named_once_and_shortly(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class BodyReader:
         self._in_flight = 0
 
     async def read(self, headers: dict[bytes, bytes], receive: Callable[[], Awaitable[Any]]) -> bytes:
-        """Return the body of a request, decompressed.
+        """Return the body of a request, decompressed. It counts as in flight until :meth:`release` is called for it.
 
         Raises:
             Problem: it is too large, cannot be decompressed, or there are too many at a time.
@@ -52,11 +52,15 @@ class BodyReader:
         else:
             body = await self._read_on(message, receive)
         encoding = headers.get(b"content-encoding")
-        if encoding is None or encoding.lower() == b"identity":
-            return body
-        if len(body) <= INLINE_BYTES:
-            return self._gunzip(body)
-        return await asyncio.to_thread(self._gunzip, body)
+        if encoding is not None and encoding.lower() != b"identity":
+            inline = len(body) <= INLINE_BYTES
+            body = self._gunzip(body) if inline else await asyncio.to_thread(self._gunzip, body)
+        self._in_flight += len(body)
+        return body
+
+    def release(self, body: bytes) -> None:
+        """Forget a body that is stored, or refused."""
+        self._in_flight -= len(body)
 
     def _check_head(self, headers: dict[bytes, bytes]) -> None:
         encoding = headers.get(b"content-encoding")

@@ -58,8 +58,11 @@ class IngestRoute:
         headers = dict(scope["headers"])
         self._authorization.check_scope(scope, headers, Role.WRITE)
         body = await self._bodies.read(headers, receive)
-        received_at = time.time()
-        await self._store.put(event_id_of(body, received_at), received_at, body)
+        try:
+            received_at = time.time()
+            await self._store.put(event_id_of(body, received_at), received_at, body)
+        finally:
+            self._bodies.release(body)
 
 
 def _problem(error: Exception) -> Problem:
