@@ -64,7 +64,7 @@ def ids(it: Endpoint) -> list[int]:
 
 def counts(pipeline: Pipeline) -> dict[str, int]:
     return {
-        name: count for name, count in (pipeline._counters.snapshot() | {"events": pipeline.queued}).items() if count
+        name: count for name, count in (pipeline.counters.snapshot() | {"events": pipeline.queued}).items() if count
     }
 
 
@@ -242,7 +242,7 @@ def test_room_is_made_by_delivery(pipe: Callable[..., Pipeline]) -> None:
         assert counts(pipeline) == {"captured": 50, "delivered": 50}
 
 
-def test_item_that_cannot_be_encoded_is_dropped_counted_and_said(
+def test_item_that_cannot_be_encoded_is_dropped_counted_and_logged(
     pipe: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("ainsights._internal_errors.raising", False)
@@ -253,7 +253,7 @@ def test_item_that_cannot_be_encoded_is_dropped_counted_and_said(
         assert pipeline.flush(PATIENCE)
         assert ids(it) == [0, 1, 2]
         assert counts(pipeline) == {"captured": 4, "delivered": 3, "dropped_failed": 1}
-    assert "encoding an event failed" in caplog.text
+    assert "internal error while encoding an event" in caplog.text
 
 
 def test_item_that_is_not_to_be_sent_is_counted_as_filtered(pipe: Callable[..., Pipeline]) -> None:
@@ -300,7 +300,7 @@ def test_close_delivers_and_ends_the_threads(pipe: Callable[..., Pipeline]) -> N
         assert pipeline.state == "stopped"
 
 
-def test_close_tells_what_is_left(pipe: Callable[..., Pipeline]) -> None:
+def test_close_returns_how_many_events_are_lost(pipe: Callable[..., Pipeline]) -> None:
     with endpoint(lambda handler: handler.hang()) as it:
         pipeline = pipe(it.url)
         put(pipeline, 7)
@@ -339,7 +339,7 @@ class Killed(BaseException):
     """Ends a thread as nothing of ours catches."""
 
 
-def test_dead_worker_is_replaced_loses_nothing_and_is_said(
+def test_dead_worker_is_replaced_and_logged_and_loses_nothing(
     made: list[Pipeline], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)

@@ -66,7 +66,7 @@ def ids(it: Endpoint) -> list[int]:
 
 def counts(pipeline: Pipeline) -> dict[str, int]:
     return {
-        name: count for name, count in (pipeline._counters.snapshot() | {"events": pipeline.queued}).items() if count
+        name: count for name, count in (pipeline.counters.snapshot() | {"events": pipeline.queued}).items() if count
     }
 
 

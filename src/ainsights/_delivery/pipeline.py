@@ -42,7 +42,8 @@ class Pipeline:
     """
 
     def __init__(self, counters: Counters) -> None:
-        self._counters = counters
+        self.counters = counters
+        """Count what happens to the events."""
         self._settlement = Settlement(counters)
         self._queue = EventQueue(self._settlement)
         self._scheduler = Scheduler()
@@ -63,7 +64,7 @@ class Pipeline:
         self._timeout = settings.timeout
         directory = settings.spool_dir
         if directory is not None and directory not in self._stores:
-            self._stores[directory] = SpoolStore(directory, settings.spool_max_bytes, self._counters)
+            self._stores[directory] = SpoolStore(directory, settings.spool_max_bytes, self.counters)
         self._store = self._stores[directory]
         self._queue.set_bounds(settings.max_queue_events, settings.max_queue_bytes)
         self._ingestion.configure(process, self._store, settings.max_queue_events, settings.max_queue_bytes)
@@ -183,7 +184,7 @@ class Pipeline:
         return self._closing
 
     def _newly_lost(self) -> int:
-        counts = self._counters.snapshot()
+        counts = self.counters.snapshot()
         lost = counts.get("dropped_exit", 0) + counts.get("dropped_closed", 0)
         newly, self._lost = lost - self._lost, lost
         return newly

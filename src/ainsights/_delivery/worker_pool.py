@@ -166,11 +166,11 @@ class WorkerPool:
         return False
 
     def _do(self, connection: Sender, job: Any) -> None:
-        started, cpu = time.monotonic(), time.thread_time()
+        started = time.monotonic()
         self._limit.on_start(started)
         self._work(connection, job)
         now = time.monotonic()
-        self._limit.on_end(now - started, time.thread_time() - cpu, now, time.process_time())
+        self._limit.on_end(now, now - started)
 
     def _grow_if_useful(self) -> None:
         if self._thread_start is not _thread.start_new_thread:  # gevent has patched since: we would start greenlets,
