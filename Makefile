@@ -35,6 +35,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/background.py
 	$(BIN)/python benchmarks/privacy.py
+	$(BIN)/python benchmarks/stops.py
 	$(BIN)/python benchmarks/startup.py
 
 faults: $(VENV)/.ready

@@ -1,10 +1,10 @@
 """How long the processing of a large event stops the other threads of its process.
 
-A thread that wakes every half millisecond notes how late it comes while another one makes an event of several
-megabytes fit to be sent, with all built-in patterns; the texts make patterns, parsers and encoders slow. In
-milliseconds, and as a ratio to the interpreter's switch interval, which a thread waits for at the least while another
-one runs Python. Of several rounds the best, for the machine has other things to do. "Python alone" is a loop in Python:
-the least that a program can have.
+A thread that wakes every half millisecond notes what another one has worked until it had its turn, while that one makes
+an event of several megabytes fit to be sent, with all built-in patterns; the texts make patterns, parsers and encoders
+slow. The other one's CPU time counts, because the machine has other things to do. In milliseconds, and as a ratio to
+the interpreter's switch interval, which a thread waits for at the least while another one runs Python: "Python alone"
+is a loop in Python, the least that a program can have. Of several rounds the best.
 
     python benchmarks/stops.py [megabytes [rounds]]
 """
@@ -35,16 +35,19 @@ COMPLETION = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"
 
 
 def longest_stop(work: Callable[[], object]) -> float:
-    """Return by how many seconds a thread came late, at the most, while ``work`` ran on another one."""
-    worker = threading.Thread(target=work)
-    latest = 0.0
+    """Return the longest CPU time of ``work`` on another thread for which this one waited for its turn, in seconds."""
+    done, seen = threading.Event(), threading.Event()
+    worker = threading.Thread(target=lambda: (work(), done.set(), seen.wait()))  # its clock ends with it
     worker.start()
-    while worker.is_alive():
-        began = time.perf_counter()
+    clock = time.pthread_getcpuclockid(worker.ident or 0)
+    longest, before = 0.0, time.clock_gettime(clock)
+    while not done.is_set():
         time.sleep(PAUSE)
-        latest = max(latest, time.perf_counter() - began - PAUSE)
+        now = time.clock_gettime(clock)
+        longest, before = max(longest, now - before), now
+    seen.set()
     worker.join()
-    return latest
+    return longest
 
 
 def filled(unit: str, size: int) -> str:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-OURS = "rq-Insights0Marker1Key2"
-THEIRS = "sk-proj-Model0Marker1Key2xyz"
-LOCAL = "pretend-Marker-key"
+OURS = "rq-Insights0Canary1Key2"
+THEIRS = "sk-proj-Model0Canary1Key2xyz"
+LOCAL = "pretend-Canary-key"
 """A key of a model server, of no known form."""
 
 TALKATIVE = """
@@ -73,20 +73,20 @@ def test_no_key_is_logged_or_shown_whatever_the_endpoint_says(status: int) -> No
     with endpoint(echo(status)) as it:
         told = emitted(WORK, it.url, THEIRS, exit_timeout="1")
     assert it.requests
-    assert "Marker" not in told
+    assert "Canary" not in told
 
 
 def test_no_key_is_logged_or_shown_where_no_endpoint_is() -> None:
     told = emitted(WORK, f"http://127.0.0.1:{free_port()}", THEIRS, exit_timeout="1")
     assert "ConnectionRefused" in told
-    assert "Marker" not in told
+    assert "Canary" not in told
 
 
 def test_no_key_is_in_an_event_though_errors_and_arguments_repeat_it() -> None:
     with endpoint() as it:
         emitted(WORK, it.url, THEIRS, LOCAL)
     assert len(it.stored) == 4
-    assert "Marker" not in str(it.stored)
+    assert "Canary" not in str(it.stored)
     assert [body["response"]["error"]["code"] for body in it.stored if "error" in body["response"]] == [
         "invalid_api_key",
         "invalid_api_key",
@@ -97,7 +97,7 @@ def test_key_of_the_endpoint_goes_to_it_alone_and_as_a_header() -> None:
     with endpoint() as it:
         emitted(WORK, it.url, OURS)
     assert {headers.pop("Authorization") for headers in it.headers} == {f"Bearer {OURS}"}
-    assert "Marker" not in str((it.headers, it.paths, it.stored))
+    assert "Canary" not in str((it.headers, it.paths, it.stored))
 
 
 def test_no_key_is_kept_on_disk(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_no_key_is_kept_on_disk(tmp_path: Path) -> None:
     assert ran.status == 0, ran.err
     kept = [path.read_bytes() for path in (tmp_path / "seen").rglob("*") if path.is_file()]
     assert any(b"invalid_api_key" in each for each in kept)
-    assert not [each for each in kept if b"Marker" in each]
+    assert not [each for each in kept if b"Canary" in each]
 
 
 WRONG = """
@@ -134,4 +134,4 @@ for wrong in ({"timeout": -1}, {"api_kee": KEYS[0]}, {"api_key": KEYS[0] + "\\n1
 def test_wrong_settings_are_told_without_any_key() -> None:
     told = emitted(WRONG, "https://host", OURS)
     assert "strict='x' is wrong" in told
-    assert "Marker" not in told
+    assert "Canary" not in told
