@@ -71,6 +71,11 @@ def read(directory: Path, columns: str) -> list[Any]:
             return []
 
 
+def settled() -> int:
+    stats = ainsights.stats()
+    return stats.delivered + stats.rejected
+
+
 def change_directory(it: Endpoint, directory: Path) -> Path:
     ainsights.instrument(base_url=it.url, api_key="key", spool_dir=directory / "other", exit_timeout=0.05)
     return directory / "other"
@@ -108,7 +113,7 @@ def test_answer_to_an_event_leaves_the_event_with_its_number_in_another_file_alo
     capture("second")
     assert it.wait_for(lambda: ("second", None) in rows(directory), PATIENCE)
     outage.answers["first"] = answer
-    assert it.wait_for(lambda: "second" in outage.asked, PATIENCE)
+    assert it.wait_for(lambda: settled() == 1 and "second" in outage.asked, PATIENCE)
     assert ("second", None) in rows(directory)
 
     outage.answers["second"] = 200
