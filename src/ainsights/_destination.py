@@ -6,12 +6,12 @@ does it; what is captured meanwhile waits here.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ainsights import _lifecycle
 from ainsights._delivery.counters import Counters
 from ainsights._internal_errors import capture_internal_errors
 
@@ -99,7 +99,7 @@ class Destination:
         loading = threading.Event()
         if self._closed or vars(self).setdefault("_loading", loading) is not loading:  # atomic; a lock could stop
             return  # a greenlet, where gevent patches late
-        if not _lifecycle.are_threads():
+        if "gevent" in sys.modules:  # which may patch, at any moment, the locks of an import that is under way
             self._load()
             return
         try:
@@ -109,7 +109,13 @@ class Destination:
 
     def _load_soon(self) -> None:
         self._awaited.wait(LOADING_DELAY)
-        self._load()
+        if "gevent" not in sys.modules:
+            self._load()
+            return
+        loading = self._loading  # the next thread that needs the pipeline loads it
+        vars(self).pop("_loading", None)
+        if loading is not None:
+            loading.set()
 
     def _load(self) -> None:
         loading = self._loading
@@ -170,6 +176,8 @@ class Destination:
         if loading is not None:
             self._awaited.set()
             loading.wait(timeout)
+        if self.pipeline is None and self._waiting and not self._closed:
+            self._start()
         return self.pipeline
 
     # Afterwards
