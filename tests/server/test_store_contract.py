@@ -139,6 +139,17 @@ def test_second_server_is_refused_with_the_process_that_has_the_lock(store: SQLi
     put(store, [("a", body("x"))])
 
 
+def test_file_alone_has_everything_once_the_store_is_closed(store: SQLiteStore, tmp_path: Path) -> None:
+    put(store, [("a", body("x"))])
+    assert store.find("a")
+    store.close()
+    tmp_path.joinpath("copy.db").write_bytes(tmp_path.joinpath("insights.db").read_bytes())
+
+    assert not tmp_path.joinpath("insights.db-wal").exists()
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("SELECT event_id FROM event").fetchall() == [("a",)]
+
+
 def test_closed_store_takes_nothing(store: SQLiteStore) -> None:
     store.close()
 

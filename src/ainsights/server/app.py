@@ -39,6 +39,19 @@ class Application:
         self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
         """Handle one request."""
+        try:
+            if scope["type"] == "http" and scope["path"] == PATH:
+                await self._ingest(scope, receive, send)
+            else:
+                await self._api(scope, receive, send)
+        except asyncio.CancelledError:  # the server ends, and doesn't wait any longer
+            if self._guard:
+                self._guard.stopping = True
+            await Problem(503, "the endpoint is shutting down", close=True).send(send)
+
+    async def _api(
+        self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
         started = False
 
         async def noting_send(message: Any) -> None:
@@ -47,15 +60,12 @@ class Application:
             await send(message)
 
         try:
-            if scope["type"] == "http" and scope["path"] == PATH:
-                await self._ingest(scope, receive, noting_send)
-            else:
-                await self.api(scope, receive, noting_send)
-        except asyncio.CancelledError:  # the server ends, and doesn't wait any longer
+            await self.api(scope, receive, noting_send)
+        except asyncio.CancelledError:
+            if not started:
+                raise
             if self._guard:
                 self._guard.stopping = True
-            if not started:
-                await Problem(503, "the endpoint is shutting down", close=True).send(send)
 
 
 def create_app(

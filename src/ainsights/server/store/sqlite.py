@@ -77,12 +77,12 @@ class SQLiteStore:
         with ExitStack() as undo:
             _check_usable(self.path)  # before anything is put beside it
             undo.enter_context(ProcessLock(self.path))
-            undo.callback(self._reader.renew)
             self._key = _audit_key(self._audit_key_file, self.path)
             self._file = DatabaseFile(self.path, self._key, self._reader.renew)
             self._writer = Writer(self._file, self._committed)
             self._writer.open()
             undo.callback(self._writer.close)
+            undo.callback(self._reader.renew)  # first: the last connection to close empties the write-ahead log
             self._last_seq = self._writer.run(lambda ledger: ledger.last_seq)
             legacy.remove_if_copied(self.path, pending=self._writer.run(lambda ledger: ledger.migrating))
             self._maintenance = Maintenance(self._writer, self._limits, self._removed, self._migrated)

@@ -130,6 +130,7 @@ class Writer:
         self._tick()
         if self._ledger:
             with suppress(sqlite3.Error):
+                self._ledger.scrub()
                 self._ledger.close()
 
     def _commit_with(self, first: _WaitingPut) -> _WaitingPut | _Command | None:
