@@ -101,7 +101,8 @@ class Ledger:
 
     def vacuum(self, pages: int) -> None:
         """Give some free pages back to the file system."""
-        self.connection.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
+        # a script: execute() would end the pragma, which returns no columns, after its first page
+        self.connection.executescript(f"PRAGMA incremental_vacuum({pages:d})")
 
     def sizes(self) -> tuple[int, int]:
         """Return the bytes of the file, and how many of them are free."""
