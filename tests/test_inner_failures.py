@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from support.endpoints import Endpoint
 
 CALLS = 3
-"""So many are made while a step fails: what is said must be said once all the same."""
+"""Calls that are made while a step fails: one line is logged for all of them."""
 
 ALL = (plain, stream, async_plain, async_stream)
 STREAMS = (stream, async_stream)
@@ -95,10 +95,10 @@ def breaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str, str]
 
     yield breaks
     for fault in faults:
-        fault.mended = True
+        fault.repaired = True
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "ainsights"]
 
 
@@ -107,7 +107,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     [(step, call) for step, row in STEPS.items() for call in row[-1]],
     ids=lambda it: getattr(it, "__name__", it),
 )
-def test_step_that_fails_is_kept_from_the_user_counted_said_once_and_over_when_mended(
+def test_step_that_fails_is_kept_from_the_user_counted_logged_once_and_over_when_repaired(
     it: Endpoint,
     breaks: Callable[[Any, str, str], Fault],
     caplog: pytest.LogCaptureFixture,
@@ -126,8 +126,8 @@ def test_step_that_fails_is_kept_from_the_user_counted_said_once_and_over_when_m
     assert min(stats.failures.values()) >= CALLS
     assert (stats.queued_events, stats.queued_bytes) == (0, 0)
     assert len(it.stored) == (CALLS if step in STILL_CAPTURED else 0)
-    assert len(said(caplog)) == len(counted)
-    fault.mended = True
+    assert len(logged(caplog)) == len(counted)
+    fault.repaired = True
     assert goes_on(it)
 
 
@@ -138,20 +138,20 @@ def test_chunk_that_cannot_be_noted_is_kept_from_the_user(
     fault = breaks(Exchange, "reserve", "caller")
     assert call() == "abc"
     assert set(ainsights.stats().failures) == {"recording a chunk"}
-    fault.mended = True
+    fault.repaired = True
     assert goes_on(it)
 
 
-def test_connection_that_cannot_be_made_is_tried_again(
+def test_connection_that_cannot_be_made_is_made_again(
     it: Endpoint, breaks: Callable[[Any, str, str], Fault], caplog: pytest.LogCaptureFixture
 ) -> None:
     fault = breaks(http_sender, "HttpSender", "worker")
     assert [plain() for _ in range(CALLS)] == ["abc"] * CALLS
     assert not ainsights.flush(0.5)
     assert fault.wait(CALLS)
-    assert len(said(caplog)) == 1
+    assert len(logged(caplog)) == 1
     assert "is sent again: BrokenError" in caplog.text
-    fault.mended = True
+    fault.repaired = True
     assert ainsights.flush(PATIENCE)
     assert set(it.times_stored.values()) == {1}
     assert (ainsights.stats().delivered, ainsights.stats().queued_events) == (CALLS, 0)
@@ -170,7 +170,7 @@ def test_failing_log_handler_of_the_users_does_not_make_our_failure_theirs(
     try:
         fault = breaks(Exchange, "on_response", "caller")
         assert plain() == "abc"
-        fault.mended = True
+        fault.repaired = True
         assert goes_on(it)
     finally:
         _logging.logger.removeHandler(handler)

@@ -33,12 +33,12 @@ class Fault:
         self.original = original
         self.where = where
         self.times = 0
-        self.mended = False
+        self.repaired = False
         self.changed = threading.Condition()
 
     def raise_instead(self, *args: Any, **kwargs: Any) -> Any:
         ours = threading.current_thread().name == WORKER
-        if self.mended or (self.where == "caller" and ours) or (self.where == "worker" and not ours):
+        if self.repaired or (self.where == "caller" and ours) or (self.where == "worker" and not ours):
             return self.original(*args, **kwargs)
         with self.changed:
             self.times += 1

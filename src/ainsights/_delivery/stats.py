@@ -11,28 +11,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What became of the events of this process, and how the pipeline is."""
+    """What happened to the events of a client so far, and the state of its delivery."""
 
     captured: int = 0
     """Calls that were captured."""
     queued_events: int = 0
-    """Events held now: waiting, in flight, or to be tried again."""
+    """Events in memory: waiting, in flight, or to be sent again."""
     queued_bytes: int = 0
     in_flight: int = 0
     """Requests under way now."""
     delivered: int = 0
     retried: int = 0
-    """Requests that failed for the time being and were, or will be, repeated."""
+    """Requests that failed and were, or will be, repeated."""
     rejected: int = 0
-    """Events that the endpoint refused for good."""
+    """Events that the endpoint rejected for good."""
     filtered: int = 0
-    """Events that before_send or the settings kept from being sent."""
+    """Events that before_send or the settings keep from being sent."""
     held: int = 0
-    """Events that wait until somebody puts the key or the URL right."""
+    """Events that wait until somebody corrects the key or the URL."""
     spooled: int = 0
     """Events kept on disk."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """Events that were lost, by reason."""
+    """Events that were dropped, by reason: ``full``, ``exit``, ``closed``, ``before_send``, ``redact``, ``failed``."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """How often a step of ours failed, by its name."""
     last_error: str | None = None
@@ -55,5 +55,5 @@ class Stats:
         parts += [f"{count} dropped ({reason})" for reason, count in self.dropped.items()]
         parts += [f"hooks lost: {', '.join(self.lost_hooks)}"] if self.lost_hooks else []
         parts += [f"{count} failed ({step})" for step, count in self.failures.items()]
-        told = self.last_error is not None and self.last_error not in self.state
-        return ", ".join(parts) + (f"; last error: {self.last_error}" if told else "")
+        unmentioned = self.last_error is not None and self.last_error not in self.state
+        return ", ".join(parts) + (f"; last error: {self.last_error}" if unmentioned else "")
