@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .venv-demo
 
-.PHONY: demo test test-all lint types docs bench faults clean
+.PHONY: demo test test-all lint types docs bench bench-server faults clean
 
 demo: $(DEMO)/.ready
 	$(DEMO)/bin/ainsights demo
@@ -37,6 +37,9 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/privacy.py
 	$(BIN)/python benchmarks/stops.py
 	$(BIN)/python benchmarks/startup.py
+
+bench-server: $(VENV)/.ready
+	$(BIN)/python benchmarks/server/ingest.py
 
 faults: $(VENV)/.ready
 	$(BIN)/python benchmarks/faultbench $(ARGS)

@@ -169,6 +169,15 @@ def test_missing_extra_is_said_with_how_to_install_it(database: Path, missing: s
     assert done.stderr == "ainsights serve: needs the server extra: pip install 'ainsights[server]'\n"
 
 
+def test_keys_without_the_extra_say_how_to_install_it(database: Path) -> None:
+    code = "import sys; sys.modules['fastapi'] = None; from ainsights._cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "serve", "keys", "list", "--db", str(database)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr == "ainsights serve keys: needs the server extra: pip install 'ainsights[server]'\n"
+
+
 def test_importing_the_command_does_not_import_the_server() -> None:
     code = "import ainsights._cli.serve, sys; raise SystemExit('fastapi' in sys.modules or 'uvicorn' in sys.modules)"
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,14 @@ def test_readers_do_not_wait_for_a_writer_nor_it_for_them(store: SQLiteStore, tm
         assert reader.execute("SELECT count(*) FROM event").fetchone() == (1,)
 
     assert len(store.bodies_after(0, 10)) == 2
+
+
+def test_many_readers_at_once_each_get_an_answer(store: SQLiteStore) -> None:
+    put(store, [(f"e{n}", body("x")) for n in range(100)])
+    with ThreadPoolExecutor(40) as pool:
+        found = list(pool.map(lambda n: store.find(f"e{n % 100}"), range(2000)))
+
+    assert all(found)
 
 
 def test_puts_of_many_threads_are_all_stored(store: SQLiteStore) -> None:

@@ -43,10 +43,8 @@ def add_parser(serve: argparse.ArgumentParser) -> None:
 
 
 def _add(args: argparse.Namespace) -> int:
-    from ainsights.server.keys import Role  # noqa: PLC0415  an extra
-
     try:
-        key = _file(args).add(args.name, map(Role, args.role or ["write"]))
+        key = _file(args).add(args.name, args.role or ["write"])
     except ConfigurationError as error:
         return _fail(error)
     print(f"API key {args.name!r}, shown only now: {key}")
@@ -76,8 +74,12 @@ def _revoke(args: argparse.Namespace) -> int:
 
 
 def _file(args: argparse.Namespace) -> KeyFile:
-    from ainsights.server.keys import KeyFile  # noqa: PLC0415  an extra, and start-up of the others stays light
-
+    try:
+        from ainsights.server.keys import KeyFile  # noqa: PLC0415  an extra, and start-up of the others stays light
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("ainsights"):
+            raise
+        raise ConfigurationError("needs the server extra: pip install 'ainsights[server]'") from None
     return KeyFile(args.db)
 
 

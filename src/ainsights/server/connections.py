@@ -42,7 +42,7 @@ MAX_HEADER_BYTES = 64 * 1024
 MAX_CONNECTIONS = 4096
 SWEEP_SECONDS = 1.0
 
-RESERVED_DESCRIPTORS = 24
+RESERVED_DESCRIPTORS = 30
 """What the rest of the process may need beside those that are open at the start: readers of the store."""
 
 

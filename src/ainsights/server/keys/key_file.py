@@ -103,14 +103,14 @@ class KeyFile:
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigurationError(f"key file {self.path}: damaged; delete it, and add keys anew") from error
 
-    def add(self, name: str, roles: Iterable[Role]) -> str:
+    def add(self, name: str, roles: Iterable[Role | str]) -> str:
         """Make a key and return it. It cannot be shown again.
 
         Raises:
             ConfigurationError: the name is taken, or not a name; the file cannot be used.
         """
         key = PREFIX + secrets.token_urlsafe(32)
-        self._append(name, roles, key)
+        self._append(name, map(Role, roles), key)
         return key
 
     def revoke(self, name: str) -> bool:

@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 2**20
 """Bodies that one call returns; what reaches it ends early, so that no caller takes the memory of the process."""
 
+MAX_CONNECTIONS = 8
+"""Readers at the same time; each has three file descriptors. More of them wait for one another."""
+
 _AT_ONCE = 500
 """Values in one statement."""
 
 
 class Reader:
-    """Read-only connections to the database at ``path``: as many as there are callers at the same time."""
+    """Read-only connections to the database at ``path``, kept open for the next caller."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._generation = 0
 
     def renew(self) -> None:
@@ -82,18 +86,24 @@ class Reader:
         Raises:
             StoreError: the file cannot be read.
         """
-        connection, generation = None, self._generation
-        try:
-            connection = self._idle.pop() if self._idle else self._connect()
-            yield connection
-        except (sqlite3.Error, ValueError) as error:
-            if connection:
-                connection.close()
-            raise StoreError(f"cannot read the database: {error}") from error
-        except BaseException:
-            if connection:
-                connection.close()
-            raise
+        with self._room:
+            generation, connection = self._generation, self._take_idle()
+            try:
+                connection = connection or self._connect()
+                yield connection
+            except BaseException as error:
+                if connection:
+                    connection.close()
+                if isinstance(error, (sqlite3.Error, ValueError)):
+                    raise StoreError(f"cannot read the database: {error}") from error
+                raise
+            self._put_back(connection, generation)
+
+    def _take_idle(self) -> sqlite3.Connection | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _put_back(self, connection: sqlite3.Connection, generation: int) -> None:
         with self._lock:
             if generation == self._generation:
                 self._idle.append(connection)
