@@ -40,6 +40,7 @@ bench: $(VENV)/.ready
 
 bench-server: $(VENV)/.ready
 	$(BIN)/python benchmarks/server/ingest.py
+	$(BIN)/python benchmarks/server/queries.py $(ARGS)
 
 faults: $(VENV)/.ready
 	$(BIN)/python benchmarks/faultbench $(ARGS)

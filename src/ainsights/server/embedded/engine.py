@@ -154,6 +154,8 @@ class EmbeddedEngine:
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
+        if not self._index.is_open:
+            raise IndexUnavailableError("the index is being opened; ask again")
         try:
             yield
         except _DAMAGE as error:

@@ -145,6 +145,11 @@ class Columns:
         finally:
             cursor.close()
 
+    def use_threads(self, count: int) -> None:
+        """Have queries use this many processors."""
+        with self.cursor() as cursor:
+            cursor.execute(f"SET threads TO {count:d}")
+
     def state(self) -> IndexState:
         """Return what the file holds."""
         with self.cursor() as cursor:

@@ -18,6 +18,7 @@ from ainsights._logging import log_rate_limited
 from ainsights.server.events import CONVERSATION_KEYS, build_event
 from ainsights.server.index.columns import Columns, IndexFormatError
 from ainsights.server.index.lag import LagMeter
+from ainsights.server.index.load import Load
 from ainsights.server.index.rebuild import Rebuild, RebuildStoppedError
 from ainsights.server.index.removals import Removals
 from ainsights.server.index.shards import SHARD_BITS, TextIndex
@@ -58,7 +59,11 @@ class IndexOptions(NamedTuple):
 
 
 class Index:
-    """The files in ``directory``. Use it as a context manager, or open and close it; the store is open meanwhile."""
+    """The files in ``directory``. Use it as a context manager, or open and close it; the store is open meanwhile.
+
+    Attributes:
+        is_open: whether queries may be asked.
+    """
 
     def __init__(self, store: Store, directory: Path, options: IndexOptions | None = None) -> None:
         self.columns = Columns(directory)
@@ -77,6 +82,7 @@ class Index:
         self._progress = 0.0
         self._error: str | None = None
         self._damage: str | None = None
+        self.is_open = False
         store.add_commit_listener(self._on_commit)
         store.add_removal_listener(self._on_removal)
 
@@ -171,6 +177,8 @@ class Index:
             self._delete_files()
             self._open_as_they_are(None)
         self._damage = None
+        self._removals.hide_from_queries()
+        self.is_open = True
         if not self.columns.state().complete:
             self._rebuild()
         if self._indexed_seq < self._store.last_seq():
@@ -209,6 +217,7 @@ class Index:
         return stored[0].event_id.replace("\0", "\ufffd") == str(event_id)
 
     def _close_files(self) -> None:
+        self.is_open = False
         self.columns.close()
         self.text.close()
 
@@ -245,25 +254,26 @@ class Index:
             self._options.progress(done)
 
     def _follow(self) -> None:
+        load = Load(self.columns.use_threads)
         while not self._stopping.is_set():
             self._wake.clear()
-            while self._add_batch():
-                if self._stopping.is_set():
-                    return
+            while (added := self._add_batch()) and not self._stopping.is_set():
+                self._stopping.wait(load.pause(added))
+            load.idle()
             self._removals.apply(self._builder().shard, self._options.conversation_keys)
             with self._indexed:
                 self._indexed.notify_all()
             if self._damage:
                 raise IndexFormatError(self._damage)
-            self._wake.wait(self._removals.seconds_to_purge)
+            self._wake.wait(load.patience(self._removals.seconds_to_purge))
             self._stopping.wait(PAUSE)
 
-    def _add_batch(self) -> bool:
-        """Index the next events; return whether there were any."""
+    def _add_batch(self) -> int:
+        """Index the next events; return how many there were."""
         after = min(self._indexed_seq, self.text.indexed_seq) if self.text.numbers else self._indexed_seq
         bodies = self._store.bodies_after(after, BATCH)
         if not bodies:
-            return False
+            return 0
         keys = self._options.conversation_keys
         events = [build_event(*body, conversation_keys=keys) for body in bodies]
         self.text.add(events)
@@ -272,7 +282,7 @@ class Index:
         self._lag.indexed(self._indexed_seq)
         with self._indexed:
             self._indexed.notify_all()
-        return True
+        return len(bodies)
 
 
 def _is_of_others(error: Exception) -> bool:

@@ -32,7 +32,7 @@ class Removals:
         self._lock = threading.Lock()
         self._hidden: dict[int, None] = {}
         self._shards: set[int] = set()
-        self._purged_through = 0
+        self._removed_through = 0
         self._next_purge = 0.0
 
     @property
@@ -70,19 +70,23 @@ class Removals:
 
     def apply(self, rebuild_shard: Callable[[int, int], None], conversation_keys: Sequence[str]) -> None:
         """Remove from the columns what the log says, and from the disk, if a purge is due."""
+        self.hide_from_queries()
+        self._relink(conversation_keys)
+        if self._shards and time.monotonic() >= self._next_purge:
+            self._purge(rebuild_shard)
+
+    def hide_from_queries(self) -> None:
+        """Remove from the columns what the log says. Their files still hold it."""
         hidden = self.hidden
-        number = max(self._purged_through, self._columns.state().removals)
+        number = max(self._removed_through, self._columns.state().removals)
         while page := self._store.removals_after(number, PAGE):
             seqs = [removal.seq for removal in page]
             self._columns.remove(seqs)
             self._shards.update(shard_of(seq) for seq in seqs)
-            self._purged_through = number = page[-1].number
+            self._removed_through = number = page[-1].number
         with self._lock:
             for seq in hidden:
                 self._hidden.pop(seq, None)
-        self._relink(conversation_keys)
-        if self._shards and time.monotonic() >= self._next_purge:
-            self._purge(rebuild_shard)
 
     def _relink(self, conversation_keys: Sequence[str]) -> None:
         while orphans := self._columns.orphans()[:PAGE]:
@@ -91,7 +95,7 @@ class Removals:
 
     def _purge(self, rebuild_shard: Callable[[int, int], None]) -> None:
         """Write the files anew that knew what was removed."""
-        began, through = time.monotonic(), self._purged_through
+        began, through = time.monotonic(), self._removed_through
         self._columns.compact()
         for number in sorted(self._shards & self._text.numbers):
             rebuild_shard(number, self._text.indexed_seq)

@@ -1,0 +1,236 @@
+"""What answers cost over many stored events: ``python benchmarks/server/queries.py --events 1000000 --directory DIR``.
+
+It stores generated events, builds the index, asks queries of every kind (the best and the median of ten, warm), and
+then stores and asks at the same time. For each kind of query the slowest counts against its target. The processor time
+beside the wall time says how far other programs disturbed: on an idle machine the wall time is no longer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ainsights.server.embedded import EmbeddedEngine
+from ainsights.server.index import Index, IndexOptions
+from ainsights.server.query import parse_filter, parse_query
+from ainsights.server.sample import Sample, generate
+from ainsights.server.store.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE = 900.0
+ROUNDS = 10
+TOGETHER = 20_000
+"""Events that are stored while queries run."""
+
+LISTS = (
+    "",
+    "where model:o3",
+    "where user:user-00012",
+    "where meta.team:legal status:error",
+    "where tag:beta latency>3s",
+    "where -stream:true has:ttft",
+    "where meta.ainsights.retries>0",
+    "where model:gpt-4o* tool:get_invoice since:2025-11-01",
+    "order by latency desc",
+    "order by cost asc",
+)
+SEARCHES = ("refund", '"five working days"', "the", "refund -warranty model:gpt-4o", "退款", "zebra", "14-1")
+TABLES = (
+    "events",
+    "events, share, error rate by model",
+    "p95 latency by model, hour",
+    "p50 latency, p95 latency, p99 latency by model, hour",
+    "users, conversations by model, day",
+    "cost by user, day",
+    "p95 latency by user",
+    "events, cost by tag",
+    "events by tool, model",
+    "error rate by meta.team",
+    "tokens per second by model, week",
+    "events by template, auto",
+)
+TABLES_WITH_TEXT = ("p95 ttft by model, hour where refund", "cost, tokens by user where the")
+FACETS = ("", "model:gpt-4o", "status:error", "refund")
+
+
+class Timing(NamedTuple):
+    """Milliseconds."""
+
+    name: str
+    best: float
+    median: float
+    processor: float
+
+
+def measure(name: str, ask: Callable[[], object], rounds: int = ROUNDS) -> Timing:
+    wall, processor = [], []
+    ask()
+    for _ in range(rounds):
+        began, used = time.perf_counter(), time.process_time()
+        ask()
+        wall.append((time.perf_counter() - began) * 1e3)
+        processor.append((time.process_time() - used) * 1e3)
+    return Timing(name, min(wall), statistics.median(wall), min(processor))
+
+
+def report(kind: str, target: float, timings: list[Timing]) -> None:
+    worst = max(timings, key=lambda timing: timing.best)
+    verdict = "holds" if worst.best <= target else "MISSED"
+    print(f"\n{kind}: at most {target:.0f} ms: {verdict} (slowest {worst.best:.1f} ms)")
+    print(f"{'best':>9} {'median':>9} {'processor':>10}  ms")
+    for timing in timings:
+        print(f"{timing.best:9.1f} {timing.median:9.1f} {timing.processor:10.1f}  {timing.name}")
+
+
+def store_all(store: SQLiteStore, samples: Iterator[Sample]) -> float:
+    """Store the samples, 1,000 at a time; return events per second."""
+
+    async def put() -> int:
+        waiting, count = [], 0
+        for sample in samples:
+            waiting.append(store.put(*sample))
+            count += 1
+            if len(waiting) == 1000:  # noqa: PLR2004
+                await asyncio.gather(*waiting)
+                waiting = []
+        await asyncio.gather(*waiting)
+        return count
+
+    began = time.perf_counter()
+    return asyncio.run(put()) / (time.perf_counter() - began)
+
+
+def ask_all(engine: EmbeddedEngine) -> None:
+    measure_lists(engine, 1)
+    measure_searches(engine, 1)
+    measure_tables(engine, 1)
+    measure_facets(engine, 1)
+
+
+def measure_lists(engine: EmbeddedEngine, rounds: int = ROUNDS) -> list[Timing]:
+    queries = [(text, parse_query(text)) for text in LISTS]
+    return [measure(f"list {text}", lambda query=query: engine.events(query), rounds) for text, query in queries]
+
+
+def measure_searches(engine: EmbeddedEngine, rounds: int = ROUNDS) -> list[Timing]:
+    queries = [(text, parse_query(f"where {text}")) for text in SEARCHES]
+    return [measure(text, lambda query=query: engine.events(query), rounds) for text, query in queries]
+
+
+def measure_tables(engine: EmbeddedEngine, rounds: int = ROUNDS, texts: tuple[str, ...] = TABLES) -> list[Timing]:
+    queries = [(text, parse_query(text)) for text in texts]
+    return [measure(text, lambda query=query: engine.aggregate(query), rounds) for text, query in queries]
+
+
+def measure_facets(engine: EmbeddedEngine, rounds: int = ROUNDS) -> list[Timing]:
+    filters = [(text, parse_filter(text)) for text in FACETS]
+    return [measure(f"facets {text}", lambda wanted=wanted: engine.facets(wanted), rounds) for text, wanted in filters]
+
+
+def measure_others(engine: EmbeddedEngine) -> list[Timing]:
+    query = parse_query("")
+    asks = (engine.questions, engine.messages, engine.urls, engine.words, engine.conversations)
+    return [measure(ask.__name__, lambda ask=ask: ask(query)) for ask in asks]
+
+
+def measure_together(store: SQLiteStore, engine: EmbeddedEngine, index: Index) -> None:
+    """Store as fast as possible, ask without pause, and then both at once."""
+    rounds = iter(range(3))
+
+    def fresh() -> Iterator[Sample]:
+        return iter(list(generate(TOGETHER, seed=time.time_ns() % 10**9 + next(rounds))))
+
+    samples = fresh()
+    stored_alone = store_all(store, samples)
+    index.wait(PATIENCE)
+    asked_alone = measure("", lambda: ask_all(engine), 3).median
+    samples, stop, times = fresh(), threading.Event(), []
+
+    def ask() -> None:
+        while not stop.is_set():
+            began = time.perf_counter()
+            ask_all(engine)
+            times.append((time.perf_counter() - began) * 1e3)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    stored = store_all(store, samples)
+    stop.set()
+    thread.join()
+    slower, longer = 1 - stored / stored_alone, max(times) / asked_alone
+    print(f"\nstoring {stored_alone:.0f}/s alone, {stored:.0f}/s while queries run: {slower:.0%} slower (25%)")
+    print(f"all queries {asked_alone:.0f} ms alone, {max(times):.0f} ms while storing: {longer:.2f} x (2)")
+
+
+def measure_lag(store: SQLiteStore, index: Index, rate: int = 1000, seconds: int = 5) -> None:
+    """Store 1,000 events a second and look at the lag."""
+    samples = iter(list(generate(rate * seconds, seed=time.time_ns() % 10**9)))
+    index.wait(PATIENCE)
+    lags = []
+
+    async def put() -> None:
+        began = time.perf_counter()
+        for tenth in range(seconds * 10):
+            await asyncio.gather(*(store.put(*next(samples)) for _ in range(rate // 10)))
+            lags.append(index.status().lag_seconds)
+            await asyncio.sleep(max(0.0, began + (tenth + 1) / 10 - time.perf_counter()))
+
+    asyncio.run(put())
+    print(f"\nlag at {rate} events/s: at most {max(lags):.2f} s, median {statistics.median(lags):.2f} s (1 s)")
+
+
+def run(directory: Path, events: int, seed: int) -> None:
+    with SQLiteStore(directory / "insights.db") as store:
+        missing = events - store.last_seq()
+        if missing > 0:
+            rate = store_all(store, generate(missing, seed=seed))
+            print(f"{missing} events generated and stored: {rate:.0f}/s")
+        used, began = _processor(), time.perf_counter()
+        index = Index(store, directory / "insights.index", IndexOptions())
+        with index:
+            assert index.wait(PATIENCE)
+            took = time.perf_counter() - began
+            print(f"index ready after {took:.1f} s ({_processor() - used:.1f} s of processor time); {index.status()}")
+            engine = EmbeddedEngine(index, store)
+            report("lists", 50, measure_lists(engine))
+            report("text search", 30, measure_searches(engine))
+            report("tables", 150, measure_tables(engine))
+            report("tables with text", 150, measure_tables(engine, texts=TABLES_WITH_TEXT))
+            report("facets", 100, measure_facets(engine))
+            report("texts, conversations (no target)", 1000, measure_others(engine))
+            measure_together(store, engine, index)
+            measure_lag(store, index)
+        print(f"\nmemory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB (600 MB)")
+        print(f"disk {sum(path.stat().st_size for path in directory.rglob('*')) / 1e9:.2f} GB (1.6 GB at a million)")
+
+
+def _processor() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--directory", type=Path, help="kept, and used again; by default a temporary one")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if options.directory:
+        options.directory.mkdir(parents=True, exist_ok=True)
+        run(options.directory, options.events, options.seed)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        run(Path(directory), options.events, options.seed)
+
+
+if __name__ == "__main__":
+    main()
