@@ -8,7 +8,7 @@ import pytest
 from support.indexed import PATIENCE, Served, body, put, random_bodies, serving
 
 from ainsights.server.embedded import EmbeddedEngine
-from ainsights.server.index import Index, IndexOptions, columns, shards
+from ainsights.server.index import Index, IndexOptions, linking, shards
 from ainsights.server.query import Filter, parse_filter, parse_query
 from ainsights.server.store.sqlite import SQLiteStore
 
@@ -140,7 +140,7 @@ def scribble_on_text(directory: Path) -> None:
 
 def another_version_of_columns(directory: Path) -> None:
     with duckdb.connect(str(next(directory.glob("columns-*.duckdb")))) as connection:
-        connection.execute("UPDATE state SET format = ?", [columns.FORMAT + 1])
+        connection.execute("UPDATE state SET format = ?", [linking.FORMAT + 1])
 
 
 def another_version_of_text(directory: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,6 +8,7 @@ from support.indexed import PATIENCE, Served, body, put, random_bodies, serving
 
 from ainsights.server.index import Index
 from ainsights.server.query import Filter, parse_filter, parse_query
+from ainsights.server.query.engine import IndexUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,3 +91,24 @@ def test_an_index_without_its_store_s_erased_events_equals_a_new_one(served: Ser
             with index.columns.cursor() as cursor:
                 contents.append(cursor.execute("SELECT * FROM event ORDER BY seq").fetchall())
     assert contents[0] == contents[1]
+
+
+def test_an_event_that_is_erased_before_it_is_indexed_leaves_no_lag(served: Served, tmp_path: Path) -> None:
+    served.index.close()
+    put(served.store, [body("brief")])
+    erase(served.store, "brief")
+    with Index(served.store, tmp_path / "insights.index") as index:
+        assert index.wait(PATIENCE)
+        assert index.status().lag_seconds == 0
+
+
+def test_an_event_that_was_erased_while_the_index_was_closed_is_never_in_an_answer(served: Served) -> None:
+    for number in range(5):
+        served.index.close()
+        erase(served.store, f"event-{number}")
+        served.index.open()
+        answers = set()
+        while not served.index.wait(0):
+            with suppress(IndexUnavailableError):
+                answers.add(served.engine.count(parse_filter(f"id:event-{number}")))
+        assert answers <= {0}

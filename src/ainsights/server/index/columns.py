@@ -5,10 +5,6 @@
     event    one row for each event; conversation_key is a number for each conversation, cheaper to count than its name
     waiting  hashes of message prefixes that may turn out to be the end of an event that has not arrived yet
     state    one row: what has been indexed
-
-Where meta does not name the conversation, content does: an event belongs to the event whose end (`turn`) is the
-shortest of its message prefixes, else it begins a conversation. That depends on which events there are, not on their
-order: when an event arrives late, the events that waited for it move over.
 """
 
 from __future__ import annotations
@@ -20,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import duckdb
 
 from ainsights.server.index.encoding import encode
+from ainsights.server.index.linking import FORMAT, SCHEMA, insert, quoted, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,60 +24,10 @@ if TYPE_CHECKING:
 
     from ainsights.server.events import Event
 
-FORMAT = 1
 MEMORY_LIMIT = "256MB"
 THREADS = 2
 LATE_ROWS = 1001
 """Up to this limit an ordered list reads the order's column alone, and then the columns of the rows that it shows."""
-
-LOADED = {
-    "seq": "BIGINT",
-    "id": "VARCHAR",
-    "time": "BIGINT",
-    "model": "VARCHAR",
-    "user": "VARCHAR",
-    "status": "VARCHAR",
-    "error": "VARCHAR",
-    "finish": "VARCHAR",
-    "release": "VARCHAR",
-    "host": "VARCHAR",
-    "template": "VARCHAR",
-    "conversation": "VARCHAR",
-    "prefixes": "UBIGINT[]",
-    "turn": "UBIGINT",
-    "stream": "BOOLEAN",
-    "latency": "DOUBLE",
-    "ttft": "DOUBLE",
-    "tokens_per_second": "DOUBLE",
-    "tokens": "BIGINT",
-    "prompt_tokens": "BIGINT",
-    "completion_tokens": "BIGINT",
-    "cached_tokens": "BIGINT",
-    "reasoning_tokens": "BIGINT",
-    "cost": "DOUBLE",
-    "cost_source": "VARCHAR",
-    "size": "BIGINT",
-    "tool": "VARCHAR",
-    "input": "VARCHAR",
-    "url": "VARCHAR",
-    "tag": "VARCHAR",
-    "meta": "MAP(VARCHAR, VARCHAR)",
-    "messages": "UBIGINT[]",
-    "question_hash": "UBIGINT",
-}
-"""The columns as they are loaded, and their types."""
-
-_KEPT = [name for name in LOADED if name != "prefixes"]
-_DEFINITIONS = ", ".join(f'"{name}" {LOADED[name]}' for name in _KEPT)
-_SCHEMA = f"""
-CREATE TABLE event ({_DEFINITIONS}, conversation_key UBIGINT);
-CREATE TABLE waiting (hash UBIGINT, seq BIGINT, depth BIGINT);
-CREATE TABLE orphan (seq BIGINT);
-CREATE TABLE state (format INTEGER, complete BOOLEAN, indexed_seq BIGINT, removals BIGINT);
-INSERT INTO state VALUES ({FORMAT}, false, 0, 0);
-"""  # noqa: S608  names of our own
-_INSERTED = ", ".join("coalesce(i.conversation, name)" if name == "conversation" else f'i."{name}"' for name in _KEPT)
-_STRUCT = ", ".join(f"\"{name}\": '{kind}'" for name, kind in LOADED.items())
 
 
 class IndexState(NamedTuple):
@@ -115,7 +62,7 @@ class Columns:
         try:
             connection = self._connect(path)
             if not paths:
-                connection.execute(f"BEGIN; {_SCHEMA} COMMIT")
+                connection.execute(f"BEGIN; {SCHEMA} COMMIT")
             found = connection.execute("SELECT format FROM state").fetchall()
         except duckdb.Error as error:
             raise IndexFormatError(f"{path}: {error}") from error
@@ -167,8 +114,8 @@ class Columns:
         path.write_bytes(encode(events))
         try:
             with self._writing() as cursor:
-                _stage(cursor, path, "WHERE seq > (SELECT indexed_seq FROM state)")
-                _insert(cursor)
+                stage(cursor, path, "WHERE seq > (SELECT indexed_seq FROM state)")
+                insert(cursor)
                 cursor.execute(
                     "UPDATE state SET indexed_seq = greatest(indexed_seq, (SELECT coalesce(max(seq), 0) FROM incoming))"
                 )
@@ -178,8 +125,8 @@ class Columns:
     def load(self, path: Path) -> None:
         """Add the events in a file that :func:`encode` wrote; in any order, and not counted in the state."""
         with self._writing() as cursor:
-            _stage(cursor, path, "")
-            _insert(cursor)
+            stage(cursor, path, "")
+            insert(cursor)
 
     def replace(self, events: Sequence[Event]) -> None:
         """Link events to conversations anew, whose first event was removed."""
@@ -187,11 +134,11 @@ class Columns:
         path.write_bytes(encode(events))
         try:
             with self._writing() as cursor:
-                _stage(cursor, path, "WHERE seq IN (SELECT seq FROM orphan)")
+                stage(cursor, path, "WHERE seq IN (SELECT seq FROM orphan)")
                 for table in ("event", "waiting"):
                     cursor.execute(f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM orphan)")  # noqa: S608
                 cursor.execute("DELETE FROM orphan")
-                _insert(cursor)
+                insert(cursor)
         finally:
             path.unlink(missing_ok=True)
 
@@ -229,7 +176,7 @@ class Columns:
         path.unlink(missing_ok=True)
         with self.cursor() as cursor:
             name = cursor.execute("SELECT current_database()").fetchall()[0][0]
-            cursor.execute(f"ATTACH '{_quoted(path)}' AS compacted")
+            cursor.execute(f"ATTACH '{quoted(path)}' AS compacted")
             try:
                 cursor.execute(f'COPY FROM DATABASE "{name}" TO compacted')
             finally:
@@ -276,65 +223,6 @@ class Columns:
             if self._path and not path.name.startswith(self._path.name):
                 with suppress(OSError):  # Windows keeps what a query still reads; the next start removes it
                     path.unlink()
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
-def _stage(cursor: duckdb.DuckDBPyConnection, path: Path, where: str) -> None:
-    """Read the file into the table ``incoming``. Events whose conversation meta names take no part in the linking."""
-    cursor.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE incoming AS
-        SELECT * REPLACE (if(conversation IS NULL, turn, NULL) AS turn)
-        FROM read_json('{_quoted(path)}', format = 'newline_delimited', columns = {{{_STRUCT}}},
-                       maximum_object_size = 67108864)
-        {where}
-        """  # noqa: S608  names of our own
-    )
-
-
-def _insert(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Move ``incoming`` into ``event``, with the conversation of each."""
-    cursor.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE candidate AS
-        SELECT seq, unnest(prefixes) AS hash, generate_subscripts(prefixes, 1) AS depth
-        FROM incoming WHERE conversation IS NULL;
-
-        CREATE OR REPLACE TEMP TABLE known AS
-        SELECT DISTINCT turn AS hash FROM event WHERE turn IN (SELECT hash FROM candidate)
-        UNION SELECT turn FROM incoming WHERE turn IN (SELECT hash FROM candidate);
-
-        CREATE OR REPLACE TEMP TABLE root AS
-        SELECT seq, arg_min(hash, depth) AS hash, min(depth) AS depth
-        FROM candidate SEMI JOIN known USING (hash) GROUP BY seq;
-
-        INSERT INTO event
-        SELECT {_INSERTED},
-               if(i.conversation IS NULL, key, md5_number_lower(i.conversation))
-        FROM incoming i LEFT JOIN root USING (seq),
-        LATERAL (SELECT coalesce(root.hash, i.turn, md5_number_lower(i.id)) AS key) k,
-        LATERAL (SELECT lower(lpad(to_hex(key), 16, '0')) AS name) n;
-
-        INSERT INTO waiting
-        SELECT c.hash, c.seq, c.depth FROM candidate c LEFT JOIN root r USING (seq)
-        WHERE r.depth IS NULL OR c.depth < r.depth;
-
-        CREATE OR REPLACE TEMP TABLE late AS
-        SELECT seq, arg_min(hash, depth) AS hash, min(depth) AS depth FROM waiting
-        WHERE hash IN (SELECT turn FROM incoming) GROUP BY seq
-        """  # noqa: S608  names of our own
-    )
-    if cursor.execute("SELECT count(*) FROM late").fetchall()[0][0]:
-        cursor.execute(
-            """
-            UPDATE event SET conversation_key = late.hash, conversation = lower(lpad(to_hex(late.hash), 16, '0'))
-            FROM late WHERE event.seq = late.seq;
-            DELETE FROM waiting USING late WHERE waiting.seq = late.seq AND waiting.depth >= late.depth
-            """
-        )
 
 
 def _is_whole(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:

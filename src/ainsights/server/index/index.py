@@ -16,12 +16,13 @@ import duckdb
 
 from ainsights._logging import log_rate_limited
 from ainsights.server.events import CONVERSATION_KEYS, build_event
+from ainsights.server.index.checks import check_files
 from ainsights.server.index.columns import Columns, IndexFormatError
 from ainsights.server.index.lag import LagMeter
 from ainsights.server.index.load import Load
 from ainsights.server.index.rebuild import Rebuild, RebuildStoppedError
 from ainsights.server.index.removals import Removals
-from ainsights.server.index.shards import SHARD_BITS, TextIndex
+from ainsights.server.index.shards import TextIndex
 from ainsights.server.query.engine import IndexStatus
 from ainsights.server.store import StoreError
 
@@ -190,31 +191,8 @@ class Index:
             raise IndexFormatError(damage)
         self.columns.open()
         self.text.open()
-        state = self.columns.state()
-        self._indexed_seq = state.indexed_seq
-        if not state.complete and (state.indexed_seq or self.text.numbers or self._has_rows()):
-            raise IndexFormatError("its last rebuild did not end")
-        if state.complete and not self._fits_the_store():
-            raise IndexFormatError("it does not fit the database")
-
-    def _has_rows(self) -> bool:
-        with self.columns.cursor() as cursor:
-            return len(cursor.execute("SELECT 1 FROM event LIMIT 1").fetchall()) > 0
-
-    def _fits_the_store(self) -> bool:
-        """Whether the index was derived from this store, and no file of it is missing."""
-        with self.columns.cursor() as cursor:
-            newest = cursor.execute("SELECT seq, id FROM event ORDER BY seq DESC LIMIT 1").fetchall()
-            shards = cursor.execute("SELECT DISTINCT seq >> ? FROM event", [SHARD_BITS]).fetchall()
-        if not {number for (number,) in shards} <= self.text.numbers:
-            return False
-        if not newest:
-            return self._indexed_seq <= self._store.last_seq()
-        seq, event_id = newest[0]
-        stored = self._store.bodies([seq])
-        if not stored:  # removed meanwhile, or another store
-            return self._indexed_seq <= self._store.last_seq()
-        return stored[0].event_id.replace("\0", "\ufffd") == str(event_id)
+        check_files(self.columns, self.text, self._store)
+        self._indexed_seq = self.columns.state().indexed_seq
 
     def _close_files(self) -> None:
         self.is_open = False
@@ -271,18 +249,23 @@ class Index:
     def _add_batch(self) -> int:
         """Index the next events; return how many there were."""
         after = min(self._indexed_seq, self.text.indexed_seq) if self.text.numbers else self._indexed_seq
+        last = self._store.last_seq()
         bodies = self._store.bodies_after(after, BATCH)
-        if not bodies:
+        if not bodies:  # those up to the last, if there are any, were removed
+            self._note_indexed(last)
             return 0
         keys = self._options.conversation_keys
         events = [build_event(*body, conversation_keys=keys) for body in bodies]
         self.text.add(events)
         self.columns.add(events)
-        self._indexed_seq = max(self._indexed_seq, bodies[-1].seq)
-        self._lag.indexed(self._indexed_seq)
-        with self._indexed:
-            self._indexed.notify_all()
+        self._note_indexed(bodies[-1].seq)
         return len(bodies)
+
+    def _note_indexed(self, seq: int) -> None:
+        with self._indexed:
+            self._indexed_seq = max(self._indexed_seq, seq)
+            self._indexed.notify_all()
+        self._lag.indexed(self._indexed_seq)
 
 
 def _is_of_others(error: Exception) -> bool:
