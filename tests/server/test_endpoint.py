@@ -71,11 +71,9 @@ BAD = {
     "limit of 1001": ("GET", "/insights?limit=1001", None, BEARER, 422),
     "limit is text": ("GET", "/insights?limit=many", None, BEARER, 422),
     "since is no time": ("GET", "/insights?since=yesterday", None, BEARER, 422),
-    "since without zone": ("GET", "/insights?since=2025-01-01T00:00:00", None, BEARER, 422),
     "until before all years": ("GET", "/insights?until=0001-01-01T00:00:00%2B10:00", None, BEARER, 422),
     "made-up cursor": ("GET", "/insights?cursor=x", None, BEARER, 422),
     "until is a number": ("GET", "/insights?until=0.5", None, BEARER, 422),
-    "until is a date": ("GET", "/insights?until=2025-01-01", None, BEARER, 422),
     "unknown filter": ("GET", "/insights?modle=gpt", None, BEARER, 422),
 }
 
@@ -193,7 +191,7 @@ def test_same_event_id_is_answered_200_and_stored_once(endpoint: Endpoint, clien
 
     assert [client.put(body).status for body in (first, second)] == [200, 200]
     assert event_ids(endpoint.database).count("twice") == 1
-    assert client.ask("GET", "/insights/twice").json["user_id"] == "Ann"
+    assert client.ask("GET", "/insights/twice").json["user"] == "Ann"
 
 
 def test_bodies_without_event_id_get_a_row_each(endpoint: Endpoint, client: Client) -> None:
@@ -247,7 +245,7 @@ def test_openapi_document_tells_statuses_key_and_body(client: Client) -> None:
     schemas = document["components"]["schemas"]
 
     assert set(put["responses"]) >= {"200", "400", "401", "403", "413", "415", "422", "429", "500", "503"}
-    assert set(document["paths"]["/insights"]["get"]["responses"]) == {"200", "401", "403", "422", "429", "500"}
+    assert set(document["paths"]["/insights"]["get"]["responses"]) == {"200", "401", "403", "422", "429", "500", "503"}
     assert document["components"]["securitySchemes"][next(iter(put["security"][0]))]["scheme"] == "bearer"
     assert put["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Insight"}
     assert schemas["Insight"]["required"] == ["response"]

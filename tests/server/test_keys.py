@@ -76,7 +76,7 @@ def test_keys_are_listed_without_themselves(endpoint: Endpoint, capsys: pytest.C
     listed = capsys.readouterr().out
     assert listed.startswith("ann  read,write  20")
     assert key not in listed
-    assert not any(key.encode() in path.read_bytes() for path in endpoint.database.parent.iterdir())
+    assert not any(key.encode() in path.read_bytes() for path in endpoint.database.parent.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("name", ["", "a b", "x" * 65, "-x", "é", "../x"])

@@ -98,7 +98,7 @@ def test_key_is_printed_when_it_is_made_and_works_from_then_on(database: Path) -
 
     assert first.count(key) == 2
     assert key not in second
-    assert not any(key.encode() in path.read_bytes() for path in database.parent.iterdir())
+    assert not any(key.encode() in path.read_bytes() for path in database.parent.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize(

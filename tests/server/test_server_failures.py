@@ -113,7 +113,7 @@ def test_deleted_log_loses_nothing(database: Path) -> None:
         database.with_name("insights.db-wal").unlink()
         client.put(insight("during"))
         wait_until(lambda: client.put(insight("after")).status == 200)
-        assert {"before", "after"} <= {item["event_id"] for item in client.listed()["items"]}
+        assert {"before", "after"} <= {item["id"] for item in client.listed()["items"]}
         stop(process)
 
     assert {"before", "after"} <= set(event_ids(database))
@@ -131,7 +131,7 @@ def test_database_that_is_put_back_is_used_again(database: Path) -> None:
         for name in names[::-1]:
             (aside / name).replace(database.parent / name)
         wait_until(lambda: client.put(insight("after")).status == 200)
-        assert {"before", "after"} <= {item["event_id"] for item in client.listed()["items"]}
+        assert {"before", "after"} <= {item["id"] for item in client.listed()["items"]}
         stop(process)
 
     assert {"before", "after"} <= set(event_ids(database))

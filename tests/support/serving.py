@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from ainsights.server.store import StoredBody
 from ainsights.server.store.reader import Reader
+from support.polling import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +60,18 @@ class Client:
     def put(self, body: Any) -> Answer:
         return self.ask("PUT", "/insight", body if isinstance(body, bytes) else json.dumps(body).encode())
 
+    def await_index(self) -> None:
+        """Wait until what is stored now can be found."""
+
+        def is_done() -> bool:
+            status = self.ask("GET", "/status").json
+            return bool(status["index"]["indexed_seq"] >= status["store"]["last_seq"])
+
+        wait_until(is_done)
+
     def listed(self, **query: Any) -> Any:
+        """Return the list of events, once all that is stored now can be found."""
+        self.await_index()
         answer = self.ask("GET", f"/insights?{urlencode(query)}")
         assert answer.status == 200, answer.json
         return answer.json

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ainsights._logging import sanitize
 from ainsights.errors import ConfigurationError
@@ -18,6 +20,7 @@ from ainsights.errors import ConfigurationError
 if TYPE_CHECKING:
     import argparse
 
+    import httpx
     from rich.console import Console
 
     from ainsights.server import Endpoint
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 EXTRA = {"fastapi", "rich", "starlette", "uvicorn"}
 LONGEST_RUN = 120
 """Seconds that the quickstart may take."""
+
+LONGEST_WAIT = 10.0
+"""Seconds that the endpoint may take to index what is stored."""
 
 WIDE = 140
 """Characters of a line where the output is no terminal."""
@@ -135,14 +141,22 @@ def _environ(endpoint: Endpoint, model_api: dict[str, str]) -> dict[str, str]:
 def _stored(endpoint: Endpoint) -> list[dict[str, Any]]:
     import httpx  # noqa: PLC0415  start-up of the other commands stays light
 
-    answer = httpx.get(
-        f"{endpoint.url}/insights",
-        params={"limit": 100},
-        headers={"Authorization": f"Bearer {endpoint.api_key}"},
-        trust_env=False,
-    )
-    items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
-    return sorted(items, key=lambda item: item["time"] or "")
+    headers = {"Authorization": f"Bearer {endpoint.api_key}"}
+    with httpx.Client(base_url=endpoint.url, headers=headers, trust_env=False) as client:
+        _await_index(client)
+        listed = client.get("/insights", params={"limit": 100, "order": "time asc"}).raise_for_status().json()["items"]
+        paths = [f"/insights/{quote(item['id'], safe='')}" for item in listed]
+        return [client.get(path).raise_for_status().json() for path in paths]
+
+
+def _await_index(client: httpx.Client) -> None:
+    """Wait until all that is stored can be found: a fraction of a second."""
+    deadline = time.monotonic() + LONGEST_WAIT
+    while time.monotonic() < deadline:
+        status = client.get("/status").raise_for_status().json()
+        if status["index"]["indexed_seq"] >= status["store"]["last_seq"]:
+            return
+        time.sleep(0.05)
 
 
 def _show(stored: list[dict[str, Any]]) -> None:
@@ -161,16 +175,15 @@ def _show(stored: list[dict[str, Any]]) -> None:
 
 def _row(item: dict[str, Any]) -> dict[str, str]:
     """Return the columns of an insight, as plain text."""
-    body, latency = item["body"], item["latency_ms"]
     columns = {
         "time": str(item["time"])[11:19],
         "model": item["model"],
         "status": item["status"],
-        "user": item["user_id"] or "",
-        "ms": f"{latency or 0:.1f}",
-        "tokens": item["total_tokens"] or "",
-        "asked": _asked(body),
-        "answered": _answered(body["response"]),
+        "user": item["user"] or "",
+        "ms": f"{item['latency'] or 0:.1f}",
+        "tokens": item["tokens"] or "",
+        "asked": item["question"],
+        "answered": _answered(item["body"]["response"]),
     }
     return {name: sanitize(" ".join(str(value).split())) for name, value in columns.items()}
 
@@ -205,12 +218,6 @@ def _print_table(rows: list[dict[str, str]], console: Console) -> None:
         texts = {name: _shorten(text, width) for name, text in row.items()}
         table.add_row(*(Text(text, colour if name == "status" else "") for name, text in texts.items()))
     console.print(table)
-
-
-def _asked(body: dict[str, Any]) -> str:
-    messages = body["messages"]
-    last = messages[-1] if isinstance(messages, list) and messages else messages
-    return str(last.get("content") if isinstance(last, dict) else last)
 
 
 def _answered(response: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
-"""A local Insights endpoint: takes ``PUT /insight``, stores to SQLite, lists what it has. Extra ``ainsights[server]``.
+"""A local Insights endpoint: takes ``PUT /insight``, stores to SQLite, answers questions. Extra ``ainsights[server]``.
 
 A body walks this way: ``connections`` (bounds) → ``app`` → ``ingest`` (key, size, validation) → ``store`` (one writer's
 thread, one commit for many requests) → disk; only then is it answered. ``run`` binds the socket and starts uvicorn,
-``keys`` says who may do what, ``listing`` reads back.
+``keys`` says who may do what, ``api`` answers from ``index`` and store.
 """
 
 from __future__ import annotations

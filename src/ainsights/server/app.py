@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import Depends, FastAPI, Query, Response
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from ainsights._version import __version__
 from ainsights.server import error_handlers, problems
+from ainsights.server.api import add_routes
 from ainsights.server.ingest import PATH, IngestRoute, openapi
 from ainsights.server.keys import Role
 from ainsights.server.keys.dependency import KeyDependency
-from ainsights.server.listing import Listing, Page, Stored, one, page
 from ainsights.server.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ainsights.server.api import Service
     from ainsights.server.connections import Guard
     from ainsights.server.keys import Authorization
     from ainsights.server.store import SQLiteStore
@@ -69,15 +70,15 @@ class Application:
 
 
 def create_app(
-    store: SQLiteStore,
+    service: Service,
     authorization: Authorization,
     max_body_bytes: int = MAX_BODY_BYTES,
     guard: Guard | None = None,
 ) -> Application:
-    """Return the endpoint as an ASGI application. ``store`` is open while it serves; the caller owns it.
+    """Return the endpoint as an ASGI application. Store and index are open while it serves; the caller owns them.
 
     Args:
-        store: where insights go.
+        service: store, index, and the threads that read them.
         authorization: who may do what.
         max_body_bytes: a larger body is answered 413.
         guard: learns that the server is ending.
@@ -91,8 +92,9 @@ def create_app(
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    reader = KeyDependency(authorization, Role.READ, store.log_access)
-    _add_reading(api, store, [Depends(reader)])
+    store = service.store
+    reader, admin = (KeyDependency(authorization, role, store.log_access) for role in (Role.READ, Role.ADMIN))
+    add_routes(api, service, reader, admin)
     _add_health(api, store)
     error_handlers.install(api, authorization)
 
@@ -101,29 +103,6 @@ def create_app(
         return _document(api, reader)
 
     return Application(IngestRoute(store, authorization, max_body_bytes), api, guard)
-
-
-def _add_reading(api: FastAPI, store: SQLiteStore, with_key: list[Any]) -> None:
-    @api.get(
-        "/insights",
-        dependencies=with_key,
-        responses={200: {"model": Page}, **problems.documented(401, 403, 422, 429, 500)},
-    )
-    def list_insights(wanted: Annotated[Listing, Query()]) -> Response:
-        """List what is stored, newest first, in pages."""
-        return Response(page(store, wanted), media_type="application/json")
-
-    @api.get(
-        "/insights/{event_id:path}",
-        dependencies=with_key,
-        responses={200: {"model": Stored}, **problems.documented(401, 403, 404, 429, 500)},
-    )
-    def get_insight(event_id: str) -> Response:
-        """Return one stored insight."""
-        found = one(store, event_id)
-        if found is None:
-            raise Problem(404, "no insight has this event id")
-        return Response(found, media_type="application/json")
 
 
 def _add_health(api: FastAPI, store: SQLiteStore) -> None:

@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 
 from ainsights.server import problems
 from ainsights.server.problems import Problem
+from ainsights.server.query import QueryError
+from ainsights.server.query.engine import IndexUnavailableError
 from ainsights.server.store import StoreError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from ainsights.server.keys import Authorization
 
-WRONG_URL = "wrong URL: this endpoint has PUT /insight, GET /insights and GET /health"
+WRONG_URL = "wrong URL: this endpoint has PUT /insight, GET /insights, and what GET /openapi.json describes"
 
 
 def install(app: FastAPI, authorization: Authorization) -> None:
@@ -42,13 +44,25 @@ def install(app: FastAPI, authorization: Authorization) -> None:
     async def parameters(_: Request, error: RequestValidationError) -> Response:
         return _answer(problems.invalid(error.errors()))
 
-    @app.exception_handler(StoreError)
-    async def store(_: Request, error: StoreError) -> Response:
-        return _answer(Problem(500, str(error)))
+    _install_failures(app)
 
     @app.exception_handler(Exception)
     async def bug(_: Request, __: Exception) -> Response:
         return _answer(Problem(500, "an error inside the endpoint; its log has more"))
+
+
+def _install_failures(app: FastAPI) -> None:
+    @app.exception_handler(QueryError)
+    async def query(_: Request, error: QueryError) -> Response:
+        return _answer(Problem(422, str(error)))
+
+    @app.exception_handler(IndexUnavailableError)
+    async def index(_: Request, error: IndexUnavailableError) -> Response:
+        return _answer(Problem(503, str(error), headers={"Retry-After": "1"}))
+
+    @app.exception_handler(StoreError)
+    async def store(_: Request, error: StoreError) -> Response:
+        return _answer(Problem(500, str(error)))
 
 
 def _answer(problem: Problem) -> Response:

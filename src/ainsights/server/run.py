@@ -16,8 +16,11 @@ import uvicorn
 from ainsights._listen import listen, url_of
 from ainsights._logging import log_rate_limited
 from ainsights.errors import ConfigurationError
+from ainsights.server.api import Service
 from ainsights.server.app import MAX_BODY_BYTES, create_app
 from ainsights.server.connections import Guard, max_connections, missing, protocol
+from ainsights.server.embedded import EmbeddedEngine
+from ainsights.server.index import Index
 from ainsights.server.keys import Authorization, KeyFile, check_key
 from ainsights.server.store import Limits, SQLiteStore
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 5
 """How long the end waits for requests that are under way."""
+
+START_SECONDS = 2.0
+"""How long the start waits for the index; a large one that is built anew goes on while the endpoint serves."""
 
 UNLIMITED = Limits()
 
@@ -149,12 +155,12 @@ def _store(options: Options) -> SQLiteStore:
 def _prepared(options: Options, store: SQLiteStore) -> Iterator[_Parts]:
     single = None if options.api_key is None else check_key(options.api_key)
     key_file = KeyFile(options.database)
-    with _listener(options.host, options.port) as listener, store:
+    with _listener(options.host, options.port) as listener, store, _service(store) as service:
         first = key_file.first() if single is None else None
         guard = Guard(max_connections())
         absent = missing()
         config = uvicorn.Config(
-            create_app(store, Authorization(key_file, single), options.max_body_bytes or MAX_BODY_BYTES, guard),
+            create_app(service, Authorization(key_file, single), options.max_body_bytes or MAX_BODY_BYTES, guard),
             loop="asyncio" if "uvloop" in absent else "uvloop",
             http=protocol(guard, in_c="httptools" not in absent),
             lifespan="off",
@@ -168,7 +174,29 @@ def _prepared(options: Options, store: SQLiteStore) -> Iterator[_Parts]:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         endpoint = Endpoint(url_of(listener), single or first or "", options.database)
-        yield _Parts(endpoint, uvicorn.Server(config), listener)
+        yield _Parts(endpoint, _Server(config, service), listener)
+
+
+@contextmanager
+def _service(store: SQLiteStore) -> Iterator[Service]:
+    directory = store.path.with_suffix(".index")
+    index = Index(store, directory)
+    with index, Service(store, index, EmbeddedEngine(index, store), store.path.absolute().parent) as service:
+        index.wait(START_SECONDS)
+        yield service
+
+
+class _Server(uvicorn.Server):
+    """Ends streams, which have no end of their own, before it waits for the requests that are under way."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._service.stopping.set()
+        await super().shutdown(sockets)
 
 
 def _listener(host: str, port: int) -> socket.socket:
