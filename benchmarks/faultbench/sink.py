@@ -135,7 +135,8 @@ def spooled(directory: Path) -> dict[str, str]:
         return {}
     connection = sqlite3.connect(directory / "spool.db")
     try:
-        bodies = [row[0] for row in connection.execute("SELECT body FROM event")]
+        made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone()  # or killed before
+        bodies = [row[0] for row in connection.execute("SELECT body FROM event")] if made else []
     finally:
         connection.close()
     found = [(_EVENT.search(body), _USER.search(body)) for body in bodies]
