@@ -9,14 +9,14 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ainsights._cli import demo, doctor, run, serve, spool
+from ainsights._cli import demo, doctor, insights, run, serve, spool
 from ainsights._version import __version__
 from ainsights.errors import InsightsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (run, doctor, spool, serve, demo)
+COMMANDS = (run, doctor, spool, serve, *insights.COMMANDS, demo)
 
 OUTPUT_FAILED = {errno.EBADF, errno.EIO, errno.ENOSPC, errno.EPIPE}
 """How a write to stdout fails."""
@@ -53,7 +53,11 @@ def _run(argv: Sequence[str] | None) -> int:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    if rest and ("filter" not in args or any(word.startswith("--") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # words of a filter that stand after an option, or begin with a minus
+        args.filter += rest
     status: int = args.run(args)
     return status
 

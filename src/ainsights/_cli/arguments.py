@@ -16,6 +16,11 @@ def size(text: str) -> int:
     return _integer(text, 1, 2**63, "a size: a number of bytes above 0")
 
 
+def count(text: str) -> int:
+    """Return how many."""
+    return _integer(text, 0, 10**9, "a number, 0 or more")
+
+
 def seconds(text: str) -> float:
     """Return a length of time."""
     try:

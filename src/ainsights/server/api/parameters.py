@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ainsights.server.problems import Problem
-from ainsights.server.query import FIELDS, GROUPS, Query, QueryError, parse_params
+from ainsights.server.query import FIELDS, GROUPS, Filter, Query, QueryError, parse_params, parse_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,12 +16,13 @@ MAX_ROWS = 1000
 
 _OF_QUERY = ("show", "by", "order", "limit")
 _FILTER = ("q", "since", "until")
-_PLAIN = ("cursor", "format", "field", "reason", "before", "entries", "head")
+_PLAIN = ("query", "cursor", "format", "field", "reason", "before", "entries", "head")
 
 _ABOUT: dict[str, tuple[str, dict[str, Any]]] = {
     "q": ('The filter, as in `model:gpt-4o latency>2s "exact phrase" -word`.', {"type": "string"}),
     "since": ("Events that began then or later: `7d` (ago), a date, or RFC 3339.", {"type": "string"}),
     "until": ("Events that began before; as since.", {"type": "string"}),
+    "query": ("A whole query: `p95 latency by model, hour order by events where user:ann`.", {"type": "string"}),
     "show": ("Measures, as in `p95 latency, errors`.", {"type": "string"}),
     "by": (f"Up to two groups: {', '.join(GROUPS)}, meta.KEY.", {"type": "string"}),
     "order": ("What to order by, as in `events desc`.", {"type": "string"}),
@@ -88,11 +89,36 @@ def read(params: Iterable[tuple[str, str]], taken: Sequence[str]) -> Asked:
             given.append((name, value))
     try:
         query = parse_params(given)
+        for text in others.get("query", []):
+            query = _merged(parse_query(text), query)
     except QueryError as error:
-        raise Problem(422, str(error), parameter=_parameter(error, given)) from None
+        texts = [("query", text) for text in others.get("query", [])]
+        raise Problem(422, str(error), parameter=_parameter(error, [*given, *texts])) from None
     if query.limit and query.limit > MAX_ROWS:
         raise Problem(422, f"limit is a number from 1 to {MAX_ROWS}, not {query.limit}", parameter="limit")
     return Asked(query, others)
+
+
+def _merged(whole: Query, more: Query) -> Query:
+    """Return the query with what further parameters say: a narrower filter, and what it leaves open."""
+    for name in ("since", "until"):
+        if getattr(whole.filter, name) and getattr(more.filter, name):
+            raise QueryError(f"{name} is there twice: in query and as a parameter", name)
+    for ours, theirs, name in ((whole.measures, more.measures, "show"), (whole.groups, more.groups, "by")):
+        if ours and theirs:
+            raise QueryError(f"{name} is there twice: in query and as a parameter", name)
+    return Query(
+        Filter(
+            (*whole.filter.conditions, *more.filter.conditions),
+            (*whole.filter.texts, *more.filter.texts),
+            whole.filter.since or more.filter.since,
+            whole.filter.until or more.filter.until,
+        ),
+        whole.measures or more.measures,
+        whole.groups or more.groups,
+        whole.order or more.order,
+        whole.limit or more.limit,
+    )
 
 
 def read_plain(params: Iterable[tuple[str, str]], taken: Sequence[str]) -> Asked:

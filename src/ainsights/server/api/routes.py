@@ -89,7 +89,7 @@ def _add_analysis(router: APIRouter, service: Service) -> None:
             openapi_extra=parameters.document(*taken),
         )(answer)
 
-    measured = ("show", "by", "order", "limit")
+    measured = ("query", "show", "by", "order", "limit")
     add("/query", analysis.query, answers.TableAnswer, "Measure events, in groups.", *measured)
     facets = dict[str, list[answers.FacetModel]]  # type: ignore[valid-type]
     add("/facets", analysis.facets, facets, "Count the values of fields.", "field", "limit")

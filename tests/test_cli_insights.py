@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+import pytest
+import respx
+from support.serving import KEY, Client, insight
+
+from ainsights import _cli
+from ainsights.server import Endpoint, Options, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+class Ran(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    database = tmp_path_factory.mktemp("server") / "insights.db"
+    with running(Options(database, api_key=KEY)) as endpoint, Client(endpoint) as client:
+        for n in range(6):
+            meta = {"timestamp": f"2025-01-01T00:00:0{n}Z", "latency_ms": 100 * n, "status": ("ok", "error")[n % 2]}
+            body = insight(f"e{n}", user_id=("ann", "bob")[n // 3], messages=f"Question {n}?", meta=meta)
+            client.put(body | {"response": {"model": ("gpt-a", "gpt-b")[n % 2]}})
+        client.await_index()
+        yield endpoint
+
+
+@pytest.fixture
+def ainsights(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ran]:
+    monkeypatch.setenv("AINSIGHTS_BASE_URL", endpoint.url)
+    monkeypatch.setenv("AINSIGHTS_API_KEY", KEY)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> Ran:
+        try:
+            status = _cli.main(arguments)
+        except SystemExit as error:
+            status = int(error.code or 0)
+        captured = capsys.readouterr()
+        return Ran(status, captured.out, captured.err)
+
+    return run
+
+
+def ids(ran: Ran) -> list[str]:
+    assert ran.status == 0, ran.err
+    return [json.loads(line)["id"] for line in ran.out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ((), ["e5", "e4", "e3", "e2", "e1", "e0"]),
+        (("--limit", "2"), ["e5", "e4"]),
+        (("--order", "latency asc", "--limit", "2"), ["e0", "e1"]),
+        (("user:ann", "status:error"), ["e1"]),
+        (("user:ann status:error",), ["e1"]),
+        (("user:ann", "-status:error"), ["e2", "e0"]),
+        (("-status:error", "user:ann"), ["e2", "e0"]),
+        (("user:ann", "--since", "2025-01-01T00:00:01Z", "status:ok"), ["e2"]),
+        (("latency>=400ms",), ["e5", "e4"]),
+        (('"question 3"',), ["e3"]),
+        (("-has:latency",), []),
+    ],
+)
+def test_list_finds_what_the_words_say(
+    ainsights: Callable[..., Ran], arguments: tuple[str, ...], found: list[str]
+) -> None:
+    assert ids(ainsights("list", "--json", *arguments)) == found
+
+
+def test_list_is_a_table(ainsights: Callable[..., Ran]) -> None:
+    ran = ainsights("list", "--limit", "1")
+
+    assert [line.split() for line in ran.out.splitlines() if "e5" in line] == [
+        ["2025-01-01", "00:00:05", "e5", "gpt-b", "error", "bob", "500", "ms", "Question", "5?"]
+    ]
+
+
+def test_show_has_the_columns_and_both_texts(ainsights: Callable[..., Ran]) -> None:
+    ran = ainsights("show", "e4")
+
+    assert "gpt-a" in ran.out
+    assert "asked:\nQuestion 4?\n" in ran.out
+    assert json.loads(ainsights("show", "e4", "--json").out)["body"]["messages"] == "Question 4?"
+
+
+def test_query_measures_in_groups(ainsights: Callable[..., Ran]) -> None:
+    ran = ainsights("query", "events, p50 latency by model order by model asc", "--json", "user:bob")
+
+    found = json.loads(ran.out)
+    assert found["columns"] == ["model", "events", "p50_latency"]
+    assert found["rows"] == [["gpt-a", 1, 400.0], ["gpt-b", 2, 400.0]]
+
+
+def test_query_takes_words_after_options_and_a_where_clause(ainsights: Callable[..., Ran]) -> None:
+    ran = ainsights("query", "events where user:bob", "--since", "2025-01-01T00:00:04Z", "-status:ok", "--json")
+
+    assert json.loads(ran.out)["rows"] == [[1]]
+
+
+def test_query_is_a_table(ainsights: Callable[..., Ran]) -> None:
+    lines = ainsights("query", "events by user order by user asc").out.splitlines()
+
+    assert [line.split() for line in lines if "ann" in line or "bob" in line] == [["ann", "3"], ["bob", "3"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("list", "modle:x"), "ainsights list: unknown field 'modle'; did you mean 'model'?"),
+        (("query", "evnts"), "ainsights query: unknown measure 'evnts'; did you mean 'events'?\n"),
+        (("list", "--since", "soon"), "ainsights list: 'soon' is no time; write such as 7d, 24h"),
+    ],
+)
+def test_wrong_word_is_named_in_one_line(ainsights: Callable[..., Ran], arguments: tuple[str, ...], line: str) -> None:
+    ran = ainsights(*arguments)
+
+    assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert ran.err.startswith(line)
+
+
+def test_unknown_option_is_wrong_usage(ainsights: Callable[..., Ran]) -> None:
+    assert ainsights("list", "--colour").err.endswith("error: unrecognized arguments: --colour\n")
+    assert ainsights("show", "e1", "e2").err.endswith("error: unrecognized arguments: e2\n")
+
+
+def test_unknown_event_is_an_error(ainsights: Callable[..., Ran]) -> None:
+    assert ainsights("show", "nobody") == Ran(1, "", "ainsights show: no event has this id\n")
+
+
+def test_without_an_endpoint_one_line_says_how_to_start_one(ainsights: Callable[..., Ran]) -> None:
+    ran = ainsights("list", "--url", "http://127.0.0.1:9")
+
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "start one with 'ainsights serve'" in ran.err
+
+
+def test_without_a_key_one_line_says_how_to_get_one(
+    ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AINSIGHTS_API_KEY")
+    ran = ainsights("list")
+
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "ainsights serve keys add" in ran.err
+
+
+def test_server_key_of_the_environment_is_used(ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AINSIGHTS_API_KEY")
+    monkeypatch.setenv("AINSIGHTS_SERVER_KEY", KEY)
+
+    assert ainsights("list").status == 0
+
+
+def test_wrong_key_is_named_without_being_shown(ainsights: Callable[..., Ran]) -> None:
+    ran = ainsights("list", "--api-key", "wrong-secret")
+
+    assert ran.err == "ainsights list: wrong API key: this endpoint does not know it\n"
+
+
+def test_export_writes_exactly_the_filter(ainsights: Callable[..., Ran], tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    ran = ainsights("export", "user:ann", "--format", "csv", "--output", str(target))
+
+    assert ran == Ran(0, f"Wrote {target}.\n", "")
+    assert [line.split(",")[1] for line in target.read_text().splitlines()] == ["id", "e0", "e1", "e2"]
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_verify_prints_what_to_note_and_checks_it(ainsights: Callable[..., Ran]) -> None:
+    first = ainsights("verify")
+    assert first.out.startswith("All 6 events are as they were stored.\n")
+
+    noted = first.out.splitlines()[1].partition(": ")[2].split()
+    assert ainsights("verify", *noted).status == 0
+    wrong = ainsights("verify", "--entries", noted[1], "--head", "0" * 64)
+    assert (wrong.status, "is not the one that was noted" in wrong.out) == (1, True)
+
+
+def test_erase_asks_for_yes_where_nobody_can_be_asked(
+    ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open(os.devnull) as nobody:  # noqa: PTH123  not a path of files
+        monkeypatch.setattr(sys, "stdin", nobody)
+        ran = ainsights("erase", "--user", "ann")
+
+    assert ran == Ran(2, "", "ainsights erase: nobody can be asked here: give --yes\n")
+    assert len(ids(ainsights("list", "--json", "user:ann"))) == 3
+
+
+def test_erase_removes_all_of_a_user(tmp_path: Path, ainsights: Callable[..., Ran]) -> None:
+    with running(Options(tmp_path / "insights.db", api_key=KEY)) as other, Client(other) as client:
+        for user in ("ann", "bob", "ann"):
+            client.put(insight(user_id=user))
+
+        assert ainsights("erase", "--user", "ann", "--yes", "--url", other.url).out == "Erased 2 events.\n"
+        assert [item["user"] for item in client.listed()["items"]] == ["bob"]
+
+
+def test_tail_shows_the_last_and_then_new_ones(tmp_path: Path) -> None:
+    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint, Client(endpoint) as client:
+        client.put(insight("before", messages="\x1b[31mred\x1b[0m"))
+        client.await_index()
+        command = [sys.executable, "-m", "ainsights", "tail", "--count", "2", "--url", endpoint.url, "model:gpt"]
+        environ = os.environ | {"AINSIGHTS_API_KEY": KEY}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
+            watchdog = threading.Timer(60, process.kill)
+            watchdog.start()
+            assert process.stdout
+            first = process.stdout.readline()
+            client.put(insight("new 1"))
+            client.put(insight("other", response={"model": "else"}))
+            client.put(insight("new 2"))
+            rest = process.stdout.read()
+            watchdog.cancel()
+
+    assert "before" in first
+    assert "\\x1b[31mred" in first
+    assert [line.split("  ")[1] for line in rest.splitlines()] == ["new 1", "new 2"]
+    assert process.returncode == 0
+
+
+@respx.mock
+@pytest.mark.parametrize("answer", [httpx.Response(404, text="<html>"), httpx.Response(200, text="<html>")])
+def test_answer_of_another_server_is_one_line(ainsights: Callable[..., Ran], answer: httpx.Response) -> None:
+    respx.get(url__startswith="https://elsewhere.example/insights").mock(return_value=answer)
+    ran = ainsights("list", "--url", "https://elsewhere.example")
+
+    assert (ran.status, ran.err.count("\n")) == (1, 1)
+    assert "is it an endpoint of 'ainsights serve'?" in ran.err
