@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ainsights.server.index import Index
     from ainsights.server.query.model import Filter
 
-BATCH = 4000
+BATCH = 1000
 """Matches that a query on the columns takes at a time, at least, when the newest are wanted."""
 
 
