@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -8,7 +9,7 @@ import pytest
 from support.indexed import PATIENCE, Served, body, put, random_bodies, serving
 
 from ainsights.server.embedded import EmbeddedEngine
-from ainsights.server.index import Index, IndexOptions, linking, shards
+from ainsights.server.index import Index, IndexOptions, columns, linking, shards
 from ainsights.server.query import Filter, parse_filter, parse_query
 from ainsights.server.store.sqlite import SQLiteStore
 
@@ -259,3 +260,19 @@ def test_an_empty_store_gives_empty_answers(served: Served) -> None:
     assert served.engine.conversations(parse_query("")).rows == []
     assert served.engine.questions(parse_query("")) == served.engine.messages(parse_query("")) == []
     assert served.engine.words(parse_query("")).words == []
+
+
+def test_queries_leave_a_processor_to_ingestion_while_many_events_arrive(served: Served) -> None:
+    def threads() -> int:
+        with served.index.columns.cursor() as cursor:
+            return int(cursor.execute("SELECT current_setting('threads')").fetchall()[0][0])
+
+    def wait_for(count: int) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while threads() != count:
+            assert time.monotonic() < deadline
+
+    wait_for(columns.THREADS)
+    put(served.store, [body(f"{number}") for number in range(1000)])
+    wait_for(1)
+    wait_for(columns.THREADS)
