@@ -76,10 +76,10 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def requesty(session: nox.Session) -> None:
-    """Run one program with the vendor's SDK and with ours."""
+    """Run one program with the vendor's SDK and with ours, and send a body of the former to our endpoint."""
     install(session, "test")
     session.install("--quiet", "requestyai==0.3.5")  # with the old openai and httpx that it needs
-    session.run("pytest", "tests/e2e/test_requesty_program.py", *session.posargs)
+    session.run("pytest", "tests/e2e/test_requesty_program.py", "tests/server/test_api_columns.py", *session.posargs)
 
 
 @nox.session(python="3.11")
