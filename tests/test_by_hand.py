@@ -7,6 +7,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionMessage, ParsedChatC
 from pydantic import BaseModel
 from support.endpoints import endpoint
 from support.models import COMPLETION, MESSAGES, client
+from support.polling import PATIENCE
 
 import ainsights
 from ainsights import (
@@ -17,8 +18,6 @@ from ainsights import (
 
 if TYPE_CHECKING:
     from ainsights.testing import Captured
-
-PATIENCE = 20.0
 
 
 def captured_by(insights: Captured, **arguments: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.endpoints import endpoint
 from support.models import COMPLETION
+from support.polling import PATIENCE
 
 import ainsights
 import ainsights.testing
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from support.endpoints import Endpoint
 
     from ainsights._model import Insight
-
-PATIENCE = 20.0
-"""Seconds that a test waits for what must come; nothing is measured by it."""
 
 
 class GreenletExit(BaseException):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.endpoints import Endpoint, Handler, endpoint, free_port
+from support.polling import PATIENCE
 
 from ainsights._config import load
 from ainsights._delivery.counters import Counters
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ainsights._delivery.retry import Answer
-
-PATIENCE = 20.0
-"""Seconds that a test waits for what must come; nothing is measured by it."""
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.endpoints import Endpoint, Handler, endpoint, free_port
+from support.polling import PATIENCE
 
 from ainsights._config import load
 from ainsights._delivery.counters import Counters
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PATIENCE = 20.0
-"""Seconds that a test waits for what must come; nothing is measured by it."""
 LARGE = 2**30
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.endpoints import Endpoint, Handler, endpoint
 from support.models import COMPLETION, EVENTS, MESSAGES, client, streaming
+from support.polling import PATIENCE
 
 import ainsights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE = 20.0
 LONG = 30.0
 """Seconds that a flush would wait for an endpoint that hangs."""
 AT_ONCE = 2.0

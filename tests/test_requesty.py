@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.endpoints import Endpoint, Handler, endpoint, free_port
 from support.models import COMPLETION
+from support.polling import PATIENCE
 
 import ainsights
 from ainsights import (
@@ -24,9 +25,6 @@ from ainsights import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-PATIENCE = 20.0
 
 
 @pytest.fixture

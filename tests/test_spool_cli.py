@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.endpoints import Endpoint, endpoint, free_port
+from support.polling import PATIENCE
 
 from ainsights._cli import main
 from ainsights._delivery.spool.spool import Spool
@@ -17,8 +18,6 @@ from ainsights._delivery.spool.spool import Spool
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-PATIENCE = 30.0
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.endpoints import Endpoint, Handler, endpoint
+from support.polling import PATIENCE
 
 import ainsights
 from ainsights._delivery.spool.spool import Spool
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PATIENCE = 20.0
-"""Seconds that a test waits for what must come; nothing is measured by it."""
 NAMES = ("first", "second")
 HELLO = {"id": "c1", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
 

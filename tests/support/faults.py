@@ -12,12 +12,11 @@ import ainsights
 from ainsights import _internal_errors
 from support.endpoints import Endpoint, endpoint
 from support.models import EVENTS, MESSAGES, async_client, client, completed, streaming
+from support.polling import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE = 20.0
-"""Seconds that a test waits for what must come; nothing is measured by it."""
 WORKER = "ainsights"
 """The name of our threads."""
 

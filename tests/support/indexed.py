@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ainsights.server.embedded import EmbeddedEngine
 from ainsights.server.index import Index, IndexOptions
 from ainsights.server.store.sqlite import SQLiteStore
+from support.polling import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-PATIENCE = 60.0
 
 MODELS = ["gpt-4o", "gpt-4o-mini", "o3", "Gpt-4o"]
 USERS = ["Ann", "Bob", "a b", 'quo"te', "ünï"]

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from support.polling import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,8 +43,6 @@ async def asgi(scope, receive, send):
 """A web application that calls ``before()``, asks the model, and answers with its process's number."""
 
 BIN = Path(sys.executable).parent
-PATIENCE = 40.0
-"""Seconds that a test waits for what must come; nothing is measured by it."""
 
 
 @contextmanager
