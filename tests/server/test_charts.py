@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ainsights.server.pages import axes, units
-from ainsights.server.pages.charts import BASE, MAX_MARKS, Chart, Series, bars, columns, lines, sparkline
+from ainsights.server.pages.charts import MAX_MARKS, Chart, Series, bars, columns, lines, sparkline
 from ainsights.server.pages.units import show
 
 DRAWINGS = [columns, lines, bars]
@@ -93,7 +93,7 @@ def test_any_numbers_give_well_formed_markup(rows: list[tuple[float | None, floa
 def test_stacked_columns_stand_on_each_other() -> None:
     chart = Chart("t", ["x"], [Series("a", [30.0]), Series("b", [70.0])])
     lower, upper = rects(columns(chart), "area")
-    assert float(lower.attrib["y"]) + float(lower.attrib["height"]) == pytest.approx(BASE)
+    assert float(lower.attrib["y"]) + float(lower.attrib["height"]) == pytest.approx(Chart("", [], []).base)
     assert float(upper.attrib["y"]) + float(upper.attrib["height"]) == pytest.approx(float(lower.attrib["y"]), abs=0.1)
     assert float(upper.attrib["height"]) / float(lower.attrib["height"]) == pytest.approx(7 / 3, abs=0.01)
 

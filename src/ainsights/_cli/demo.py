@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ainsights.server import Endpoint
 
-EXTRA = {"fastapi", "rich", "starlette", "uvicorn"}
+EXTRA = {"duckdb", "fastapi", "jinja2", "markupsafe", "rich", "starlette", "uvicorn", "zstandard"}
 LONGEST_RUN = 120
 """Seconds that the quickstart may take."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ainsights.server.run import Endpoint
 
 KEY_VARIABLE = "AINSIGHTS_SERVER_KEY"
-EXTRA = {"fastapi", "starlette", "uvicorn", "zstandard"}
+EXTRA = {"duckdb", "fastapi", "jinja2", "markupsafe", "starlette", "uvicorn", "zstandard"}
 
 FAILED = 1
 MISUSED = 2
@@ -52,6 +52,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="remove the oldest events when the file is larger (default: never)",
     )
     parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a host name under which browsers may open the pages, beside addresses and localhost; can be repeated",
+    )
+    parser.add_argument(
         "--audit-key-file",
         type=Path,
         metavar="FILE",
@@ -76,7 +83,16 @@ def run(args: argparse.Namespace) -> int:
         _announce(endpoint, given=given is not None, open_to_others=not server.is_loopback(args.host))
 
     limits = Limits(args.keep_days, args.max_bytes)
-    options = server.Options(args.db, args.host, args.port, given, args.max_body_bytes, limits, args.audit_key_file)
+    options = server.Options(
+        args.db,
+        args.host,
+        args.port,
+        given,
+        args.max_body_bytes,
+        limits,
+        args.audit_key_file,
+        tuple(args.allowed_host),
+    )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         lost = server.serve(options, announce)
@@ -97,6 +113,8 @@ def _announce(endpoint: Endpoint, *, given: bool, open_to_others: bool) -> None:
     made = not given and endpoint.api_key
     if made:
         print(f"API key, shown only now: {endpoint.api_key}")
+    print("Look at them (this link signs in once, within ten minutes; later, sign in with a key):")
+    print(f"  {endpoint.explorer}")
     print("Send insights here:")
     print(f"  export AINSIGHTS_BASE_URL={endpoint.url}")
     known = "<the key you gave>" if given else "<your key; 'ainsights serve keys add NAME' makes another>"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ainsights.server.api import Service
     from ainsights.server.connections import Guard
     from ainsights.server.keys import Authorization
+    from ainsights.server.pages import Explorer
     from ainsights.server.store import SQLiteStore
 
 MAX_BODY_BYTES = 16 * 2**20
@@ -29,10 +30,13 @@ MAX_BODY_BYTES = 16 * 2**20
 
 
 class Application:
-    """Passes each request to ingestion or to FastAPI."""
+    """Passes each request to ingestion, to the Explorer's pages, or to FastAPI."""
 
-    def __init__(self, ingest: IngestRoute, api: FastAPI, guard: Guard | None = None) -> None:
+    def __init__(
+        self, ingest: IngestRoute, api: FastAPI, explorer: Explorer | None = None, guard: Guard | None = None
+    ) -> None:
         self.api = api
+        self._explorer = explorer
         self._ingest = ingest
         self._guard = guard
 
@@ -61,7 +65,10 @@ class Application:
             await send(message)
 
         try:
-            await self.api(scope, receive, noting_send)
+            if self._explorer and scope["type"] == "http" and self._explorer.serves(scope["path"]):
+                await self._explorer(scope, receive, noting_send)
+            else:
+                await self.api(scope, receive, noting_send)
         except asyncio.CancelledError:
             if not started:
                 raise
@@ -74,6 +81,7 @@ def create_app(
     authorization: Authorization,
     max_body_bytes: int = MAX_BODY_BYTES,
     guard: Guard | None = None,
+    explorer: Explorer | None = None,
 ) -> Application:
     """Return the endpoint as an ASGI application. Store and index are open while it serves; the caller owns them.
 
@@ -82,6 +90,7 @@ def create_app(
         authorization: who may do what.
         max_body_bytes: a larger body is answered 413.
         guard: learns that the server is ending.
+        explorer: the pages; None: there are none.
     """
     api = FastAPI(
         title="ainsights: local Insights endpoint",
@@ -102,7 +111,7 @@ def create_app(
     def document() -> dict[str, Any]:
         return _document(api, reader)
 
-    return Application(IngestRoute(store, authorization, max_body_bytes), api, guard)
+    return Application(IngestRoute(store, authorization, max_body_bytes), api, explorer, guard)
 
 
 def _add_health(api: FastAPI, store: SQLiteStore) -> None:

@@ -16,13 +16,15 @@ import uvicorn
 from ainsights._listen import listen, url_of
 from ainsights._logging import log_rate_limited
 from ainsights.errors import ConfigurationError
-from ainsights.server import files
 from ainsights.server.api import Service
 from ainsights.server.app import MAX_BODY_BYTES, create_app
 from ainsights.server.connections import Guard, max_connections, missing, protocol
 from ainsights.server.embedded import EmbeddedEngine
 from ainsights.server.index import Index
 from ainsights.server.keys import Authorization, KeyFile, check_key
+from ainsights.server.pages import Explorer, Site
+from ainsights.server.pages.saved_views import SavedViews
+from ainsights.server.pages.sessions import Sessions
 from ainsights.server.store import Limits, SQLiteStore
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ START_SECONDS = 2.0
 """How long the start waits for the index; a large one that is built anew goes on while the endpoint serves."""
 
 UNLIMITED = Limits()
+
+OWNER = "owner"
+"""Who opens the printed link: whoever started the endpoint. The access log has this name."""
 
 IDLE_SECONDS = 75
 """How long a connection without requests is kept: longer than clients do, so that theirs is the end that closes."""
@@ -54,6 +59,8 @@ class Options:
         max_body_bytes: a larger body is answered 413; None means 16 MiB.
         limits: how long and how much is kept.
         audit_key_file: where the key of the hash chain is kept; None: beside the database.
+        allowed_hosts: host names under which browsers may reach the pages, beside addresses and ``localhost``.
+        is_sample: whether what is stored is a generated sample, as the pages say then.
     """
 
     database: Path
@@ -63,6 +70,8 @@ class Options:
     max_body_bytes: int | None = None
     limits: Limits = UNLIMITED
     audit_key_file: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    is_sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +82,13 @@ class Endpoint:
         url: where.
         api_key: one that has every role; empty where none is known, since only hashes are kept.
         database: the SQLite file.
+        explorer: a link to the pages that signs a browser in, once, within ten minutes.
     """
 
     url: str
     api_key: str
     database: Path
+    explorer: str = ""
 
 
 class _Parts(NamedTuple):
@@ -158,10 +169,11 @@ def _prepared(options: Options, store: SQLiteStore) -> Iterator[_Parts]:
     key_file = KeyFile(options.database)
     with _listener(options.host, options.port) as listener, store, _service(store) as service:
         first = key_file.first() if single is None else None
-        guard = Guard(max_connections())
+        guard, authorization = Guard(max_connections()), Authorization(key_file, single)
+        explorer = _explorer(options, service, authorization)
         absent = missing()
         config = uvicorn.Config(
-            create_app(service, Authorization(key_file, single), options.max_body_bytes or MAX_BODY_BYTES, guard),
+            create_app(service, authorization, options.max_body_bytes or MAX_BODY_BYTES, guard, explorer),
             loop="asyncio" if "uvloop" in absent else "uvloop",
             http=protocol(guard, in_c="httptools" not in absent),
             lifespan="off",
@@ -174,14 +186,23 @@ def _prepared(options: Options, store: SQLiteStore) -> Iterator[_Parts]:
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        endpoint = Endpoint(url_of(listener), single or first or "", options.database)
+        url = url_of(listener)
+        link = f"{url}/login?token={explorer.site.sessions.link(OWNER, 'admin')}"
+        endpoint = Endpoint(url, single or first or "", options.database, link)
         yield _Parts(endpoint, _Server(config, service), listener)
+
+
+def _explorer(options: Options, service: Service, authorization: Authorization) -> Explorer:
+    sessions = Sessions(secrets.token_bytes(32))
+    views = SavedViews(options.database)
+    store, engine = service.store, service.engine
+    site = Site(store, engine, authorization, sessions, views, options.limits, is_sample=options.is_sample)
+    return Explorer(site, service, options.allowed_hosts)
 
 
 @contextmanager
 def _service(store: SQLiteStore) -> Iterator[Service]:
     directory = store.path.with_suffix(".index")
-    files.check_our_directory(directory, "index directory")
     index = Index(store, directory)
     with index, Service(store, index, EmbeddedEngine(index, store), store.path.absolute().parent) as service:
         index.wait(START_SECONDS)

@@ -64,7 +64,7 @@ class Authorization:
         given_digest = digest(given.strip().decode("latin-1"))
         if address in self._wrong and (address, given_digest) not in self._good:
             self._refuse_if_guessing(address)
-        key = self._single.get(given_digest) or (self._key_file and self._key_file.find(given_digest)) or None
+        key = self.find(given_digest)
         if key is None:
             self._note_wrong(address)
             raise Problem(401, "wrong API key: this endpoint does not know it")
@@ -73,6 +73,18 @@ class Authorization:
         if (address, given_digest) not in self._good:
             _remember(self._good, (address, given_digest), None)
         return key
+
+    def find(self, key_digest: str) -> NamedKey | None:
+        """Return the key with this hash, if it still counts."""
+        return self._single.get(key_digest) or (self._key_file and self._key_file.find(key_digest)) or None
+
+    def keys(self) -> list[NamedKey]:
+        """Return all keys that count.
+
+        Raises:
+            ConfigurationError: the key file cannot be read.
+        """
+        return [*self._single.values(), *(self._key_file.read() if self._key_file else ())]
 
     def check_scope(self, scope: Any, headers: dict[bytes, bytes], role: Role | None) -> NamedKey:
         """Return the key of an ASGI request, as :meth:`check` does."""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 720, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 8, 10, 26
-PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-BASE = TOP + PLOT_HEIGHT
 ROW = 26
 """Height of one horizontal bar."""
 COLOURS = 8
@@ -52,6 +50,9 @@ class Chart:
         unit: of the values.
         links: where a click on a position leads; none if empty.
         keys: the values that the positions stand for, such as the start of a time bucket: for zooming.
+        bucket: the time bucket, where the positions are times.
+        end: where the last position ends.
+        width: of the drawing, in units of about a pixel, as is ``height`` (horizontal bars have their own).
     """
 
     title: str
@@ -60,11 +61,30 @@ class Chart:
     unit: Unit = "count"
     links: Sequence[str] = ()
     keys: Sequence[str] = ()
+    bucket: str = ""
+    end: str = ""
+    width: int = WIDTH
+    height: int = HEIGHT
 
     def __post_init__(self) -> None:
         wrong = [each.name for each in self.series if len(each.values) != len(self.labels)]
         if wrong or len(self.labels) > MAX_MARKS:
             raise ValueError(f"series {wrong} of another length than the labels, or more than {MAX_MARKS} labels")
+
+    @property
+    def plot_width(self) -> int:
+        """Width between the axes."""
+        return self.width - LEFT - RIGHT
+
+    @property
+    def plot_height(self) -> int:
+        """Height between the axes."""
+        return self.height - TOP - BOTTOM
+
+    @property
+    def base(self) -> int:
+        """Where the x axis is."""
+        return self.height - BOTTOM
 
     @property
     def largest(self) -> float:
@@ -81,19 +101,21 @@ class Chart:
 def columns(chart: Chart) -> Markup:
     """Draw vertical bars, stacked where there are several series: for values over time."""
     scale = axes.scale(chart.largest_sum, chart.unit)
-    slot = PLOT_WIDTH / max(len(chart.labels), 1)
+    slot = chart.plot_width / max(len(chart.labels), 1)
     marks = [_column(chart, position, slot, scale) for position in range(len(chart.labels))]
-    return _figure(chart, [*_grid(chart, scale), *_x_labels(chart, slot), *marks], HEIGHT, "columns")
+    return _figure(chart, [*_grid(chart, scale), *_x_labels(chart, slot), *marks], chart.height, "columns")
 
 
 def lines(chart: Chart) -> Markup:
     """Draw a line for each series; it is broken where nothing is known."""
     scale = axes.scale(chart.largest, chart.unit)
-    slot = PLOT_WIDTH / max(len(chart.labels), 1)
+    slot = chart.plot_width / max(len(chart.labels), 1)
     marks: list[Markup] = []
     for number, each in enumerate(chart.series):
         points = [
-            None if value is None else (LEFT + slot * (place + 0.5), BASE - PLOT_HEIGHT * scale.share(value))
+            None
+            if value is None
+            else (LEFT + slot * (place + 0.5), chart.base - chart.plot_height * scale.share(value))
             for place, value in enumerate(each.values)
         ]
         marks.append(Markup('<path class="line {}" d="{}"/>').format(_colour(number), _path(points)))
@@ -103,7 +125,7 @@ def lines(chart: Chart) -> Markup:
             for at in alone
         ]
     hits = [_hit(chart, position, slot) for position in range(len(chart.labels))]
-    return _figure(chart, [*_grid(chart, scale), *_x_labels(chart, slot), *marks, *hits], HEIGHT, "lines")
+    return _figure(chart, [*_grid(chart, scale), *_x_labels(chart, slot), *marks, *hits], chart.height, "lines")
 
 
 def bars(chart: Chart) -> Markup:
@@ -133,7 +155,7 @@ def table(chart: Chart) -> Markup:
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(each.name) for each in chart.series)
     body = Markup("").join(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-            label,
+            Markup('<a href="{}">{}</a>').format(chart.links[place], label) if chart.links else label,
             Markup("").join(
                 Markup("<td>{}</td>").format(exact(each.values[place], chart.unit)) for each in chart.series
             ),
@@ -147,9 +169,20 @@ def table(chart: Chart) -> Markup:
 
 def _figure(chart: Chart, parts: Sequence[Markup], height: int, kind: str) -> Markup:
     drawing = Markup(
-        '<svg class="chart {kind}" viewBox="0 0 {w} {h}" role="img" aria-label="{title}" data-left="{left}" '
-        'data-right="{right}">{parts}</svg>'
-    ).format(kind=kind, w=WIDTH, h=height, title=chart.title, left=LEFT, right=RIGHT, parts=Markup("").join(parts))
+        '<svg class="chart {kind}" viewBox="0 0 {w} {h}" role="{role}" aria-label="{title}" data-left="{left}" '
+        'data-right="{right}" data-bucket="{bucket}" data-end="{end}">{parts}</svg>'
+    ).format(
+        bucket=chart.bucket,
+        end=chart.end,
+        role="group" if chart.links else "img",
+        kind=kind,
+        w=chart.width,
+        h=height,
+        title=chart.title,
+        left=LEFT,
+        right=RIGHT,
+        parts=Markup("").join(parts),
+    )
     return Markup(
         '<figure class="chart-figure">{legend}{drawing}<details><summary>Numbers</summary>'
         '<div class="scroll">{table}</div></details></figure>'
@@ -171,19 +204,22 @@ def _legend(chart: Chart) -> Markup:
 
 def _grid(chart: Chart, scale: axes.Scale) -> Iterator[Markup]:
     for tick in scale.ticks:
-        y = BASE - PLOT_HEIGHT * scale.share(tick)
-        yield Markup('<line class="grid" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>').format(LEFT, WIDTH - RIGHT, y=y)
+        y = chart.base - chart.plot_height * scale.share(tick)
+        yield Markup('<line class="grid" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>').format(
+            LEFT, chart.width - RIGHT, y=y
+        )
         yield Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
             LEFT - 8, y + 4, show(tick, chart.unit)
         )
 
 
 def _x_labels(chart: Chart, slot: float) -> Iterator[Markup]:
-    step = axes.every(chart.labels, PLOT_WIDTH // CHARACTER)
+    step = axes.every(chart.labels, chart.plot_width // CHARACTER)
     for place in range(0, len(chart.labels), step):
         x = LEFT + slot * (place + 0.5)
-        yield Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-            x, HEIGHT - 8, chart.labels[place]
+        at = Markup(' data-at="{}"').format(chart.keys[place]) if chart.keys else ""
+        yield Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle"{}>{}</text>').format(
+            x, chart.height - 8, at, chart.labels[place]
         )
 
 
@@ -193,11 +229,11 @@ def _column(chart: Chart, position: int, slot: float, scale: axes.Scale) -> Mark
     x = LEFT + slot * position + (slot - width) / 2
     parts = []
     for number, (value, until) in enumerate(zip(values, accumulate(values), strict=True)):
-        height = PLOT_HEIGHT * scale.share(value)
+        height = chart.plot_height * scale.share(value)
         if value:
             parts.append(
                 Markup('<rect class="area {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-                    _colour(number), x, BASE - PLOT_HEIGHT * scale.share(until), width, max(height, 1.0)
+                    _colour(number), x, chart.base - chart.plot_height * scale.share(until), width, max(height, 1.0)
                 )
             )
     return Markup("").join([*parts, _hit(chart, position, slot)])
@@ -206,16 +242,16 @@ def _column(chart: Chart, position: int, slot: float, scale: axes.Scale) -> Mark
 def _hit(chart: Chart, position: int, slot: float) -> Markup:
     """Return what reacts at one position: the whole height, with a tooltip, and a link where there is one."""
     mark = Markup('<rect class="hit" x="{:.1f}" y="{}" width="{:.1f}" height="{}"{}><title>{}</title></rect>').format(
-        LEFT + slot * position, TOP, slot, PLOT_HEIGHT, _key(chart, position), _tooltip(chart, position)
+        LEFT + slot * position, TOP, slot, chart.plot_height, _key(chart, position), _tooltip(chart, position)
     )
     return _linked(chart, position, mark)
 
 
 def _bar(chart: Chart, position: int, scale: axes.Scale) -> Markup:
     y = ROW * position + 2
-    label, room = chart.labels[position], WIDTH // 3
+    label, room = chart.labels[position], chart.width // 3
     shown = label if len(label) * CHARACTER <= room else label[: room // CHARACTER - 1] + "…"
-    width = WIDTH - room - 90
+    width = chart.width - room - 90
     values = [max(each.values[position] or 0.0, 0.0) for each in chart.series]
     parts = [Markup('<text class="name" x="{}" y="{}" text-anchor="end">{}</text>').format(room - 8, y + 16, shown)]
     start = float(room)
@@ -232,7 +268,7 @@ def _bar(chart: Chart, position: int, scale: axes.Scale) -> Markup:
     total = show(sum(values) if known else None, chart.unit)
     parts.append(Markup('<text class="value" x="{:.1f}" y="{}">{}</text>').format(start + 6, y + 16, total))
     hit = Markup('<rect class="hit" x="0" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
-        y, WIDTH, ROW - 2, _tooltip(chart, position)
+        y, chart.width, ROW - 2, _tooltip(chart, position)
     )
     return Markup("").join([*parts, _linked(chart, position, hit)])
 
@@ -240,7 +276,7 @@ def _bar(chart: Chart, position: int, scale: axes.Scale) -> Markup:
 def _linked(chart: Chart, position: int, mark: Markup) -> Markup:
     if not chart.links:
         return mark
-    return Markup('<a href="{}" aria-label="{}">{}</a>').format(
+    return Markup('<a href="{}" tabindex="-1" aria-label="{}">{}</a>').format(
         chart.links[position], _tooltip(chart, position).replace("\n", ", "), mark
     )
 

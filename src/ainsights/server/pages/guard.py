@@ -16,7 +16,7 @@ HEADERS: Mapping[str, str] = {
     "frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers hide the origin of forms from us too
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }

@@ -23,11 +23,17 @@ LINK_SECONDS = 600
 
 
 class Session(BaseModel):
-    """Who looks, and what they may do, until when (seconds since the epoch)."""
+    """Who looks, and what they may do, until when (seconds since the epoch).
+
+    Attributes:
+        digest: the hash of the key that the session was opened with: it ends when the key is revoked. Empty for a
+            session that a one-time link opened.
+    """
 
     key: str
     role: str
     expires: int
+    digest: str = ""
 
 
 class _Link(NamedTuple):
@@ -47,9 +53,9 @@ class Sessions:
         self._links: dict[str, _Link] = {}
         self._lock = threading.Lock()
 
-    def issue(self, key: str, role: str) -> str:
-        """Return the cookie of a new session of the key named ``key``."""
-        session = Session(key=key, role=role, expires=int(time.time()) + SESSION_SECONDS)
+    def issue(self, key: str, role: str, digest: str = "") -> str:
+        """Return the cookie of a new session of the key named ``key``, whose hash is ``digest``."""
+        session = Session(key=key, role=role, expires=int(time.time()) + SESSION_SECONDS, digest=digest)
         content = base64.urlsafe_b64encode(session.model_dump_json().encode()).decode()
         return f"{content}.{self._signature(content)}"
 

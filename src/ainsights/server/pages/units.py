@@ -64,7 +64,7 @@ def _duration(ms: float) -> str:
 
 def _money(usd: float) -> str:
     if usd and abs(usd) < 0.01:  # noqa: PLR2004  a cent
-        return f"${usd:.2g}"
+        return f"${usd:.{1 - math.floor(math.log10(abs(usd)))}f}" if abs(usd) > 1e-9 else "$0.00"  # noqa: PLR2004  dust
     return f"${usd:,.2f}"
 
 

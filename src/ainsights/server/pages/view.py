@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timezone
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ainsights.server.pages import charts, units
-
-STATIC = resources.files("ainsights.server.pages") / "static"
+from ainsights.server.pages import charts, static, units
+from ainsights.server.pages.highlight import mark, visible
 
 NAVIGATION = (
     ("/ui/", "Live"),
@@ -37,21 +34,22 @@ RANGES = (
 )
 
 
-@cache
-def static_url(name: str) -> str:
-    """Return the URL of a static file; it changes with the content, so that browsers may keep it for ever."""
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/ui/static/{digest}/{name}"
-
-
-def when(seconds: float | None) -> Markup | str:
-    """Return a time in UTC, which the script shows in the reader's zone."""
+def when(seconds: float | None, *, short: bool = False) -> Markup | str:
+    """Return a time in UTC, which the script shows in the reader's zone; ``short``: without the year."""
     if seconds is None:
         return units.UNKNOWN
-    at = datetime.fromtimestamp(seconds, timezone.utc)
-    return Markup('<time datetime="{}">{}</time>').format(
-        at.isoformat(timespec="milliseconds"), at.strftime("%Y-%m-%d %H:%M:%S")
-    )
+    try:
+        at = datetime.fromtimestamp(seconds, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return units.UNKNOWN
+    shown = at.strftime("%m-%d %H:%M:%S" if short else "%Y-%m-%d %H:%M:%S")
+    form = '<time datetime="{}" data-short>{}</time>' if short else '<time datetime="{}">{}</time>'
+    return Markup(form).format(at.isoformat(timespec="milliseconds"), shown)  # noqa: S704  one of two literals
+
+
+def _visible(value: Any) -> Any:
+    """Return captured text without control characters, which HTML cannot carry."""
+    return visible(value) if type(value) is str else value
 
 
 @cache
@@ -61,12 +59,13 @@ def environment() -> Environment:
         loader=PackageLoader("ainsights.server.pages"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"show": units.show, "exact": units.exact, "when": when}
+    made.filters |= {"show": units.show, "exact": units.exact, "when": when, "mark": mark}
     made.globals |= {
-        "static_url": static_url,
+        "static_url": static.url,
         "navigation": NAVIGATION,
         "ranges": RANGES,
         "sparkline": charts.sparkline,
@@ -74,6 +73,6 @@ def environment() -> Environment:
     return made
 
 
-def render(template: str, **context: Any) -> str:
+def render(template: str, /, **context: Any) -> str:
     """Return the page that ``template`` makes of ``context``."""
     return environment().get_template(template).render(context)

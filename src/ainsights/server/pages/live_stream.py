@@ -1,0 +1,77 @@
+"""Live updates: how many events of a filter are new, as server-sent events, as soon as queries see them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from ainsights.server.query.engine import IndexUnavailableError
+from ainsights.server.query.fields import QueryError
+from ainsights.server.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ainsights.server.api import Service
+    from ainsights.server.pages.site import Site
+    from ainsights.server.query import Filter
+
+MAX_STREAMS = 64
+"""Open pages that are kept up to date at the same time."""
+
+HEARTBEAT = 15.0
+"""Seconds after which something is sent, so that a connection that is gone is noticed."""
+
+POLL = 0.1
+"""Seconds between two looks at how far the index is."""
+
+AT_ONCE = 1000
+
+
+class LiveStreams:
+    """Counts new events for every page that is open."""
+
+    def __init__(self, site: Site, service: Service) -> None:
+        self._site = site
+        self._service = service
+        self._open = 0
+
+    def response(self, wanted: Filter) -> Response:
+        """Return the stream of one page."""
+        if self._open >= MAX_STREAMS:
+            return PlainTextResponse("too many pages are open\n", 503)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._messages(wanted), media_type="text/event-stream", headers=headers)
+
+    async def _messages(self, wanted: Filter) -> AsyncIterator[str]:
+        self._open += 1
+        try:
+            seen = self._site.store.last_seq()
+            yield "retry: 2000\n\n"
+            sent = time.monotonic()
+            while not self._service.stopping.is_set():
+                await asyncio.sleep(POLL)
+                if self._site.store.last_seq() > seen:
+                    seqs = await self._service.query(self._new, wanted, seen)
+                    if seqs:
+                        seen, sent = max(seqs), time.monotonic()
+                        yield _message({"new": len(seqs)})
+                elif time.monotonic() - sent > HEARTBEAT:
+                    sent = time.monotonic()
+                    yield ": nothing new\n\n"
+        finally:
+            self._open -= 1
+
+    def _new(self, wanted: Filter, seen: int) -> list[int]:
+        try:
+            return self._site.engine.seqs(wanted, seen, AT_ONCE)
+        except (IndexUnavailableError, StoreError, QueryError):
+            return []
+
+
+def _message(content: dict[str, Any]) -> str:
+    return f"event: insights\ndata: {json.dumps(content)}\n\n"
