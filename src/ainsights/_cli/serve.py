@@ -28,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "serve",
         help="run a local Insights endpoint that stores what it gets",
-        description="Run a local Insights endpoint: PUT /insight stores to SQLite, GET /insights lists.",
+        description="Run a local Insights endpoint. 'ainsights list' and 'ainsights query' ask it.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=arguments.port, default=8383, help="0 takes a free one (default: %(default)s)")
