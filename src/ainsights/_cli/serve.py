@@ -92,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         limits,
         args.audit_key_file,
         tuple(args.allowed_host),
+        on_index_progress=_show_progress if sys.stderr.isatty() else None,
     )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -120,6 +121,11 @@ def _announce(endpoint: Endpoint, *, given: bool, open_to_others: bool) -> None:
     known = "<the key you gave>" if given else "<your key; 'ainsights serve keys add NAME' makes another>"
     print(f"  export AINSIGHTS_API_KEY={endpoint.api_key if made else known}")
     print("Ctrl-C stops it.", flush=True)
+
+
+def _show_progress(done: float) -> None:
+    end = "\n" if done >= 1 else ""
+    print(f"\rBuilding the index: {done:4.0%}", end=end, file=sys.stderr, flush=True)
 
 
 def _fail(message: str, status: int) -> int:

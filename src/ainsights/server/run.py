@@ -20,7 +20,7 @@ from ainsights.server.api import Service
 from ainsights.server.app import MAX_BODY_BYTES, create_app
 from ainsights.server.connections import Guard, max_connections, missing, protocol
 from ainsights.server.embedded import EmbeddedEngine
-from ainsights.server.index import Index
+from ainsights.server.index import Index, IndexOptions
 from ainsights.server.keys import Authorization, KeyFile, check_key
 from ainsights.server.pages import Explorer, Site
 from ainsights.server.pages.saved_views import SavedViews
@@ -61,6 +61,7 @@ class Options:
         audit_key_file: where the key of the hash chain is kept; None: beside the database.
         allowed_hosts: host names under which browsers may reach the pages, beside addresses and ``localhost``.
         is_sample: whether what is stored is a generated sample, as the pages say then.
+        on_index_progress: called while the index is built anew, with the done part, 0 to 1, on any thread.
     """
 
     database: Path
@@ -72,6 +73,7 @@ class Options:
     audit_key_file: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     is_sample: bool = False
+    on_index_progress: Callable[[float], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def _store(options: Options) -> SQLiteStore:
 def _prepared(options: Options, store: SQLiteStore) -> Iterator[_Parts]:
     single = None if options.api_key is None else check_key(options.api_key)
     key_file = KeyFile(options.database)
-    with _listener(options.host, options.port) as listener, store, _service(store) as service:
+    with _listener(options.host, options.port) as listener, store, _service(options, store) as service:
         first = key_file.first() if single is None else None
         guard, authorization = Guard(max_connections()), Authorization(key_file, single)
         explorer = _explorer(options, service, authorization)
@@ -201,9 +203,9 @@ def _explorer(options: Options, service: Service, authorization: Authorization) 
 
 
 @contextmanager
-def _service(store: SQLiteStore) -> Iterator[Service]:
+def _service(options: Options, store: SQLiteStore) -> Iterator[Service]:
     directory = store.path.with_suffix(".index")
-    index = Index(store, directory)
+    index = Index(store, directory, IndexOptions(progress=options.on_index_progress))
     with index, Service(store, index, EmbeddedEngine(index, store), store.path.absolute().parent) as service:
         index.wait(START_SECONDS)
         yield service

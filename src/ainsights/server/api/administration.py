@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 _HEAD = re.compile(r"[0-9a-f]{64}")
 _SUFFIXES = ("", "-wal", "-shm")
 PROGRESS_SECONDS = 0.2
+
+
+class _StoppedError(Exception):
+    """Nobody waits for the verification any longer."""
 
 
 class StoreStatus(BaseModel):
@@ -135,17 +140,21 @@ def anchor(asked: Asked) -> Anchor | None:
 
 
 async def verify(service: Service, noted: Anchor | None) -> AsyncIterator[bytes]:
-    """Yield lines of progress, then what was found."""
-    checked = 0
+    """Yield lines of progress, then what was found. It stops when the client goes, or the server ends."""
+    checked, is_over = 0, False
 
     def progress(events: int) -> None:
         nonlocal checked
         checked = events
+        if is_over or service.stopping.is_set():
+            raise _StoppedError
 
     work = asyncio.ensure_future(service.task(service.store.verify, noted, progress))
     try:
         while not (await asyncio.wait([work], timeout=PROGRESS_SECONDS))[0]:
             yield answers.encode({"events": checked, "done": False}) + b"\n"
-        yield answers.encode(work.result()._asdict() | {"done": True}) + b"\n"
+        with suppress(_StoppedError):
+            yield answers.encode(work.result()._asdict() | {"done": True}) + b"\n"
     finally:
+        is_over = True
         work.cancel()

@@ -50,6 +50,8 @@ def erase_user(service: Service, user_id: str, by: str, reason: str) -> bytes:
     while seqs := service.engine.seqs(wanted, after, AT_ONCE):
         erased += service.store.erase(seqs, by=by, reason=reason)
         after = seqs[-1]
+        if service.stopping.is_set():
+            raise Problem(503, f"the endpoint is shutting down: {erased} events were erased so far; ask again")
     return answers.encode({"erased": erased})
 
 

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from support.polling import wait_until
+from support.serving import KEY, Client, insight
+
+from ainsights import _cli
+from ainsights.server import Endpoint, Options, running
+from ainsights.server.store import SQLiteStore, verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+BEARER = {"Authorization": f"Bearer {KEY}"}
+
+
+def put(endpoint: Endpoint, count: int) -> None:
+    with Client(endpoint) as client:
+        for n in range(count):
+            client.put(insight(f"e{n}"))
+
+
+def test_changed_event_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
+        put(endpoint, 3)
+        with closing(sqlite3.connect(endpoint.database)) as other, other:
+            other.execute("UPDATE event SET received_at = received_at + 1 WHERE event_id = 'e1'")
+
+        assert _cli.main(["verify", "--url", endpoint.url, "--api-key", KEY]) == 1
+    assert "Not as it was stored: event 2 was changed" in capsys.readouterr().out
+
+
+def test_verification_stops_when_its_client_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "REPORT_EVERY", 1)
+    reached, client_is_gone, ended = threading.Event(), threading.Event(), threading.Event()
+    check = SQLiteStore.verify
+    calls: list[int] = []
+
+    def slow(store: SQLiteStore, anchor: Any, progress: Any) -> Any:
+        def report(events: int) -> None:
+            calls.append(events)
+            reached.set()
+            assert client_is_gone.wait(30)
+            progress(events)
+
+        try:
+            return check(store, anchor, report)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(SQLiteStore, "verify", slow)
+    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
+        put(endpoint, 500)
+        with httpx.stream("GET", f"{endpoint.url}/verify", headers=BEARER, timeout=30) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            assert reached.wait(30)
+        with Client(endpoint) as client:
+            for _ in range(10):  # by then the server has seen that the connection is closed
+                client.ask("GET", "/health")
+        client_is_gone.set()
+        wait_until(ended.is_set)
+
+    assert len(calls) < 500
