@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -8,7 +9,7 @@ import pytest
 from support.indexed import PATIENCE, Served, body, put, random_bodies, serving
 
 from ainsights.server.embedded import EmbeddedEngine
-from ainsights.server.index import Index, IndexOptions, linking, shards
+from ainsights.server.index import Index, IndexOptions, columns, linking, shards
 from ainsights.server.query import Filter, parse_filter, parse_query
 from ainsights.server.store.sqlite import SQLiteStore
 
@@ -225,3 +226,53 @@ def test_a_page_is_stable_while_events_arrive(served: Served) -> None:
     assert served.index.wait(PATIENCE)
     second = served.engine.events(query, first.next_cursor)
     assert [row.id for row in (*first.rows, *second.rows)] == [f"old-{number:02}" for number in range(9, 1, -1)]
+
+
+def test_an_event_with_more_of_everything_than_is_kept_is_indexed(served: Served) -> None:
+    long = "\x01" * 5000
+    many = [f"{number}{long}" for number in range(300)]
+    chat = [{"role": ("user", "assistant")[number % 2], "content": f"{number}"} for number in range(2000)]
+    calls = [{"function": {"name": name, "arguments": ""}} for name in many]
+    response = {
+        "model": long,
+        "choices": [{"finish_reason": long, "message": {"content": "a ferret", "tool_calls": calls}}],
+    }
+    meta = {f"{name[:150]}": name for name in many} | {
+        "tags": many,
+        "ainsights.status": long,
+        "ainsights.error_type": long,
+    }
+    big = body(
+        "big", messages=chat, response=response, user_id=long, meta=meta, template="x", inputs=dict.fromkeys(many)
+    )
+    put(served.store, [big, body("small")])
+    assert served.index.wait(PATIENCE)
+    assert ids(served) == ["big", "small"]
+    assert ids(served, "ferret") == ["big"]
+
+
+def test_an_empty_store_gives_empty_answers(served: Served) -> None:
+    table = served.engine.aggregate(
+        parse_query("events, share, error rate, p95 latency, cost, users, tokens per second")
+    )
+    assert table.rows == [(0, 0.0, None, None, None, 0, None)]
+    assert served.engine.events(parse_query("")).rows == []
+    assert served.engine.conversations(parse_query("")).rows == []
+    assert served.engine.questions(parse_query("")) == served.engine.messages(parse_query("")) == []
+    assert served.engine.words(parse_query("")).words == []
+
+
+def test_queries_leave_a_processor_to_ingestion_while_many_events_arrive(served: Served) -> None:
+    def threads() -> int:
+        with served.index.columns.cursor() as cursor:
+            return int(cursor.execute("SELECT current_setting('threads')").fetchall()[0][0])
+
+    def wait_for(count: int) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while threads() != count:
+            assert time.monotonic() < deadline
+
+    wait_for(columns.THREADS)
+    put(served.store, [body(f"{number}") for number in range(1000)])
+    wait_for(1)
+    wait_for(columns.THREADS)

@@ -7,15 +7,19 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.polling import wait_until
 from support.serving import KEY, Client, event_ids, insight
+from support.stores import body, put
 
 from ainsights._cli import serve
 from ainsights.server import Endpoint
 from ainsights.server.run import is_loopback
+from ainsights.server.store import SQLiteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +78,23 @@ def test_insight_answered_just_before_a_kill_is_on_disk(database: Path) -> None:
         process.wait()
 
     assert event_ids(database) == ["last words"]
+
+
+def test_events_older_than_keep_days_are_removed(database: Path) -> None:
+    with SQLiteStore(database) as store:
+        put(store, [("old", body("old"))], at=time.time() - 3 * 86_400)
+        put(store, [("new", body("new"))])
+    with serving(database, "--keep-days", "2"):
+        wait_until(lambda: event_ids(database) == ["new"])
+
+
+def test_audit_key_is_kept_where_the_option_says(database: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    with serving(database, "--audit-key-file", str(elsewhere)):
+        pass
+
+    assert len(elsewhere.read_text().strip()) == 64
+    assert not database.with_name("insights.db.audit-key").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -149,7 +170,17 @@ def test_what_cannot_be_used_is_said_in_one_line(
     assert not printed.out
 
 
-@pytest.mark.parametrize("options", [("--port", "65536"), ("--port", "x"), ("--max-body-bytes", "0")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--port", "65536"),
+        ("--port", "x"),
+        ("--max-body-bytes", "0"),
+        ("--keep-days", "0"),
+        ("--keep-days", "nan"),
+        ("--max-bytes", "-1"),
+    ],
+)
 def test_wrong_number_is_a_usage_error(capsys: pytest.CaptureFixture[str], options: tuple[str, str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(*options)

@@ -106,6 +106,31 @@ def test_link_in_place_of_a_companion_is_refused_and_not_followed(
         assert (target.read_text(), stat.S_IMODE(target.stat().st_mode)) == ("ab" * 32, 0o644)
 
 
+def link_to_a_directory(path: Path) -> None:
+    path.with_name("elsewhere").mkdir(mode=0o755)
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def open_directory(path: Path) -> None:
+    path.mkdir()
+    path.chmod(0o777)
+
+
+@pytest.mark.parametrize("make", [link_to_a_directory, open_directory, text])
+def test_index_directory_that_others_can_write_to_is_refused_and_not_touched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None]
+) -> None:
+    index = tmp_path / "insights.index"
+    make(index)
+    before = state(index)
+
+    status = _cli.main(["serve", "--port", "0", "--db", str(tmp_path / "insights.db"), "--api-key", "k"])
+
+    assert (status, capsys.readouterr().err.count("\n")) == (2, 1)
+    assert state(index) == before
+    assert not list((tmp_path / "elsewhere").glob("*"))
+
+
 @root_only
 @pytest.mark.parametrize("suffix", ["", ".audit-key", ".keys", ".key", ".lock"])
 def test_file_of_another_user_is_refused_and_not_touched(

@@ -45,6 +45,7 @@ def test_files_are_for_the_owner_only(database: Path) -> None:
     with running(Options(database)):
         names = {path.name: oct(mode(path)) for path in database.parent.iterdir()}
 
+    assert names.pop("insights.index") == "0o700"
     suffixes = ("", "-wal", "-shm", ".keys", ".lock", ".audit-key")
     assert names == {f"insights.db{suffix}": "0o600" for suffix in suffixes}
 

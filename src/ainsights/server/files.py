@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MODE = 0o600
 OTHERS = 0o077
+OTHERS_WRITE = 0o022
 
 LONGEST = 2**20
 """Bytes that are read of a file."""
@@ -99,6 +100,26 @@ def check_ours(path: Path, what: str) -> bool:
         return False
     _check(status, path, what)
     return True
+
+
+def check_our_directory(path: Path, what: str) -> None:
+    """Make sure that ``path`` is not there, or a directory that only this user can write to. Nothing is changed.
+
+    Raises:
+        ConfigurationError: it is something else, or others can put files there.
+    """
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigurationError(f"{what} {path}: {error.strerror}") from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise ConfigurationError(f"{what} {path}: is not a directory, but is in its way; move it away")
+    if os.name == "posix" and (status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & OTHERS_WRITE):
+        raise ConfigurationError(
+            f"{what} {path}: other users can write to it; move it away, or chmod 700 it if it is yours"
+        )
 
 
 def restrict(descriptor: int, path: Path, what: str) -> None:

@@ -16,6 +16,7 @@ import uvicorn
 from ainsights._listen import listen, url_of
 from ainsights._logging import log_rate_limited
 from ainsights.errors import ConfigurationError
+from ainsights.server import files
 from ainsights.server.api import Service
 from ainsights.server.app import MAX_BODY_BYTES, create_app
 from ainsights.server.connections import Guard, max_connections, missing, protocol
@@ -205,6 +206,7 @@ def _explorer(options: Options, service: Service, authorization: Authorization) 
 @contextmanager
 def _service(options: Options, store: SQLiteStore) -> Iterator[Service]:
     directory = store.path.with_suffix(".index")
+    files.check_our_directory(directory, "index directory")
     index = Index(store, directory, IndexOptions(progress=options.on_index_progress))
     with index, Service(store, index, EmbeddedEngine(index, store), store.path.absolute().parent) as service:
         index.wait(START_SECONDS)

@@ -80,26 +80,21 @@ def _newest_with_text(index: Index, asked: _Wanted) -> list[tuple[Position, Even
     texts = text_query(asked.filter)
     if texts is None:
         return []
-    latest = _latest_times(index)
     found: list[tuple[Position, EventRow]] = []
     for batch in batches(all_matches(index, texts)):
         with selection(index, asked.filter, batch) as condition:
             found += _select(index, asked, condition)
         found = sorted(found, key=lambda item: item[0], reverse=True)[: asked.limit]
-        for matches in batch:
-            for number in matches.shards:
-                latest = {shard: time for shard, time in latest.items() if shard < number}
-        rest = max(latest.values(), default=-1)
-        if len(found) == asked.limit and (found[-1][0].value or 0) > rest:
+        if len(found) == asked.limit and (found[-1][0].value or 0) > _latest_time_before(index, batch[-1].shard):
             break
     return found
 
 
-def _latest_times(index: Index) -> dict[int, int]:
-    """Return the time of the latest event of each shard."""
-    with index.columns.cursor() as cursor:
-        rows = cursor.execute("SELECT seq >> ?, max(time) FROM event GROUP BY 1", [SHARD_BITS]).fetchall()
-    return dict(rows)
+def _latest_time_before(index: Index, shard: int) -> int:
+    """Return the time of the latest event in all earlier shards; -1 if there is none."""
+    sql = "SELECT coalesce(max(time), -1) FROM event WHERE seq < ?"
+    latest: int = columns_rows(index, SQL(sql, (shard << SHARD_BITS,)))[0][0]
+    return latest
 
 
 def _select(index: Index, asked: _Wanted, condition: SQL) -> list[tuple[Position, EventRow]]:

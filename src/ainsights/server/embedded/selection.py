@@ -8,18 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ainsights.server.index.shards import shard_of
+from ainsights.server.index.shards import SHARD_BITS, shard_of
 from ainsights.server.index.words import match_any, match_expression
 from ainsights.server.query.dialects import duckdb as dialect
 from ainsights.server.query.dialects.sql import SQL, concat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ainsights.server.index import Index
     from ainsights.server.query.model import Filter
 
-BATCH = 4000
+BATCH = 1000
 """Matches that a query on the columns takes at a time, at least, when the newest are wanted."""
 
 
@@ -34,7 +34,7 @@ class Matches(NamedTuple):
     """Numbers of events, one a line: the format in which SQLite writes and DuckDB reads them fastest."""
 
     lines: str
-    shards: frozenset[int]
+    shard: int
 
 
 class TextQuery(NamedTuple):
@@ -64,20 +64,25 @@ def columns_condition(index: Index, wanted: Filter) -> SQL:
 
 
 @contextmanager
-def selection(index: Index, wanted: Filter, newest_shards: Iterable[Matches] | None = None) -> Iterator[SQL]:
+def selection(index: Index, wanted: Filter, some: Sequence[Matches] | None = None) -> Iterator[SQL]:
     """Yield the condition that the events of the filter meet. It holds inside the context alone.
 
     Args:
         index: where.
         wanted: a resolved filter.
-        newest_shards: matches to take instead of all.
+        some: matches to take instead of all.
     """
     condition, texts = columns_condition(index, wanted), text_query(wanted)
     if texts is None:
         yield condition
         return
-    found = _all_matches_at_once(index, texts) if newest_shards is None else newest_shards
-    with _file(found) as path:
+    if some is None:
+        some = _all_matches_at_once(index, texts)
+    else:  # DuckDB skips what is outside of this range
+        shards = [matches.shard for matches in some]
+        bounds = (min(shards) << SHARD_BITS, (max(shards) + 1) << SHARD_BITS)
+        condition = concat(condition, SQL(" AND seq >= ? AND seq < ?", bounds))
+    with _file(some) as path:
         negation = "NOT " if texts.excluded else ""
         yield concat(condition, f" AND {negation}EXISTS ({_READ.replace('PATH', path)} WHERE found.seq = event.seq)")
 
@@ -85,14 +90,14 @@ def selection(index: Index, wanted: Filter, newest_shards: Iterable[Matches] | N
 def all_matches(index: Index, texts: TextQuery) -> Iterator[Matches]:
     """Yield the matches of each shard, the newest first."""
     for number, lines in index.text.matches(texts.expression):
-        yield Matches(lines, frozenset((number,)))
+        yield Matches(lines, number)
 
 
 def _all_matches_at_once(index: Index, texts: TextQuery) -> list[Matches]:
     """Return the matches of all shards; SQLite searches several at a time."""
 
     def search(number: int) -> Matches:
-        return Matches(index.text.matches_in(number, texts.expression), frozenset((number,)))
+        return Matches(index.text.matches_in(number, texts.expression), number)
 
     numbers = sorted(index.text.numbers)
     if len(numbers) <= SEARCHES:
@@ -121,7 +126,7 @@ def matches_from(index: Index, texts: TextQuery, after: int) -> Iterator[Matches
         if number >= shard_of(after):
             lines = index.text.matches_in(number, texts.expression)
             if lines:
-                yield Matches(lines, frozenset((number,)))
+                yield Matches(lines, number)
 
 
 @contextmanager

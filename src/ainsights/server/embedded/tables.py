@@ -14,6 +14,8 @@ from ainsights.server.query.fields import Kind, get_field
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import duckdb
+
     from ainsights.server.index import Index
     from ainsights.server.query.model import Filter, Query
 
@@ -98,17 +100,32 @@ FACETS = ("model", "status", "error", "finish", "user", "host", "release", "temp
 
 def facets(index: Index, wanted: Filter, fields: Sequence[str], limit: int) -> dict[str, list[Facet]]:
     """Return the most frequent values of each field, by name, among the events of a resolved filter."""
-    with selection(index, wanted) as condition:
-        return {name: _facet(index, name, condition, limit) for name in fields or FACETS}
+    names = list(dict.fromkeys(fields or FACETS))
+    with selection(index, wanted) as condition, index.columns.cursor() as cursor:
+        if not wanted.texts:
+            return {name: _facet(cursor, name, _values(name, condition), limit) for name in names}
+        columns = [concat(dialect.column(name), f" AS v{at}") for at, name in enumerate(names)]
+        picked = concat("CREATE TEMP TABLE picked AS SELECT ", join(", ", columns), " FROM event WHERE ", condition)
+        cursor.execute(picked.text, picked.values)  # a search is dear: once for all fields
+        found = {name: _facet(cursor, name, _picked(at), limit) for at, name in enumerate(names)}
+        cursor.execute("DROP TABLE picked")
+        return found
 
 
-def _facet(index: Index, name: str, condition: SQL, limit: int) -> list[Facet]:
-    expression = dialect.column(name)
-    statement = concat("SELECT ", expression, " AS value, count(*) AS n FROM event WHERE ", condition, " GROUP BY 1")
+def _values(name: str, condition: SQL) -> SQL:
+    return concat("SELECT ", dialect.column(name), " AS value FROM event WHERE ", condition)
+
+
+def _picked(at: int) -> SQL:
+    return SQL(f"SELECT v{at:d} AS value FROM picked")  # noqa: S608  a number of our own
+
+
+def _facet(cursor: duckdb.DuckDBPyConnection, name: str, values: SQL, limit: int) -> list[Facet]:
+    statement = concat("SELECT value, count(*) AS n FROM (", values, ") GROUP BY 1")
     if get_field(name).kind is Kind.LIST:  # there are few different lists
         statement = concat("SELECT unnest(", dialect.items(SQL("value")), ") AS value, n FROM (", statement, ")")
         statement = concat("SELECT value, sum(n)::BIGINT AS n FROM (", statement, ") GROUP BY 1")
-    return _facets(index, concat(statement, f" ORDER BY n DESC, value NULLS LAST LIMIT {limit:d}"))
+    return _facets(cursor, concat(statement, f" ORDER BY n DESC, value NULLS LAST LIMIT {limit:d}"))
 
 
 def meta_keys(index: Index, wanted: Filter, limit: int) -> list[Facet]:
@@ -119,10 +136,10 @@ def meta_keys(index: Index, wanted: Filter, limit: int) -> list[Facet]:
             "SELECT key, sum(n)::BIGINT AS events FROM (SELECT unnest(keys) AS key, n FROM (", keys,
             f")) GROUP BY 1 ORDER BY events DESC, key LIMIT {limit:d}",
         )  # fmt: skip
-        return _facets(index, statement)
+        with index.columns.cursor() as cursor:
+            return _facets(cursor, statement)
 
 
-def _facets(index: Index, statement: SQL) -> list[Facet]:
-    with index.columns.cursor() as cursor:
-        rows: list[tuple[Any, ...]] = cursor.execute(statement.text, statement.values).fetchall()
+def _facets(cursor: duckdb.DuckDBPyConnection, statement: SQL) -> list[Facet]:
+    rows: list[tuple[Any, ...]] = cursor.execute(statement.text, statement.values).fetchall()
     return [Facet(value, events) for value, events in rows]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
+MAX_LINE = 4 * 2**20
+"""Bytes of one event's columns as JSON, whose texts and lists are bounded. DuckDB takes buffers of twice the size."""
+
 LOADED = {
     "seq": "BIGINT",
     "id": "VARCHAR",
@@ -78,7 +81,7 @@ def stage(cursor: duckdb.DuckDBPyConnection, path: Path, where: str) -> None:
         CREATE OR REPLACE TEMP TABLE incoming AS
         SELECT * REPLACE (if(conversation IS NULL, turn, NULL) AS turn)
         FROM read_json('{quoted(path)}', format = 'newline_delimited', columns = {{{_STRUCT}}},
-                       maximum_object_size = 67108864)
+                       maximum_object_size = {MAX_LINE})
         {where}
         """  # noqa: S608  names of our own
     )

@@ -135,7 +135,7 @@ def measure(wanted: Measure, measures: Sequence[Measure], total: int) -> SQL:
 _PLAIN = {
     "events": "count(*)",
     "errors": "count(*) FILTER (status = 'error')",
-    "error_rate": "count(*) FILTER (status = 'error') / count(*)::DOUBLE",
+    "error_rate": "count(*) FILTER (status = 'error') / nullif(count(*), 0)::DOUBLE",
     "users": 'count(DISTINCT "user")',
     "conversations": "count(DISTINCT conversation_key)",
     "tokens_per_second": f'sum("completion_tokens") {_SPEED_KNOWN} / (sum("latency") {_SPEED_KNOWN} / 1000)',
