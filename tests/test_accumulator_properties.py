@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -37,12 +38,11 @@ TOKENS = st.lists(
     max_size=4,
 )
 FUNCTION = st.fixed_dictionaries({"name": WORD, "arguments": TEXT})
-CALL = st.one_of(
-    st.fixed_dictionaries({"id": WORD, "type": st.just("function"), "function": FUNCTION}),
-    st.fixed_dictionaries(
-        {"id": WORD, "type": st.just("custom"), "custom": st.fixed_dictionaries({"name": WORD, "input": TEXT})}
-    ),
-)
+FUNCTION_CALL = st.fixed_dictionaries({"id": WORD, "type": st.just("function"), "function": FUNCTION})
+CUSTOM = st.fixed_dictionaries({"name": WORD, "input": TEXT})
+CUSTOM_CALL = st.fixed_dictionaries({"id": WORD, "type": st.just("custom"), "custom": CUSTOM})
+KNOWS_CUSTOM = find_spec("openai.types.chat.chat_completion_message_custom_tool_call") is not None
+CALL = FUNCTION_CALL | CUSTOM_CALL if KNOWS_CUSTOM else FUNCTION_CALL
 AUDIO = st.fixed_dictionaries({"id": WORD, "data": TEXT, "transcript": TEXT, "expires_at": st.integers(1, 10**10)})
 MESSAGE = st.builds(
     dict.__or__,
