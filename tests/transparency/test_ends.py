@@ -225,6 +225,7 @@ async def loop_closed_with_the_stream_open(world: World) -> Any:
     def run() -> None:
         loop = asyncio.new_event_loop()
         loop.run_until_complete(main())
+        loop.run_until_complete(loop.shutdown_default_executor())  # else its thread is left over by chance
         loop.close()  # asyncio.run() would close the generators first, in an order of chance
 
     await asyncio.to_thread(run)
