@@ -59,6 +59,8 @@ def test_value_is_shown_with_its_unit(value: float | None, unit: units.Unit, tex
         (0.02, "USD", (0, 0.005, 0.01, 0.015, 0.02)),
         (50_000, "ms", (0, 15_000, 30_000, 45_000, 60_000)),
         (float("inf"), "count", (0, 1)),
+        (600 * 2**10, "bytes", (0, 200 * 2**10, 400 * 2**10, 600 * 2**10)),
+        (3 * 2**30, "bytes", (0, 2**30, 2 * 2**30, 3 * 2**30)),
     ],
 )
 def test_axis_has_round_ticks(largest: float, unit: units.Unit, ticks: tuple[float, ...]) -> None:
