@@ -60,7 +60,7 @@ def _step(least: float, unit: Unit) -> float:
         for step in _TIME_STEPS_MS:
             if step >= least:
                 return step
-    base = 1024.0 ** max(math.floor(math.log(least, 1024)), 0) if unit == "bytes" else 1.0
+    base = 1024.0 ** max(math.floor(math.log(least * TICKS, 1024)), 0) if unit == "bytes" else 1.0
     least /= base
     power = 10.0 ** math.floor(math.log10(least))
     step = next(power * factor for factor in _DECIMAL_STEPS if power * factor >= least * (1 - 1e-9))
