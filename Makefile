@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := .venv-demo
 
-.PHONY: demo test test-all lint types docs bench bench-server faults clean
+.PHONY: demo test test-all test-browser screenshots lint types docs bench bench-server faults clean
 
 demo: $(DEMO)/.ready
 	$(DEMO)/bin/ainsights demo
@@ -16,6 +16,10 @@ test: $(VENV)/.ready
 # Every test, those marked slow too, and longer runs of hypothesis.
 test-all: $(VENV)/.ready
 	$(BIN)/pytest -m 'slow or not slow' --hypothesis-profile=long $(ARGS)
+
+# The pages of `ainsights serve` in Chromium, which has to be installed: apt-get install chromium
+test-browser: $(VENV)/.browser
+	$(BIN)/pytest tests/browser -n 0 -p no:xdist -o addopts= $(ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
@@ -49,6 +53,14 @@ $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[server]' --group dev
+	touch $@
+
+# The pictures of the README, from the sample of the demo.
+screenshots: $(VENV)/.browser
+	$(BIN)/python docs/screenshots.py
+
+$(VENV)/.browser: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --group browser
 	touch $@
 
 $(DEMO)/.ready: pyproject.toml examples/quickstart.py $(shell find src -type f -not -path '*/__pycache__/*')

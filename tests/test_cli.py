@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ainsights import __version__
@@ -129,3 +131,30 @@ def test_unknown_command_does_not_run(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         main(["nonsense"])
     assert "invalid choice" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are of POSIX")
+def test_demo_on_a_terminal_serves_the_explorer_on_a_sample_until_ctrl_c() -> None:
+    import pty  # noqa: PLC0415  of POSIX
+
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "ainsights", "demo"]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, close_fds=True) as process:
+        os.close(slave)
+        printed = ""
+        while "Ctrl-C ends it." not in printed:
+            printed += os.read(master, 4096).decode(errors="replace")
+        link = re.search(r"http://\S+/login\?token=\S+", printed)
+        assert link
+        with httpx.Client(trust_env=False) as client:
+            assert client.get(link[0]).status_code == 200
+            page = client.get(link[0].partition("/login")[0] + "/ui/").text
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        os.close(master)
+    assert '<strong title="2,000">' in page
+    assert "This is a generated sample" in page
+
+
+def test_demo_without_the_explorer_ends_by_itself() -> None:
+    assert "Explorer" not in run("demo", "--no-serve").stdout

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from ainsights._cli import demo_explorer
 from ainsights._logging import sanitize
 from ainsights.errors import ConfigurationError
 
@@ -58,9 +59,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "demo",
         help="run a small program and show the insights it leaves",
         description="Run examples/quickstart.py against a mock model API and a local Insights endpoint, "
-        "both started for it on this machine, and show what was stored.",
+        "both started for it on this machine, and show what was stored. On a terminal it goes on with the Insight "
+        "Explorer on a generated sample, until Ctrl-C.",
     )
     parser.add_argument("--live", action="store_true", help="use the real model API, with your OPENAI_API_KEY")
+    parser.add_argument(
+        "--no-serve", action="store_true", help="end after the table, also on a terminal: without the Explorer"
+    )
     parser.set_defaults(run=run)
 
 
@@ -91,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"\nThe program ended with status {status}, {len(stored)} insights were stored.", file=sys.stderr)
         return 1
     print(NEXT)
+    if demo_explorer.is_wanted(no_serve=args.no_serve):
+        demo_explorer.show()
     return 0
 
 

@@ -19,7 +19,7 @@ from ainsights.server.pages.units import Unit, exact, show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-WIDTH, HEIGHT = 720, 240
+WIDTH, HEIGHT = 560, 210
 LEFT, RIGHT, TOP, BOTTOM = 64, 8, 10, 26
 ROW = 26
 """Height of one horizontal bar."""

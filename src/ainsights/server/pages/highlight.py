@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_MARKS = 50
-BEFORE = 40
-"""Characters that are shown before the first hit."""
+BEFORE = 30
+"""A first hit that is further on moves the start of an excerpt."""
 
 
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {127: 0x2421}
@@ -30,7 +30,7 @@ def excerpt(text: str, words: Sequence[str], length: int = 160) -> Markup:
     text = visible(" ".join(text[: 100 * length].split()))
     folded = fold(text)
     first = min((at for word in words if word and (at := folded.find(fold(word))) >= 0), default=0)
-    start = max(first - BEFORE, 0) if first + 20 > length else 0
+    start = first - BEFORE // 2 if first > BEFORE else 0
     shown = text[start : start + length]
     before, after = "…" if start else "", "…" if len(text) > start + length else ""
     return Markup("{}{}{}").format(before, mark(shown, words), after)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import sync_playwright
+from support.explorer import KEY, put, sample
+from support.serving import insight
+
+from ainsights import server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+    from ainsights.server import Endpoint
+
+HOSTILE = (
+    "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> javascript:alert(3) {{7*7}} "
+    "<style>*{display:none}</style> \u202eevil\u2066 \u0007\u0000 " + "long" * 200
+)
+
+
+def chromium() -> str:
+    """Return the browser, or fail and say what to install."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not found or not Path(found).exists():
+        pytest.exit("Chromium is missing: apt-get install chromium, or set CHROMIUM to its path", returncode=1)
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    database = tmp_path_factory.mktemp("explorer") / "insights.db"
+    with server.running(server.Options(database, api_key=KEY)) as running:
+        put(running, [*sample(400), hostile()])
+        yield running
+
+
+def hostile() -> bytes:
+    """Return a body in which every text attacks the page."""
+    call = {"id": HOSTILE, "function": {"name": HOSTILE, "arguments": HOSTILE}}
+    body = insight(
+        "hostile",
+        response={"model": HOSTILE, "choices": [{"message": {"content": HOSTILE, "tool_calls": [call]}}]},
+        messages=[
+            {"role": "system", "content": HOSTILE, "name": HOSTILE},
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://evil.example/x.png"}}]},
+            {"role": "user", "content": HOSTILE},
+        ],
+        template=[{"role": "system", "content": "Say {x}" + HOSTILE}],
+        inputs={"x": HOSTILE},
+        args={"stop": HOSTILE},
+        user_id="hostile " + HOSTILE[:300],
+        meta={"status": "error", "error_type": HOSTILE, "latency_ms": 5e9, "timestamp": "2099-01-01T00:00:00Z"},
+    )
+    body["meta"] |= {"session_id": "hostile " + HOSTILE[:300], "tags": [HOSTILE], HOSTILE: HOSTILE}
+    return json.dumps(body).encode()
