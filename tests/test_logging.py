@@ -76,6 +76,19 @@ def test_beginning_of_a_key_is_masked_where_an_answer_ends(length: int, caplog: 
     assert "wrong key: [api_key]" in shown
 
 
+def test_word_that_a_key_begins_with_is_not_masked(caplog: pytest.LogCaptureFixture) -> None:
+    key = "ainsights_cVxEjo-z5VIGcZBJWqBm"
+    with endpoint(lambda handler: handler.answer(400, b"unknown key ainsights.retries")) as it:
+        shown = deliver_one(it.url, caplog, api_key=key)
+    assert "unknown key ainsights.retries" in shown
+
+
+def test_key_with_a_prefix_is_masked_where_an_answer_cuts_it(caplog: pytest.LogCaptureFixture) -> None:
+    with endpoint(lambda handler: handler.answer(400, b"wrong key: ainsights_cVxE")) as it:
+        shown = deliver_one(it.url, caplog, api_key="ainsights_cVxEjo-z5VIGcZBJWqBm")
+    assert "wrong key: [api_key]" in shown
+
+
 def test_key_that_garbage_repeats_is_masked_on_a_second_connection_too(caplog: pytest.LogCaptureFixture) -> None:
     def behave(handler: Handler) -> bool:
         if handler.number == 2:  # on the kept connection, which is closed without an answer

@@ -24,6 +24,9 @@ MASK = "[api_key]"
 
 _SHORTEST_SECRET = 8
 """Characters of the shortest key that is masked wherever it is; a shorter one may be a word, and follows ``Bearer``."""
+_SECRET_AFTER_PREFIX = 4
+"""Characters after a prefix such as ``ainsights_`` that make the beginning of a key; the prefix alone is no secret."""
+_PREFIX = re.compile(r"[A-Za-z]+[_-]")
 _LONGEST_SPELLING = 12
 """Characters that an encoder writes for one of a key, unless several encode it one after the other."""
 _MAX_SECRETS = 64
@@ -126,13 +129,13 @@ def _spelling(character: str) -> str:
 def _without_beginning(text: str, secret: str) -> str:
     """Return ``text`` without the beginning of ``secret`` at its end, where a text was cut to a length."""
     start = position = -1
-    for found in _spellings(secret[:_SHORTEST_SECRET]).finditer(
-        text, max(0, len(text) - _LONGEST_SPELLING * len(secret))
-    ):
+    prefix = _PREFIX.match(secret)
+    shortest = max(_SHORTEST_SECRET, prefix.end() + _SECRET_AFTER_PREFIX if prefix else 0)
+    for found in _spellings(secret[:shortest]).finditer(text, max(0, len(text) - _LONGEST_SPELLING * len(secret))):
         start, position = found.span()
     if start < 0:
         return text
-    for character in secret[_SHORTEST_SECRET:]:
+    for character in secret[shortest:]:
         following = re.compile(_spelling(character)).match(text, position)
         if following is None:
             break
