@@ -85,10 +85,12 @@ def test_gzip_of_two_members_is_one_body(endpoint: Endpoint, client: Client) -> 
         (GOOD, "gzip", 400),
         (zlib.compress(GOOD), "gzip", 400),
         (gzip.compress(b" " * 100_000_000), "gzip", 413),
+        (b"", "gzip", 400),
+        (gzip.compress(b"") * 1000 + gzip.compress(GOOD), "gzip", 400),
         (GOOD, "br", 415),
         (GOOD, "gzip, gzip", 415),
     ],
-    ids=["cut", "plain", "zlib", "bomb", "brotli", "twice"],
+    ids=["cut", "plain", "zlib", "bomb", "empty", "thousand members", "brotli", "twice"],
 )
 def test_body_that_is_no_bounded_gzip_is_refused(client: Client, body: bytes, encoding: str, status: int) -> None:
     refused = put_encoded(client, body, encoding)

@@ -179,3 +179,27 @@ def test_database_open_to_others_is_restricted_once_it_is_known_to_be_ours(tmp_p
 def test_database_without_rights_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file or directory"):
         SQLiteStore(tmp_path / "missing" / "insights.db").open()
+
+
+def file_of_somebody(path: Path) -> None:
+    path.mkdir()
+    path.joinpath("columns-of-1999.csv").write_text("precious")
+
+
+def directory_of_somebody(path: Path) -> None:
+    path.joinpath("photos").mkdir(parents=True)
+    path.joinpath("photos", "a.jpg").write_text("precious")
+
+
+@pytest.mark.parametrize("make", [file_of_somebody, directory_of_somebody])
+def test_directory_with_more_than_an_index_is_refused_and_not_touched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "insights.index")
+    before = {path: state(path) for path in tmp_path.joinpath("insights.index").rglob("*")}
+
+    status = _cli.main(["serve", "--port", "0", "--db", str(tmp_path / "insights.db"), "--api-key", "k"])
+
+    assert status == 2
+    assert "index directory" in capsys.readouterr().err
+    assert {path: state(path) for path in tmp_path.joinpath("insights.index").rglob("*")} == before

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
+from ainsights.server.index.directory import SPILL
 from ainsights.server.index.encoding import encode
 from ainsights.server.index.linking import FORMAT, SCHEMA, insert, quoted, stage
 
@@ -208,7 +209,7 @@ class Columns:
                 "memory_limit": MEMORY_LIMIT,
                 "threads": THREADS,
                 "preserve_insertion_order": False,
-                "temp_directory": str(self._directory / "spill"),
+                "temp_directory": str(self._directory / SPILL),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
             },

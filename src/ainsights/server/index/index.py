@@ -6,7 +6,6 @@ damaged, of another version, or of another store.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import threading
 import time
@@ -18,6 +17,7 @@ from ainsights._logging import log_rate_limited
 from ainsights.server.events import CONVERSATION_KEYS, build_event
 from ainsights.server.index.checks import check_files
 from ainsights.server.index.columns import Columns, IndexFormatError
+from ainsights.server.index.directory import delete_files, prepare
 from ainsights.server.index.lag import LagMeter
 from ainsights.server.index.load import Load
 from ainsights.server.index.rebuild import Rebuild, RebuildStoppedError
@@ -93,8 +93,12 @@ class Index:
         return self._removals.hidden
 
     def open(self) -> None:
-        """Start the thread. Queries fail until the files are open, and see a part of the events during a rebuild."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Start the thread. Queries fail until the files are open, and see a part of the events during a rebuild.
+
+        Raises:
+            ConfigurationError: the directory holds something else than an index of this user.
+        """
+        prepare(self._directory)
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="ainsights-index", daemon=True)
         self._thread.start()
@@ -200,11 +204,7 @@ class Index:
         self.text.close()
 
     def _delete_files(self) -> None:
-        for path in self._directory.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.name.startswith(("columns-", "text-", "build-", "incoming")):
-                path.unlink(missing_ok=True)
+        delete_files(self._directory)
         self.columns = Columns(self._directory)
         self.text = TextIndex(self._directory)
         self._removals.use(self.columns, self.text)

@@ -21,6 +21,9 @@ MAX_IN_FLIGHT_BYTES = 256 * 2**20
 INLINE_BYTES = 64 * 1024
 """A larger compressed body is decompressed on another thread."""
 
+MOST_MEMBERS = 64
+"""Parts that gzip may have, one after the other: each costs a copy of what follows it."""
+
 GZIP = 31
 """zlib's window size for gzip."""
 
@@ -103,7 +106,7 @@ class BodyReader:
     def _gunzip(self, body: bytes) -> bytes:
         chunks: list[bytes] = []
         room = self._limit + 1
-        while body:
+        for _ in range(MOST_MEMBERS):
             member = zlib.decompressobj(GZIP)
             try:
                 chunks.append(member.decompress(body, room))
@@ -115,7 +118,9 @@ class BodyReader:
             if not member.eof:
                 raise Problem(400, "the body is not gzip: it ends too early")
             body = member.unused_data
-        return b"".join(chunks)
+            if not body:
+                return b"".join(chunks)
+        raise Problem(400, f"the body is gzip of more than {MOST_MEMBERS} members")
 
     def _too_large(self, *, close: bool = False) -> Problem:
         return Problem(413, f"the body is larger than {self._limit} bytes", close=close)
