@@ -130,6 +130,13 @@ def test_neighbours_stay_within_the_filter(visitor: Visitor) -> None:
     assert seen > 1
 
 
+@pytest.mark.parametrize("path", ["/ui/users", "/ui/templates"])
+def test_ranking_sorted_by_another_measure_keeps_the_filter(visitor: Visitor, path: str) -> None:
+    sort = visitor.link(f"{path}?q=status%3Aerror", rf"{path}\?[^\"]*sort=cost[^\"]*")
+    assert "q=status%3Aerror" in sort
+    assert visitor.get(sort)
+
+
 def test_search_marks_the_hits(visitor: Visitor) -> None:
     assert "<mark>warranty</mark>" in visitor.get("/ui/?q=Warranty")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ainsights.server.events import build_event
+from ainsights.server.events.messages import answer_of, last_user_text, message_list, render
+from ainsights.server.events.reading import as_dict, parse_body
 from ainsights.server.pages import charts, panels
 from ainsights.server.pages.highlight import excerpt
 from ainsights.server.query.engine import EventRow
@@ -108,8 +109,11 @@ def texts_of(site: Site, rows: Sequence[EventRow]) -> dict[int, tuple[str, str]]
     """Return question and answer by seq."""
     found: dict[int, tuple[str, str]] = {}
     for body in site.store.bodies([row.seq for row in rows]):
-        event = build_event(*body)
-        found[body.seq] = event.question, event.answer
+        insight = parse_body(body.body)
+        messages = message_list(insight.get("messages")) or render(
+            insight.get("template"), as_dict(insight.get("inputs"))
+        )
+        found[body.seq] = last_user_text(messages), answer_of(as_dict(insight.get("response")))
     return found
 
 

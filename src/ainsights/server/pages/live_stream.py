@@ -26,8 +26,8 @@ MAX_STREAMS = 64
 HEARTBEAT = 15.0
 """Seconds after which something is sent, so that a connection that is gone is noticed."""
 
-POLL = 0.1
-"""Seconds between two looks at how far the index is."""
+POLL = 0.2
+"""Seconds between two looks at what is new."""
 
 AT_ONCE = 1000
 
@@ -50,27 +50,35 @@ class LiveStreams:
     async def _messages(self, wanted: Filter) -> AsyncIterator[str]:
         self._open += 1
         try:
-            seen = self._site.store.last_seq()
+            seen = looked = self._site.store.last_seq()
             yield "retry: 2000\n\n"
             sent = time.monotonic()
             while not self._service.stopping.is_set():
                 await asyncio.sleep(POLL)
-                if self._site.store.last_seq() > seen:
-                    seqs = await self._service.query(self._new, wanted, seen)
-                    if seqs:
-                        seen, sent = max(seqs), time.monotonic()
-                        yield _message({"new": len(seqs)})
+                last = self._site.store.last_seq()
+                if last > looked:
+                    count, seen = await self._service.query(self._new, wanted, seen)
+                    looked = min(seen, last)
+                    if count:
+                        sent = time.monotonic()
+                        yield _message({"new": count})
                 elif time.monotonic() - sent > HEARTBEAT:
                     sent = time.monotonic()
                     yield ": nothing new\n\n"
         finally:
             self._open -= 1
 
-    def _new(self, wanted: Filter, seen: int) -> list[int]:
+    def _new(self, wanted: Filter, seen: int) -> tuple[int, int]:
+        """Return how many events that queries see pass since ``seen``, and the last event that was looked at."""
+        engine = self._site.engine
         try:
-            return self._site.engine.seqs(wanted, seen, AT_ONCE)
+            indexed = engine.status().indexed_seq
+            seqs = engine.seqs(wanted, seen, AT_ONCE) if indexed > seen else []
         except (IndexUnavailableError, StoreError, QueryError):
-            return []
+            return 0, seen
+        if len(seqs) < AT_ONCE:
+            return len(seqs), max([indexed, *seqs])
+        return len(seqs), max(seqs)
 
 
 def _message(content: dict[str, Any]) -> str:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 OWN = frozenset(
     (
         "after", "chart", "columns", "compare", "erased", "format", "name", "open",
-        "percent", "reason", "saved", "tab", "token", "url", "verify",
+        "percent", "sort", "tab", "token", "url", "verify",
     )
 )  # fmt: skip
 """Parameters that are a page's own, and no part of the query."""
 
-KEPT = ("columns", "chart", "compare", "percent", "tab")
+KEPT = ("columns", "chart", "compare", "percent", "sort", "tab")
 """Those that the links of a page to itself keep."""
 
 SEE_OTHER = 303

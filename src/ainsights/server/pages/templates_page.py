@@ -39,7 +39,7 @@ class Family(NamedTuple):
 def show(visit: Visit) -> Response:
     """Return the templates with the most events, or the highest of another measure."""
     known = panels.compared(visit.links, visit.query.filter.with_condition(Condition("template", "has")))
-    order = visit.query.order.name if visit.query.order else "events"
+    order = visit.own.get("sort", "events")
     ranked = panels.ranking(known, visit.engine, "template", MEASURED, TEMPLATES, order if order in MEASURED else None)
     texts = [text_of_template(visit, str(row.value)) for row in ranked.rows]
     return visit.page(

@@ -21,7 +21,7 @@ USERS = 100
 
 def show(visit: Visit) -> Response:
     """Return the users with the most events, or the highest of another measure."""
-    order = visit.query.order.name if visit.query.order else "events"
+    order = visit.own.get("sort", "events")
     ranked = panels.ranking(visit.links, visit.engine, "user", MEASURED, USERS, order if order in MEASURED else None)
     count = panels.totals(visit.engine, visit.query.filter, ["users"])["users"]
     return visit.page(
@@ -52,7 +52,9 @@ def show_one(visit: Visit) -> Response:
         activity=charts.columns(panels.by_group("Insights", links, engine, "events", "status")),
         costs=charts.columns(panels.by_group("Cost", links, engine, "cost", "model")),
         questions=engine.questions(Query(wanted, limit=10)),
-        errors=panels.ranking(links, engine, "error", ["errors"], 10),
+        errors=panels.ranking(
+            panels.compared(links, held_to(wanted, "status", "error")), engine, "error", ["events"], 10
+        ),
         lines=lines(visit, engine.events(Query(wanted, limit=10)).rows),
         unit_of=panels.unit_of,
     )
