@@ -92,6 +92,21 @@ def test_list_is_a_table(ainsights: Callable[..., Ran]) -> None:
     ]
 
 
+def test_list_on_a_narrow_terminal_shows_whole_values(
+    ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    ran = ainsights("list", "--limit", "1")
+
+    assert [line.split() for line in ran.out.splitlines() if "gpt-b" in line] == [
+        ["2025-01-01", "00:00:05", "gpt-b", "error", "bob", "Question", "5?"]
+    ]
+
+
+def test_list_without_a_match_says_so(ainsights: Callable[..., Ran]) -> None:
+    assert ainsights("list", "user:nobody") == Ran(0, "No insights match.\n", "")
+
+
 def test_show_has_the_columns_and_both_texts(ainsights: Callable[..., Ran]) -> None:
     ran = ainsights("show", "e4")
 
@@ -118,6 +133,16 @@ def test_query_is_a_table(ainsights: Callable[..., Ran]) -> None:
     lines = ainsights("query", "events by user order by user asc").out.splitlines()
 
     assert [line.split() for line in lines if "ann" in line or "bob" in line] == [["ann", "3"], ["bob", "3"]]
+
+
+def test_query_on_a_narrow_terminal_shows_whole_numbers_and_short_times(
+    ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = ainsights("query", "mean latency, max latency, events by model, day", "user:bob", "model:gpt-a").out
+
+    assert "2025-01-01 " in lines
+    assert [line.split()[-3:] for line in lines.splitlines() if "gpt" in line] == [["400", "400", "1"]]
 
 
 @pytest.mark.parametrize(

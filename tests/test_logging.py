@@ -76,6 +76,14 @@ def test_beginning_of_a_key_is_masked_where_an_answer_ends(length: int, caplog: 
     assert "wrong key: [api_key]" in shown
 
 
+def test_log_quotes_the_detail_of_a_problem_document(caplog: pytest.LogCaptureFixture) -> None:
+    problem = {"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": "this key was revoked"}
+    with endpoint(lambda handler: handler.answer(400, json.dumps(problem).encode())) as it:
+        shown = deliver_one(it.url, caplog)
+    assert "400 this key was revoked" in shown
+    assert "about:blank" not in shown
+
+
 def test_word_that_a_key_begins_with_is_not_masked(caplog: pytest.LogCaptureFixture) -> None:
     key = "ainsights_cVxEjo-z5VIGcZBJWqBm"
     with endpoint(lambda handler: handler.answer(400, b"unknown key ainsights.retries")) as it:

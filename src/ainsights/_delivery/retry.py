@@ -164,5 +164,14 @@ def _describe(error: Exception) -> str:
 
 
 def _quote(answer: Answer) -> str:
-    text = sanitize(" ".join(answer.body.split()))[:LONGEST_ANSWER]
+    text = sanitize(" ".join(_detail(answer).split()))[:LONGEST_ANSWER]
     return f"{answer.status} {text}" if text else str(answer.status)
+
+
+def _detail(answer: Answer) -> str:
+    """Return the ``detail`` of a problem document (RFC 9457), and of any other body all of it."""
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return answer.body
+    return detail if isinstance(detail, str) and detail else answer.body

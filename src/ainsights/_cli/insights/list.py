@@ -36,7 +36,7 @@ def run(client: Client, args: argparse.Namespace) -> int:
         for item in items:
             print(json.dumps(item))
     else:
-        output.print_events(items)
+        output.print_events(list(items))
     return 0
 
 

@@ -15,10 +15,11 @@ MISUSED = 2
 FILTER_HELP = "such as model:gpt-4o, status:error, 'latency>2s', user:ann, meta.team:x, word, '\"a phrase\"', -word"
 EPILOG = """\
 The endpoint is --url or AINSIGHTS_BASE_URL (default: http://127.0.0.1:8383), the key --api-key, AINSIGHTS_API_KEY or
-AINSIGHTS_SERVER_KEY. All words of a filter must hold; a minus before a word negates it.
+AINSIGHTS_SERVER_KEY.{about_filter}
 
 exit status: 0 done; 1 failed; 2 wrong usage or filter; 130 stopped by Ctrl-C
 """
+ABOUT_FILTER = " All words of a filter must hold; a minus before a word negates it."
 
 
 def add_command(
@@ -32,7 +33,7 @@ def add_command(
         name,
         help=about,
         description=f"{about[0].upper()}{about[1:]}.",
-        epilog=EPILOG,
+        epilog=EPILOG.format(about_filter=""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,  # -h would hide words of a filter such as -has:cost
     )
@@ -54,6 +55,7 @@ def add_command(
 
 def add_filter(parser: argparse.ArgumentParser) -> None:
     """Add the words of a filter."""
+    parser.epilog = EPILOG.format(about_filter=ABOUT_FILTER)
     parser.add_argument("filter", nargs="*", metavar="FILTER", help=FILTER_HELP)
     parser.add_argument("--since", metavar="TIME", help="7d, 24h, 30m (ago), a date, or RFC 3339")
     parser.add_argument("--until", metavar="TIME", help="as --since")

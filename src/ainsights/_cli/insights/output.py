@@ -25,6 +25,12 @@ PATIENCE = 1.0
 
 EVENT_COLUMNS = ("time", "id", "model", "status", "user", "latency", "tokens", "cost", "question")
 _NUMBERS = ("latency", "tokens", "cost")
+_LEFT_OUT_FIRST = ("cost", "tokens", "id", "latency", "user")
+QUESTION_WIDTH = 20
+"""Characters of a question that are worth more than another column."""
+
+SPACING = 3
+"""Characters between two columns."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -52,17 +58,37 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], number
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     right = set(numbers)
-    for name in columns:
+    cells = [[cell(value) for value in row] for row in rows]
+    for at, name in enumerate(columns):
         justify, overflow = ("right" if name in right else "left"), ("fold" if name == "id" else "ellipsis")
-        table.add_column(Text(sanitize(name)), justify=justify, overflow=overflow, no_wrap=name != "id")  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(*(Text(cell(value)) for value in row))
+        widest = max(map(len, [name, *(row[at] for row in cells)])) if name in right else None  # a number is whole
+        heading = Text(sanitize(name))
+        table.add_column(heading, justify=justify, overflow=overflow, no_wrap=name != "id", min_width=widest)  # type: ignore[arg-type]
+    for row in cells:
+        table.add_row(*map(Text, row))
     to.print(table)
 
 
-def print_events(items: Iterable[dict[str, Any]]) -> None:
-    """Print events as a table."""
-    print_table(EVENT_COLUMNS, [event_row(item) for item in items], _NUMBERS)
+def print_events(items: Sequence[dict[str, Any]]) -> None:
+    """Print events as a table, with the columns that the terminal has room for."""
+    if not items:
+        print("No insights match.")
+        return
+    rows = [event_row(item) for item in items]
+    chosen = _fitting(rows, console().width)
+    print_table([EVENT_COLUMNS[at] for at in chosen], [[row[at] for at in chosen] for row in rows], _NUMBERS)
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return which columns to show: the least important are left out until the question has room."""
+    widths = [max(map(len, [name, *(row[at] for row in rows)])) for at, name in enumerate(EVENT_COLUMNS)]
+    widths[-1] = min(widths[-1], QUESTION_WIDTH)
+    chosen = list(range(len(EVENT_COLUMNS)))
+    for name in _LEFT_OUT_FIRST:
+        if sum(widths[at] + SPACING for at in chosen) <= width:
+            break
+        chosen.remove(EVENT_COLUMNS.index(name))
+    return chosen
 
 
 def event_row(item: dict[str, Any]) -> list[str]:

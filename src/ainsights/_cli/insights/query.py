@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from ainsights._cli.insights import options, output
 
@@ -25,6 +26,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     options.add_json(parser, "one JSON object")
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00\.000000Z")
+
+
 def run(client: Client, args: argparse.Namespace) -> int:
     """Measure; return the exit status."""
     found = client.get("query", query=args.query, **options.filter_params(args))
@@ -37,7 +41,14 @@ def run(client: Client, args: argparse.Namespace) -> int:
         for at, name in enumerate(found["columns"])
         if all(isinstance(row[at], (int, float, type(None))) for row in rows)
     ]
-    output.print_table(found["columns"], rows, numbers)
+    output.print_table(found["columns"], [[_shown(value) for value in row] for row in rows], numbers)
     if found["truncated"]:
         print("There are more groups: raise the limit, or narrow the filter.")
     return 0
+
+
+def _shown(value: Any) -> Any:
+    """Return the beginning of an interval without its zeros, and any other value as it is."""
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        return value[:16].replace("T", " ").removesuffix(" 00:00")
+    return value
