@@ -147,6 +147,20 @@ def test_comparison_shows_both_totals(visitor: Visitor) -> None:
     assert "compared: status:error" in text
 
 
+def test_comparison_with_the_previous_period_needs_a_time_range(visitor: Visitor) -> None:
+    assert "choose a time range" in visitor.get("/ui/explore?show=events&compare=previous", 422)
+    text = visitor.get("/ui/explore?show=events&by=day&since=2025-11-21&until=2025-11-23&compare=previous")
+    totals = re.findall(r"<h2>Events: <span title=\"(\d+)\">", text)
+    since = json.loads(visitor.get("/ui/download?format=json&show=events&since=2025-11-19&until=2025-11-21"))
+    assert totals[1] == str(since[0]["events"])
+
+
+def test_shares_of_a_chart_add_up(visitor: Visitor) -> None:
+    text = visitor.get("/ui/explore?show=events&by=model&percent=1")
+    shares = [float(each) for each in re.findall(r"<td>([\d.]+) %</td>", text)]
+    assert sum(shares) == pytest.approx(100, abs=1)
+
+
 def test_cost_that_no_price_is_known_for_is_unknown(visitor: Visitor) -> None:
     text = visitor.get("/ui/cost")
     assert "Unknown cost" in text
@@ -171,6 +185,7 @@ def test_empty_store_says_what_to_do(tmp_path_factory: pytest.TempPathFactory) -
             text = visitor.get(path)
             if path not in ("/ui/explore", "/ui/export", "/ui/download"):
                 assert "No insights yet" in text, path
+                assert f"AINSIGHTS_BASE_URL={visitor.endpoint.url}" in text
 
 
 def test_hostile_body_is_text_on_every_page(tmp_path_factory: pytest.TempPathFactory) -> None:

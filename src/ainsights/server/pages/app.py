@@ -163,7 +163,8 @@ def _visit(site: Site, request: Request, session: Session) -> tuple[Visit, Query
     kept = {name: own[name] for name in KEPT if own.get(name)}
     links = Links(request.url.path, query, kept)
     section = SECTIONS.get(prefix, prefix)
-    visit = Visit(site, session, prefix, item, query, own, links, section, request.url.scheme == "https")
+    origin = f"{request.url.scheme}://{request.url.netloc}"
+    visit = Visit(site, session, prefix, item, query, own, links, section, origin)
     return visit, error
 
 

@@ -63,8 +63,10 @@ def _step(least: float, unit: Unit) -> float:
     base = 1024.0 ** max(math.floor(math.log(least * TICKS, 1024)), 0) if unit == "bytes" else 1.0
     least /= base
     power = 10.0 ** math.floor(math.log10(least))
-    step = next(power * factor for factor in _DECIMAL_STEPS if power * factor >= least * (1 - 1e-9))
-    return max(step, 1.0) if unit in ("count", "tokens") else step * base
+    steps = [power * factor for factor in _DECIMAL_STEPS if power * factor >= least * (1 - 1e-9)]
+    if unit in ("count", "tokens"):
+        return next((step for step in steps if step.is_integer()), 1.0)
+    return steps[0] * base
 
 
 def every(labels: Sequence[str], room: int) -> int:

@@ -62,6 +62,7 @@ class Visit:
         form: what a form sent; empty unless the method is POST.
         links: the links of the page, which keep the query.
         section: the entry of the navigation that the page belongs to.
+        origin: of the endpoint, as the browser knows it.
     """
 
     site: Site
@@ -72,7 +73,7 @@ class Visit:
     own: Mapping[str, str]
     links: Links
     section: str
-    is_https: bool = False
+    origin: str
     form: Mapping[str, str] = field(default_factory=dict)
 
     @property
