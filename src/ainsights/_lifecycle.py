@@ -65,6 +65,16 @@ _held: list[threading.RLock] = []
 _child_hooked = False
 """Whether this child of multiprocessing calls us when it ends."""
 
+_outlives_interpreter = False
+"""Whether a thread forked this process, or one that it descends from. Such a process ends with its last thread, without
+exit handlers, so that threads of ours would keep it for ever."""
+
+_forked_by_thread = False
+"""Whether the fork that is under way is by another thread than the main one."""
+
+_watched = False
+"""Whether a thread waits for the others to end, where there are no exit handlers."""
+
 _exiting = capture_internal_errors("delivering at exit")
 _forking = capture_internal_errors("pausing for a fork")
 
@@ -74,6 +84,7 @@ def register(owner: PipelineOwner) -> None:
     if owner not in _owners:
         _owners[owner] = None
         _hook_child_of_multiprocessing()
+        _watch_child_of_thread()
 
 
 def unregister(owner: PipelineOwner) -> None:
@@ -144,10 +155,33 @@ def _hook_child_of_multiprocessing() -> None:
             _child_hooked = True
 
 
+def _watch_child_of_thread() -> None:
+    """Close every owner when the other threads have ended, in a process that a thread forked.
+
+    Not in a child of multiprocessing, which has an end of its own.
+    """
+    global _watched  # noqa: PLW0603  the same
+    if not _outlives_interpreter or _watched or _child_hooked or not are_threads():
+        return
+    _watched = True
+    with contextlib.suppress(RuntimeError):  # the interpreter ends, which calls the exit handlers
+        threading.Thread(target=_close_after_the_others, name="ainsights-exit", daemon=True).start()
+
+
+def _close_after_the_others() -> None:
+    while others := [thread for thread in threading.enumerate() if not thread.name.startswith("ainsights")]:
+        for thread in others:
+            thread.join()
+    _close_all()
+    os._exit(0)  # as the end of the last thread does; a thread of ours may still wait for an answer
+
+
 # Forks
 
 
 def _before_fork() -> None:
+    global _forked_by_thread  # noqa: PLW0603  the same
+    _forked_by_thread = threading.current_thread() is not threading.main_thread()
     for owner in tuple(_owners):
         with _forking:
             owner.before_fork()
@@ -169,9 +203,10 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _child_hooked  # noqa: PLW0603  the same
+    global _child_hooked, _outlives_interpreter, _watched  # noqa: PLW0603  the same
     _release_locks()
-    _child_hooked = False
+    _child_hooked = _watched = False
+    _outlives_interpreter = _outlives_interpreter or _forked_by_thread
     owners = tuple(_owners)
     _owners.clear()
     for reset in _reset:
