@@ -176,6 +176,13 @@ def test_without_an_endpoint_one_line_says_how_to_start_one(ainsights: Callable[
     assert "start one with 'ainsights serve'" in ran.err
 
 
+def test_url_with_a_space_is_wrong_usage(ainsights: Callable[..., Ran]) -> None:
+    ran = ainsights("list", "--url", "http://local host:8383")
+
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "the URL 'http://local host:8383' cannot be used: its host is not a host name" in ran.err
+
+
 def test_without_a_key_one_line_says_how_to_get_one(
     ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,14 +50,19 @@ def spool_command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[
     return status, out, err
 
 
-def test_status_counts_events_and_shows_why_some_were_refused(
+def test_status_counts_events_and_shows_why_some_were_rejected(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keep(directory, 5, "422 no model", "422 no model", "413 too large")
     status, out, _ = spool_command(capsys, "status")
     assert status == 0
     assert [line.split()[0] for line in out.splitlines()[1:4]] == ["2", "0", "3"]
-    assert out.count("Refused because") == 2
+    assert out.count("Rejected because") == 2
+
+
+def test_status_shows_sizes_in_fitting_units(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(directory, 1)
+    assert spool_command(capsys, "status")[1].splitlines()[0].endswith(" KiB of 1 GiB")
 
 
 def test_status_as_json(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,8 +95,8 @@ def test_flush_reports_what_was_refused(directory: Path, it: Endpoint, capsys: p
     it.behave = lambda handler: handler.answer(422 if handler.number == 1 else 200, b"no model")
     keep(directory, 3)
     status, out, _ = spool_command(capsys, "flush")
-    assert (status, out.splitlines()[0]) == (1, "2 events delivered, 1 refused.")
-    assert "Refused because: 422 no model" in spool_command(capsys, "status")[1]
+    assert (status, out.splitlines()[0]) == (1, "2 events delivered, 1 rejected.")
+    assert "Rejected because: 422 no model" in spool_command(capsys, "status")[1]
 
 
 def test_flush_ends_at_once_if_the_key_is_wrong(
@@ -117,7 +122,7 @@ def test_flush_gives_up_on_an_endpoint_out_of_reach(
 def test_retry_rejected_lets_them_be_sent(directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
     keep(directory, 3, "422 a", "422 b")
     assert spool_command(capsys, "retry-rejected")[1].startswith("2 events will be sent again")
-    assert spool_command(capsys, "retry-rejected")[1] == "No event was refused.\n"
+    assert spool_command(capsys, "retry-rejected")[1] == "No event was rejected.\n"
     assert spool_command(capsys, "flush")[0] == 0
     assert len(it.stored) == 3
 

@@ -28,7 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "serve",
         help="run a local Insights endpoint that stores what it gets",
-        description="Run a local Insights endpoint. 'ainsights list' and 'ainsights query' ask it.",
+        description="Run a local Insights endpoint. 'ainsights list' and 'ainsights query' read what it stores.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=arguments.port, default=8383, help="0 takes a free one (default: %(default)s)")
@@ -114,7 +114,7 @@ def _announce(endpoint: Endpoint, *, given: bool, open_to_others: bool) -> None:
     made = not given and endpoint.api_key
     if made:
         print(f"API key, shown only now: {endpoint.api_key}")
-    print("Look at them (this link signs in once, within ten minutes; later, sign in with a key):")
+    print("Open the Explorer (this link signs in once, within ten minutes; later, sign in with a key):")
     print(f"  {endpoint.explorer}")
     print("Send insights here:")
     print(f"  export AINSIGHTS_BASE_URL={endpoint.url}")

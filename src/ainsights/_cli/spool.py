@@ -46,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.set_defaults(run=lambda _args: parser.error("choose a subcommand: status, flush or retry-rejected"))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    status = _add(commands, "status", _status, "show how many events there are, and why some were refused")
+    status = _add(commands, "status", _status, "show how many events there are, and why some were rejected")
     status.add_argument("--json", action="store_true", help="print one JSON object")
     flush = _add(commands, "flush", _flush, "deliver all events that no running process has claimed")
     flush.add_argument(
@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SECONDS",
         help="give up after so long without a delivery (default: %(default)g)",
     )
-    _add(commands, "retry-rejected", _retry_rejected, "let the events that the endpoint refused be sent once more")
+    _add(commands, "retry-rejected", _retry_rejected, "send the events that the endpoint rejected once more")
 
 
 def _add(
@@ -104,12 +104,12 @@ def _status(args: argparse.Namespace, settings: Settings, spool: Spool) -> int:
     print(f"Spool {spool.directory}: {_size(status.bytes)} of {_size(settings.spool_max_bytes)}")
     print(f"  {status.waiting:>7,}  waiting for a process, or for: ainsights spool flush")
     print(f"  {status.claimed:>7,}  claimed by running processes")
-    print(f"  {status.dead:>7,}  refused by the endpoint; to send them again: ainsights spool retry-rejected")
+    print(f"  {status.dead:>7,}  rejected by the endpoint; to send them again: ainsights spool retry-rejected")
     if status.oldest is not None:
         made = datetime.fromtimestamp(status.oldest, timezone.utc).isoformat(" ", "seconds")
         print(f"The oldest is of {made.removesuffix('+00:00')} UTC.")
     for reason in dict.fromkeys(status.reasons):
-        print(f"Refused because: {reason}")
+        print(f"Rejected because: {reason}")
     return 0
 
 
@@ -120,7 +120,7 @@ def _retry_rejected(_args: argparse.Namespace, _settings: Settings, spool: Spool
     if count:
         print(f"{_events(count)} will be sent again: by the next process that uses the spool, or ainsights spool flush")
     else:
-        print("No event was refused.")
+        print("No event was rejected.")
     return 0
 
 
@@ -162,7 +162,7 @@ def _deliver(insights: Insights, patience: float, show: Callable[[int], None]) -
 
 def _report(insights: Insights, after: SpoolStatus, *, done: bool) -> int:
     stats = insights.stats()
-    print(f"{_events(stats.delivered)} delivered" + (f", {stats.rejected:,} refused" if stats.rejected else "") + ".")
+    print(f"{_events(stats.delivered)} delivered" + (f", {stats.rejected:,} rejected" if stats.rejected else "") + ".")
     if done and not after.waiting:
         print(_others(after).strip() or "No event is waiting.")
         return FAILED if stats.rejected else 0
@@ -200,7 +200,12 @@ def _events(count: int) -> str:
 
 
 def _size(count: int) -> str:
-    return f"{count / 2**20:,.1f} MiB"
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB"):
+        if size < 1024:  # noqa: PLR2004  the next unit
+            break
+        size, unit = size / 1024, larger
+    return f"{size:,.1f}".removesuffix(".0") + f" {unit}"
 
 
 def _fail(message: str, status: int) -> int:

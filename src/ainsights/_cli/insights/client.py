@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from ainsights._base_url import normalize_base_url
 from ainsights._logging import register_secret, sanitize
 from ainsights.errors import InsightsError
 
@@ -51,7 +52,7 @@ class Client:
         """
         import httpx  # noqa: PLC0415  start-up of the other commands stays light
 
-        self.url = (url or os.environ.get("AINSIGHTS_BASE_URL") or DEFAULT_URL).rstrip("/")
+        self.url = _checked(url or os.environ.get("AINSIGHTS_BASE_URL") or DEFAULT_URL)
         key = api_key or next(filter(None, map(os.environ.get, KEY_VARIABLES)), None)
         if not key:
             raise CommandError(
@@ -59,8 +60,6 @@ class Client:
             )
         if not key.isascii() or not key.isprintable() or " " in key:
             raise CommandError("the API key takes printable ASCII characters, without spaces", MISUSED)
-        if not self.url.startswith(("http://", "https://")) or not _host(self.url):
-            raise CommandError(f"{self.url!r} is no http:// or https:// URL", MISUSED)
         register_secret(key)
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT, trust_env=not _is_loopback(self.url)
@@ -151,6 +150,13 @@ def _parse(content: bytes, url: str) -> Any:
         raise CommandError(
             f"{url} answered something that is not JSON: is it an endpoint of 'ainsights serve'?"
         ) from None
+
+
+def _checked(url: str) -> str:
+    try:
+        return normalize_base_url(url)
+    except ValueError as error:
+        raise CommandError(f"the URL {sanitize(url)!r} cannot be used: {error}", MISUSED) from None
 
 
 def _host(url: str) -> str | None:
