@@ -70,6 +70,16 @@ def test_paused_list_counts_what_is_new_and_shows_it_later(opened: Callable[...,
     expect(page.locator("tr[data-id]")).to_have_count(3)
 
 
+def test_list_that_is_read_stays_as_it_is(opened: Callable[..., Page], endpoint: Endpoint) -> None:
+    page = opened("/ui/")
+    expect(page.locator("#live .pause")).to_be_visible()
+    page.locator(".list > .scroll").evaluate("each => each.scrollTop = 300")
+    page.wait_for_timeout(300)
+    store(endpoint, "while-reading")
+    expect(page.locator("#live .new")).to_have_text("1 new")
+    assert page.locator("tr[data-id=while-reading]").count() == 0
+
+
 @pytest.mark.parametrize("script", [True, False])
 def test_filter_survives_chart_insight_next_and_back(opened: Callable[..., Page], script: bool) -> None:  # noqa: FBT001
     page = opened("/ui/explore?show=events&by=model&q=status%3Aok", java_script_enabled=script)

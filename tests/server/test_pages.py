@@ -220,6 +220,14 @@ def test_hostile_body_is_text_on_every_page(tmp_path_factory: pytest.TempPathFac
             assert " style=" not in text, path
 
 
+def test_chart_is_not_stretched_by_a_wrong_clock(tmp_path_factory: pytest.TempPathFactory) -> None:
+    times = ("2025-01-01T12:00:00Z", "2025-01-03T12:00:00Z", "2099-01-01T00:00:00Z")
+    bodies = [json.dumps(insight(f"e{n}", meta={"timestamp": time})).encode() for n, time in enumerate(times)]
+    with visiting(tmp_path_factory.mktemp("clock"), bodies) as visitor:
+        text = visitor.get("/ui/explore?show=events&by=day")
+        assert re.findall(r'data-key="([^"]+)"', text) == [f"2025-01-0{day}T00:00:00Z" for day in (1, 2, 3)]
+
+
 def test_cell_that_a_spreadsheet_would_run_is_neutralised(tmp_path_factory: pytest.TempPathFactory) -> None:
     bodies = [json.dumps(insight(f"e{n}", messages=text)).encode() for n, text in enumerate(("=1+1", "+1", "-1", "@x"))]
     with visiting(tmp_path_factory.mktemp("formulas"), bodies) as visitor:

@@ -28,6 +28,8 @@ ADDITIVE = frozenset(("events", "errors", "tokens", "prompt_tokens", "completion
 
 _STEPS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _WEEK = timedelta(days=7)
+_TOLERANCE = 86_400
+"""Seconds that clocks may be ahead."""
 _FORMATS = {"minute": "%H:%M", "hour": "%d %b %H:%M", "day": "%d %b", "week": "%d %b %Y"}
 
 
@@ -139,7 +141,7 @@ def time_chart(
 ) -> Chart:
     """Return the series over every bucket from the first to the last, those without events too."""
     bucket = table.bucket or "day"
-    starts = buckets(bucket, [row[0] for row in table.rows])
+    starts = buckets(bucket, _until_now([row[0] for row in table.rows]))
     missing = 0 if measure.name in ADDITIVE and measure.of != "cost" else None
     drawn = [
         Series(name, [numbers.get(start.timestamp(), missing) for start in starts]) for name, numbers in series.items()
@@ -164,6 +166,12 @@ def buckets(bucket: str, times: Sequence[float]) -> list[datetime]:
     count = round((last - first) / _step(bucket)) + 1
     begin = max(count - MAX_MARKS, 0)
     return [first + _step(bucket) * number for number in range(begin, count)]
+
+
+def _until_now(times: Sequence[float]) -> Sequence[float]:
+    """Return the times without those that a wrong clock set to the future, unless there are no others."""
+    now = datetime.now(timezone.utc).timestamp() + _TOLERANCE
+    return [time for time in times if time <= now] or times
 
 
 def _step(bucket: str) -> timedelta:

@@ -25,14 +25,14 @@ function localTimes(root) {
 }
 
 // Another page's content in place of this one's, without loading everything again.
-async function show(url, { push = true, keepFocus = false } = {}) {
+async function show(url, { push = true, replace = false, keepFocus = false } = {}) {
   request?.abort();
   request = new AbortController();
   let answer;
   try {
     answer = await fetch(url, { signal: request.signal, headers: { Accept: "text/html" } });
   } catch (error) {
-    if (error.name !== "AbortError") location.assign(url);
+    if (error.name !== "AbortError" && push) location.assign(url);
     return false;
   }
   if (!(answer.headers.get("content-type") || "").startsWith("text/html") || answer.redirected || answer.status === 401) {
@@ -45,7 +45,8 @@ async function show(url, { push = true, keepFocus = false } = {}) {
     location.assign(url);
     return false;
   }
-  if (push) history.pushState(null, "", url);
+  if (push) history[replace ? "replaceState" : "pushState"](null, "", url);
+  const current = document.querySelector("tr.current")?.dataset.id;
   const known = new Set([...document.querySelectorAll("#events tr[data-id]")].map((row) => row.dataset.id));
   const opened = [...document.querySelectorAll("main details")].map((each) => each.open);
   main().replaceWith(document.adoptNode(fresh));
@@ -64,6 +65,7 @@ async function show(url, { push = true, keepFocus = false } = {}) {
     const now = [...document.querySelectorAll("main details")];
     if (now.length === opened.length) now.forEach((each, place) => { each.open = opened[place]; });
     for (const row of document.querySelectorAll("#events tr[data-id]")) {
+      if (current && row.dataset.id === current) row.classList.add("current");
       if (known.size && !known.has(row.dataset.id)) row.classList.add("fresh");
     }
   }
@@ -89,11 +91,17 @@ function live() {
     stream = { from: url, source: new EventSource(url) };
     stream.source.addEventListener("insights", (event) => {
       count += JSON.parse(event.data).new;
-      if (!paused && !document.querySelector("main details.menu[open]") && window.scrollY < 200) refresh();
+      if (!paused && !isReading()) refresh();
       else draw();
     });
   }
   draw();
+}
+
+// Whether a new list would take something away from under the reader's eyes.
+function isReading() {
+  const list = document.querySelector(".list > .scroll");
+  return window.scrollY > 200 || list?.scrollTop > 20 || String(getSelection()) || document.querySelector("main details.menu[open]");
 }
 
 function draw() {
@@ -214,7 +222,7 @@ function search(event) {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
     const text = event.target.value;
-    if ((text.match(/"/g) || []).length % 2 === 0 && !/[:<>=]$/.test(text)) show(urlOf(event.target.form), { keepFocus: true });
+    if ((text.match(/"/g) || []).length % 2 === 0 && !/[:<>=]$/.test(text)) show(urlOf(event.target.form), { replace: true, keepFocus: true });
   }, 300);
 }
 
