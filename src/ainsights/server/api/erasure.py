@@ -11,6 +11,8 @@ from ainsights.server.query import Condition, Filter
 
 if TYPE_CHECKING:
     from ainsights.server.api.service import Service
+    from ainsights.server.query.engine import Engine
+    from ainsights.server.store import Store
 
 INDEX_SECONDS = 20.0
 """How long an erasure waits until the index knows every event that is stored now."""
@@ -44,7 +46,7 @@ def erase_user(service: Service, user_id: str, by: str, reason: str) -> bytes:
     """Erase every event of a user that is stored now."""
     if not user_id:
         raise Problem(422, "user: give one", parameter="user_id")
-    await_index(service)
+    await_index(service.store, service.engine)
     wanted = Filter((Condition("user", ":", (user_id,)),))
     erased, after = 0, 0
     while seqs := service.engine.seqs(wanted, after, AT_ONCE):
@@ -55,14 +57,14 @@ def erase_user(service: Service, user_id: str, by: str, reason: str) -> bytes:
     return answers.encode({"erased": erased})
 
 
-def await_index(service: Service) -> None:
+def await_index(store: Store, engine: Engine) -> None:
     """Wait until the index has all that is stored now.
 
     Raises:
         Problem: 503, it takes too long.
     """
-    last, deadline = service.store.last_seq(), time.monotonic() + INDEX_SECONDS
-    while (status := service.engine.status()).state != "ready" or status.indexed_seq < last:
+    last, deadline = store.last_seq(), time.monotonic() + INDEX_SECONDS
+    while (status := engine.status()).state != "ready" or status.indexed_seq < last:
         if time.monotonic() >= deadline:
             raise Problem(
                 503, "the index does not know all events yet, and so nothing was erased", headers={"Retry-After": "30"}

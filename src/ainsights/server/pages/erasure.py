@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ainsights.server.api.erasure import await_index
 from ainsights.server.pages import panels
 from ainsights.server.pages.live import lines
 from ainsights.server.problems import Problem
@@ -39,6 +40,7 @@ def erase(visit: Visit) -> Response:
     if visit.form.get("confirm") != "yes":
         raise Problem(422, "Nothing was erased: tick the box to confirm it.")
     reason = visit.form.get("reason", "").strip()[:500] or f"erased in the Explorer: {print_filter(wanted)}"
+    await_index(visit.site.store, visit.engine)
     erased, after = 0, 0
     while seqs := visit.engine.seqs(wanted, after, AT_ONCE):
         erased += visit.site.store.erase(seqs, by=visit.session.key, reason=reason)
