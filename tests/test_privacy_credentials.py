@@ -184,6 +184,24 @@ def test_schemas_stay_whole_though_they_speak_of_credentials(args: dict[str, Any
     assert sent(Insight(response=COMPLETION, messages="hi", args=args))["args"] == args
 
 
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("https://ann:pw@mcp.example/sse?a=1", "https://[api_key]@mcp.example/sse?a=1"),
+        ("https://mcp.example/sse?api_key=s3cret&lang=de#x", "https://mcp.example/sse?api_key=[api_key]&lang=de#x"),
+        ("https://x.example/?lang=de&key=s3cret", "https://x.example/?lang=de&key=[api_key]"),
+        ("https://x.example/a?sv=1&sig=abc%2F", "https://x.example/a?sv=1&sig=[api_key]"),
+        ("see https://docs.example/@ann and ann@example.com", "see https://docs.example/@ann and ann@example.com"),
+        ("https://x.example/search?q=key&page=2", "https://x.example/search?q=key&page=2"),
+    ],
+)
+def test_credentials_in_urls_are_masked(url: str, masked: str) -> None:
+    extra = {"tools": [{"type": "mcp", "server_url": url}], "stops": [url]}
+    args = captured({**extra, "metadata": {"link": url}}).args
+    assert args["tools"] == [{"type": "mcp", "server_url": masked}]
+    assert args["stops"] == [masked]
+
+
 def test_names_that_only_sound_like_a_credential_stay() -> None:
     args = {
         "max_tokens": 5,

@@ -97,7 +97,7 @@ def database_that_is_a_directory(directory: Path) -> Path:
 CHANGES = {
     writable_directory: "chmod 700",
     directory_writable_by_the_group: "chmod 700",
-    sticky_directory: "chmod 700",
+    sticky_directory: "name a directory of its own",
     readable_database: "chmod 600",
     linked_directory: "is a symbolic link: name the directory",
     linked_database: "is a symbolic link",

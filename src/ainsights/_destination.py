@@ -193,7 +193,7 @@ class Destination:
         deadline = time.monotonic() + timeout
         pipeline = self.loaded(timeout)
         if pipeline is None:
-            return not self._waiting
+            return not self._waiting and not self.is_started  # it may find events in the spool
         return pipeline.flush(max(deadline - time.monotonic(), 0.0))
 
     def begin_close(self, timeout: float) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ainsights._delivery.envelope import Envelope, FlushMarker
 from ainsights._delivery.settlement import OUT_OF_TIME
+from ainsights._logging import log_rate_limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,7 @@ class EventQueue:
         envelope = Envelope(item, size, receipt)
         if self._closed:
             self._settlement.refuse(envelope, "closed", "the client is closed")
+            log_rate_limited("error", "closed", "an event was captured after delivery had ended, and is lost")
             return False
         if not self._settlement.accept(envelope, self._max_events, self._max_bytes):
             self._settlement.refuse(envelope, "full", "the queue is full")

@@ -5,7 +5,8 @@ model API that repeat one, and the key of the endpoint itself.
 
 A credential is known by the name of its field, at any depth and in any spelling (``api_key``, ``apiKey``, ``Api-Key``).
 Only texts are masked: in a JSON schema, where such a name is that of a parameter, an object stands there. In fields
-that hold nothing but credentials, as ``headers`` or ``authentication``, each text is masked but their ``type``.
+that hold nothing but credentials, as ``headers`` or ``authentication``, each text is masked but their ``type``. Of a
+URL the account and the parameters with such names are masked.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ _SCHEMAS = frozenset(
     {"$defs", "definitions", "dependentRequired", "dependentSchemas", "patternProperties", "properties"}
 )
 """Keywords of JSON Schema under which the names are those of the user's parameters."""
+
+_ACCOUNT = re.compile(r"(?<=://)[^/?#\s@]+@")
+_PARAMETER = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]+)")
+_URL_SECRETS = frozenset({"code", "key", "sig", "signature"})
+"""Parameters of URLs that are credentials there."""
 
 
 class _Kind(Enum):
@@ -80,7 +86,7 @@ def _masked(value: Any, *, named: bool = True) -> Any:
         fields = {key: _masked_field(key, item, named=named) for key, item in value.items()}
         return value if all(fields[key] is value[key] for key in value) else fields
     if isinstance(value, list):
-        items = [_masked(item) if isinstance(item, (dict, list)) else item for item in value]
+        items = [_without_url_credentials(item) if isinstance(item, str) else _masked(item) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
     return value
 
@@ -92,10 +98,22 @@ def _masked_field(key: Any, item: Any, *, named: bool) -> Any:
     if kind is _Kind.CREDENTIALS and named and not _is_schema(item):
         return _without_texts(item)
     if isinstance(item, str):
-        return MASK if item and kind in {_Kind.CREDENTIAL, _Kind.CREDENTIALS} else item
+        return MASK if item and kind in {_Kind.CREDENTIAL, _Kind.CREDENTIALS} else _without_url_credentials(item)
     if isinstance(item, list) and kind is _Kind.CREDENTIAL and named:
         return _without_texts(item)
     return _masked(item, named=kind is not _Kind.SCHEMAS)
+
+
+def _without_url_credentials(text: str) -> str:
+    """Return ``text`` with the account and the secret parameters of the URLs in it masked; itself if it has none."""
+    if "://" not in text:
+        return text
+    return _PARAMETER.sub(_masked_parameter, _ACCOUNT.sub(f"{MASK}@", text))
+
+
+def _masked_parameter(match: re.Match[str]) -> str:
+    secret = match[1].lower() in _URL_SECRETS or _kind(match[1]) in {_Kind.CREDENTIAL, _Kind.CREDENTIALS}
+    return f"{match[1]}={MASK}" if secret else match[0]
 
 
 def _is_schema(value: Any) -> bool:

@@ -41,7 +41,9 @@ def check_access(directory: Path) -> None:
     if status is None:
         return
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise UnsafeSpoolError(f"{directory} can be written by other users", f"chmod 700 {directory}")
+        shared = status.st_mode & stat.S_ISVTX  # as /tmp is, which everybody needs as it is
+        remedy = f"name a directory of its own, such as {directory}/spool" if shared else f"chmod 700 {directory}"
+        raise UnsafeSpoolError(f"{directory} can be written by other users", remedy)
     within_reach = status.st_mode & (stat.S_IXGRP | stat.S_IXOTH)
     for path in [directory / name for name in FILES] + list(directory.glob("owner-*.lock")):
         file = _look(path, stat.S_IFREG, "regular file")
