@@ -175,7 +175,8 @@ class Destination:
         loading = self._loading
         if loading is not None:
             self._awaited.set()
-            loading.wait(timeout)
+            if not loading.wait(timeout) and self.pipeline is not None:
+                loading.wait(LOADING_PATIENCE)  # for the milliseconds that it takes to move what waits to the pipeline
         if self.pipeline is None and self._waiting and not self._closed:
             self._start()
         return self.pipeline

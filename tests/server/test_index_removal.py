@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 from support.indexed import PATIENCE, Served, body, put, random_bodies, serving
 
 from ainsights.server.index import Index
+from ainsights.server.index.columns import Columns
 from ainsights.server.query import Filter, parse_filter, parse_query
 from ainsights.server.query.engine import IndexUnavailableError
 
@@ -112,3 +115,30 @@ def test_an_event_that_was_erased_while_the_index_was_closed_is_never_in_an_answ
             with suppress(IndexUnavailableError):
                 answers.add(served.engine.count(parse_filter(f"id:event-{number}")))
         assert answers <= {0}
+
+
+def test_queries_go_on_while_the_columns_are_compacted(tmp_path: Path) -> None:
+    columns = Columns(tmp_path)
+    columns.open()
+    done, failures, answers = threading.Event(), [], []
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                with columns.cursor() as cursor:
+                    answers.append(cursor.execute("SELECT count(*) FROM event, range(300000)").fetchall())
+            except duckdb.Error as error:  # noqa: PERF203  each query for itself
+                failures.append(error)
+
+    asking = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    for _ in range(20):
+        columns.compact()
+    done.set()
+    for thread in asking:
+        thread.join(PATIENCE)
+    columns.close()
+    assert failures == []
+    assert set(map(str, answers)) == {"[(0,)]"}
+    assert len(list(tmp_path.glob("columns-*.duckdb"))) == 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from ainsights.server import problems
 from ainsights.server.api import administration, analysis, answers, erasure, events, parameters
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
 _ERRORS = (401, 403, 422, 429, 500, 503)
 _LINES = {"schema": {"type": "string"}}
+
+
+class _Text(PathConvertor):
+    """The rest of a path, line breaks included: users and ids can be any text."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("text", _Text())
 
 
 def add_routes(api: FastAPI, service: Service, reader: KeyDependency, admin: KeyDependency) -> None:
@@ -47,8 +57,8 @@ def add_routes(api: FastAPI, service: Service, reader: KeyDependency, admin: Key
     _add_administration(api, service, admin)
 
 
-def _answers(model: Any, *more: int, media_type: str | None = None) -> dict[int | str, dict[str, Any]]:
-    good: dict[str, Any] = {"model": model} if model else {"content": {media_type or "": _LINES}}
+def _answers(model: Any, *more: int, media_types: tuple[str, ...] = ()) -> dict[int | str, dict[str, Any]]:
+    good: dict[str, Any] = {"model": model} if model else {"content": dict.fromkeys(media_types, _LINES)}
     return {200: good, **problems.documented(*sorted({*_ERRORS, *more}))}
 
 
@@ -67,7 +77,7 @@ def _add_events(router: APIRouter, service: Service) -> None:
         return _json(await service.query(events.list_events, service, _read(request, *events.TAKEN)))
 
     @router.get(
-        "/insights/{event_id:path}",
+        "/insights/{event_id:text}",
         responses=_answers(answers.OneEvent, 404),
         openapi_extra=parameters.document("order"),
     )
@@ -102,14 +112,14 @@ def _add_analysis(router: APIRouter, service: Service) -> None:
     add("/conversations", analysis.conversations, answers.ConversationList, "List conversations.", "limit", "cursor")
 
     @router.get(
-        "/conversations/{conversation_id:path}", responses=_answers(answers.EventList, 404), openapi_extra=_plain()
+        "/conversations/{conversation_id:text}", responses=_answers(answers.EventList, 404), openapi_extra=_plain()
     )
     async def get_conversation(conversation_id: str, request: Request) -> Response:
         """Return the events of one conversation, oldest first, a thousand at the most."""
         _read_plain(request)
         return _json(await service.query(events.conversation, service, conversation_id))
 
-    @router.get("/users/{user_id:path}", responses=_answers(answers.UserModel, 404), openapi_extra=_plain())
+    @router.get("/users/{user_id:text}", responses=_answers(answers.UserModel, 404), openapi_extra=_plain())
     async def get_user(user_id: str, request: Request) -> Response:
         """Return what is known of a user."""
         _read_plain(request)
@@ -127,7 +137,7 @@ def _read_plain(request: Request, *taken: str) -> Asked:
 def _add_stream(router: APIRouter, service: Service, streams: Streams) -> None:
     @router.get(
         "/insights/stream",
-        responses=_answers(None, media_type="text/event-stream"),
+        responses=_answers(None, media_types=("text/event-stream",)),
         openapi_extra=parameters.document(),
         response_class=Response,
     )
@@ -142,7 +152,7 @@ def _add_stream(router: APIRouter, service: Service, streams: Streams) -> None:
 def _add_export(router: APIRouter, service: Service) -> None:
     @router.get(
         "/export",
-        responses=_answers(None, media_type="application/x-ndjson"),
+        responses=_answers(None, media_types=("application/x-ndjson", "text/csv")),
         openapi_extra=parameters.document("format"),
         response_class=Response,
     )
@@ -177,12 +187,12 @@ def _add_erasure(api: FastAPI, service: Service, admin: KeyDependency) -> None:
         return _json(await service.task(partial(work, service, name, key.name, reason)))
 
     # as a default: FastAPI would have to resolve an annotation that names a local
-    @api.delete("/insights/{event_id:path}", responses={**_answers(None, 404), **good}, openapi_extra=_plain("reason"))
+    @api.delete("/insights/{event_id:text}", responses={**_answers(None, 404), **good}, openapi_extra=_plain("reason"))
     async def erase_insight(event_id: str, request: Request, key: NamedKey = Depends(admin)) -> Response:  # noqa: B008, FAST002
         """Erase one event, at once and for good."""
         return await erase(erasure.erase_event, event_id, key, request)
 
-    @api.delete("/users/{user_id:path}", responses={**_answers(None), **good}, openapi_extra=_plain("reason"))
+    @api.delete("/users/{user_id:text}", responses={**_answers(None), **good}, openapi_extra=_plain("reason"))
     async def erase_user(user_id: str, request: Request, key: NamedKey = Depends(admin)) -> Response:  # noqa: B008, FAST002
         """Erase every event of a user that is stored now, at once and for good."""
         return await erase(erasure.erase_user, user_id, key, request)
@@ -194,7 +204,7 @@ def _add_administration(api: FastAPI, service: Service, admin: KeyDependency) ->
     @router.get(
         "/verify",
         responses={
-            **_answers(None, media_type="application/x-ndjson"),
+            **_answers(None, media_types=("application/x-ndjson",)),
             200: {
                 "description": "Lines of progress, then what was found.",
                 "content": {"application/x-ndjson": _LINES},

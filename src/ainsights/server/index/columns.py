@@ -184,9 +184,7 @@ class Columns:
                 cursor.execute("DETACH compacted")
         fresh = self._connect(path)
         with self._lock:
-            former, self._connection, self._path = self._connection, fresh, path
-        if former:
-            former.close()  # queries that run keep it open until they end
+            self._connection, self._path = fresh, path  # close() of the former would end the queries that run on it
         self._remove_other_files()
 
     @contextmanager
