@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ainsights.server.pages import axes, units
-from ainsights.server.pages.charts import MAX_MARKS, Chart, Series, bars, columns, lines, sparkline
+from ainsights.server.pages.chart import MAX_MARKS, Chart, Series
+from ainsights.server.pages.charts import bars, columns, lines, sparkline
 from ainsights.server.pages.units import show
 
 DRAWINGS = [columns, lines, bars]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import signal
 import socket
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.polling import wait_until
+from support.serve_process import started
 from support.serving import KEY, Client, event_ids, insight
 from support.stores import body, put
 
@@ -44,18 +44,8 @@ def database(tmp_path: Path) -> Path:
 def serving(database: Path, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the command on a free port; yield the process, and what it printed when it was ready."""
     command = [sys.executable, "-c", CODE, "serve", "--port", "0", "--db", str(database), *options]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | environment) as process:
-        try:
-            assert process.stdout
-            printed = ""
-            for line in process.stdout:
-                printed += line
-                if "Ctrl-C" in line:
-                    break
-            yield process, printed
-        finally:
-            process.kill()
+    with started(command, **environment) as running:
+        yield running
 
 
 def endpoint_of(printed: str, database: Path) -> Endpoint:

@@ -22,12 +22,8 @@ raise SystemExit(main(sys.argv[1:]))
 
 
 @contextmanager
-def serving(
-    database: Path, *options: str, before: str = "", **environment: str
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the command on a free port, after the statement ``before``; yield the process and its URL."""
-    code = CODE.format(before=before)
-    command = [sys.executable, "-c", code, "serve", "--port", "0", "--db", str(database), *options]
+def started(command: list[str], **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run an endpoint; yield the process, and what it printed when it was ready."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | environment) as process:
         try:
@@ -37,8 +33,19 @@ def serving(
                 printed += line
                 if "Ctrl-C" in line:
                     break
-            found = re.search(r"http://\S+:\d+", printed)
-            assert found, process.stderr and process.stderr.read()
-            yield process, found[0]
+            yield process, printed
         finally:
             process.kill()
+
+
+@contextmanager
+def serving(
+    database: Path, *options: str, before: str = "", **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command on a free port, after the statement ``before``; yield the process and its URL."""
+    code = CODE.format(before=before)
+    command = [sys.executable, "-c", code, "serve", "--port", "0", "--db", str(database), *options]
+    with started(command, **environment) as (process, printed):
+        found = re.search(r"http://\S+:\d+", printed)
+        assert found, process.stderr and process.stderr.read()
+        yield process, found[0]

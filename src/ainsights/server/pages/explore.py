@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ainsights.server.pages import charts, panels
-from ainsights.server.pages.charts import Chart, Series
+from ainsights.server.pages.chart import Chart, Series
 from ainsights.server.pages.links import Links, held_to
 from ainsights.server.query import GROUPS, MEASURES, Filter, Group, Measure, Query, QueryError, parse_filter
 from ainsights.server.query.fields import BUCKETS

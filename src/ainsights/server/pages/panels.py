@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ainsights.server.pages.charts import MAX_MARKS, Chart, Series
+from ainsights.server.pages.chart import MAX_MARKS, Chart, Series
 from ainsights.server.pages.highlight import visible
 from ainsights.server.pages.links import Links
 from ainsights.server.query import FIELDS, Condition, Filter, Group, Kind, Measure, Order, Query
