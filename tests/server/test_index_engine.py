@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.indexed import START, Body, Served, body, serving
 
-from ainsights.server.embedded.pages import encode_cursor
 from ainsights.server.query import QueryError, parse_filter, parse_query
+from ainsights.server.query.cursors import Position, encode_cursor
 from ainsights.server.query.engine import Facet, Neighbors
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def test_a_conversation_says_who_and_how_much(served: Served) -> None:
     )
 
 
-@pytest.mark.parametrize("cursor", ["x", "e30", "W10", "WzEsIDJd" * 2, encode_cursor((1.0, -1)), "日本"])  # type: ignore[arg-type]
+@pytest.mark.parametrize("cursor", ["x", "e30", "W10", "WzEsIDJd" * 2, encode_cursor(Position(1.0, -1)), "日本"])
 def test_a_cursor_that_no_page_gave_is_an_error(served: Served, cursor: str) -> None:
     with pytest.raises(QueryError, match="cursor"):
         served.engine.events(parse_query(""), cursor)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ainsights.server.embedded.pages import (
-    Position,
-    columns_rows,
-    decode_cursor,
-    encode_cursor,
-    rows_where,
-)
+from ainsights.server.embedded.pages import columns_rows, rows_where
 from ainsights.server.embedded.selection import columns_condition, selection
 from ainsights.server.embedded.tables import facets
+from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
+from ainsights.server.query.defaults import CONVERSATION_EVENTS, PAGE
 from ainsights.server.query.dialects.sql import SQL, concat
 from ainsights.server.query.engine import Conversation, ConversationPage, EventRow, UserSummary
 from ainsights.server.query.model import Condition, Filter
@@ -21,17 +17,13 @@ if TYPE_CHECKING:
     from ainsights.server.index import Index
     from ainsights.server.query.model import Query
 
-DEFAULT_PAGE = 50
-MAX_EVENTS = 1000
-"""Events of one conversation that are shown."""
-
 _FIRST_LOOK = 2000
 """Newest events among which the last active conversations are looked for first."""
 
 
 def conversations(index: Index, query: Query, cursor: str | None) -> ConversationPage:
     """Return the conversations with an event within a resolved filter, the last active first."""
-    limit = query.limit or DEFAULT_PAGE
+    limit = query.limit or PAGE
     after = decode_cursor(cursor) if cursor else None
     with selection(index, query.filter) as condition:
         latest = _latest(index, condition, after, limit + 1)
@@ -97,7 +89,7 @@ def _details(index: Index, condition: SQL, keys: list[int]) -> dict[int, Convers
 def conversation(index: Index, conversation_id: str) -> list[EventRow]:
     """Return the events of one conversation, oldest first."""
     wanted = Filter((Condition("conversation", ":", (conversation_id,)),))
-    return rows_where(index, columns_condition(index, wanted), f"time, seq LIMIT {MAX_EVENTS:d}")
+    return rows_where(index, columns_condition(index, wanted), f"time, seq LIMIT {CONVERSATION_EVENTS:d}")
 
 
 def user(index: Index, user_id: str) -> UserSummary | None:

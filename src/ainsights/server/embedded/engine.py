@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ainsights.server.embedded import conversations, tables, texts
-from ainsights.server.embedded.pages import NEWEST_FIRST, Position, decode_cursor, encode_cursor, page
+from ainsights.server.embedded.pages import page
 from ainsights.server.embedded.selection import matches_from, selection, text_query
+from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
+from ainsights.server.query.defaults import NEWEST_FIRST, PAGE
 from ainsights.server.query.engine import (
     ConversationPage,
     EventPage,
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from ainsights.server.query.model import Filter, Order, Query
     from ainsights.server.store import Store
 
-DEFAULT_PAGE = 50
-
 _DAMAGE = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
 
 
@@ -47,7 +47,7 @@ class EmbeddedEngine:
 
     def events(self, query: Query, cursor: str | None = None) -> EventPage:
         """Return the page of events that follows ``cursor``."""
-        limit = query.limit or DEFAULT_PAGE
+        limit = query.limit or PAGE
         after = decode_cursor(cursor) if cursor else None
         with self._answering():
             found = page(self._index, _resolved(query).filter, query.order or NEWEST_FIRST, after, limit + 1)

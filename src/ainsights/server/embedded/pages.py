@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ainsights.server.embedded.selection import all_matches, batches, selection, text_query
 from ainsights.server.index.encoding import LISTS, split_items
 from ainsights.server.index.shards import SHARD_BITS
+from ainsights.server.query.cursors import Position
+from ainsights.server.query.defaults import NEWEST_FIRST
 from ainsights.server.query.dialects.sql import SQL, concat
 from ainsights.server.query.engine import EventRow
-from ainsights.server.query.fields import QueryError
-from ainsights.server.query.model import Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ainsights.server.index import Index
-    from ainsights.server.query.model import Filter
+    from ainsights.server.query.model import Filter, Order
 
-NEWEST_FIRST = Order("time", descending=True)
 _ROW = ", ".join("time / 1000000.0" if name == "time" else f'"{name}"' for name in EventRow._fields)
-
-
-class Position(NamedTuple):
-    """An event's place in a list: the value that it is ordered by (time in microseconds), and its seq."""
-
-    value: float | None
-    seq: int
-
-
-def encode_cursor(position: Position) -> str:
-    """Return the position as text."""
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str) -> Position:
-    """Return the position that the text names.
-
-    Raises:
-        QueryError: it is no cursor.
-    """
-    try:
-        value, seq = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise QueryError("the cursor is not one that a page gave", "cursor") from None
-    is_number = type(value) in (int, float) and math.isfinite(value) and abs(value) < 2**63
-    if type(seq) is not int or not 0 <= seq < 2**63 or not (value is None or is_number):
-        raise QueryError("the cursor is not one that a page gave", "cursor")
-    return Position(value, seq)
 
 
 class _Wanted(NamedTuple):

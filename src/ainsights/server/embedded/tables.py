@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ainsights.server.embedded.selection import selection
+from ainsights.server.query.defaults import FACETS, ROWS, auto_bucket
 from ainsights.server.query.dialects import duckdb as dialect
 from ainsights.server.query.dialects.sql import SQL, concat, join
 from ainsights.server.query.engine import Facet, Table
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from ainsights.server.index import Index
     from ainsights.server.query.model import Filter, Query
 
-DEFAULT_ROWS = 1000
-_LONGEST = (("minute", 3 * 3600), ("hour", 4 * 86_400), ("day", 120 * 86_400))
-"""The finest bucket that ``auto`` takes, by the seconds of the time range."""
-
 
 def aggregate(index: Index, query: Query) -> Table:
     """Return the measures of a query whose filter is resolved."""
@@ -30,7 +27,7 @@ def aggregate(index: Index, query: Query) -> Table:
         bucket = _bucket(index, query, condition)
         needs_total = any(measure.name == "share" for measure in query.measures)
         total = _count(index, condition) if needs_total else 0
-        limit = query.limit or DEFAULT_ROWS
+        limit = query.limit or ROWS
         statement = _statement(query, condition, bucket, total, limit + 1)
         with index.columns.cursor() as cursor:
             rows = cursor.execute(statement.text, statement.values).fetchall()
@@ -78,7 +75,7 @@ def _bucket(index: Index, query: Query, condition: SQL) -> str:
     since = dialect.to_microseconds(wanted.since) if wanted.since else first
     until = min(dialect.to_microseconds(wanted.until), round(time.time() * 1e6)) if wanted.until else last
     seconds = ((until or 0) - (since or 0)) / dialect.MICROSECONDS
-    return next((name for name, longest in _LONGEST if seconds <= longest), "week")
+    return auto_bucket(seconds)
 
 
 def count(index: Index, wanted: Filter) -> int:
@@ -92,10 +89,6 @@ def _count(index: Index, condition: SQL) -> int:
         sql = f"SELECT count(*) FROM event WHERE {condition.text}"  # noqa: S608  values bound
         found: int = cursor.execute(sql, condition.values).fetchall()[0][0]
     return found
-
-
-FACETS = ("model", "status", "error", "finish", "user", "host", "release", "template", "stream", "tool", "tag")
-"""The fields whose values are counted if none is named."""
 
 
 def facets(index: Index, wanted: Filter, fields: Sequence[str], limit: int) -> dict[str, list[Facet]]:

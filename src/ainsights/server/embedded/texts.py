@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from ainsights.server.embedded.pages import NEWEST_FIRST, page
+from ainsights.server.embedded.pages import page
 from ainsights.server.embedded.selection import selection
 from ainsights.server.embedded.tables import count
 from ainsights.server.events import build_event
-from ainsights.server.events.messages import hash_message, message_list, render, text_of
-from ainsights.server.events.reading import as_dict, parse_body
-from ainsights.server.index.words import spaced
+from ainsights.server.events.texts import count_words, message_with_hash
+from ainsights.server.query.defaults import NEWEST_FIRST, SAMPLE, TEXTS, WORDS
 from ainsights.server.query.dialects.duckdb import items
 from ainsights.server.query.dialects.sql import SQL
 from ainsights.server.query.engine import RepeatedText, WordCount, Words
@@ -20,18 +17,10 @@ from ainsights.server.query.engine import RepeatedText, WordCount, Words
 if TYPE_CHECKING:
     from ainsights.server.index import Index
     from ainsights.server.query.model import Query
-    from ainsights.server.store import Store, StoredBody
+    from ainsights.server.store import Store
 
-DEFAULT_TEXTS = 20
-DEFAULT_WORDS = 100
 MAX_SHOWN = 1000
 """Characters of a text in an answer."""
-
-SAMPLE = 1000
-"""Events whose words are counted."""
-
-_SHORTEST = 4
-_WORD = re.compile(r"\w+")
 
 
 class _Found(NamedTuple):
@@ -47,15 +36,17 @@ class _Found(NamedTuple):
 def questions(index: Index, store: Store, query: Query) -> list[RepeatedText]:
     """Return the most frequent last user messages of the events of a resolved filter."""
     found = _most_frequent(index, query, "question_hash")
-    bodies = {body.seq: body for body in store.bodies([each.last_seq for each in found])}
-    return [_repeated(each, _question(bodies.get(each.last_seq)), "user") for each in found]
+    examples = {body.seq: build_event(*body) for body in store.bodies([each.last_seq for each in found])}
+    return [
+        _repeated(each, examples[each.last_seq].question if each.last_seq in examples else "", "user") for each in found
+    ]
 
 
 def messages(index: Index, store: Store, query: Query) -> list[RepeatedText]:
     """Return the messages that most events begin with or ask."""
     found = _most_frequent(index, query, "unnest(messages)")
-    bodies = {body.seq: body for body in store.bodies([each.last_seq for each in found])}
-    return [_repeated(each, *_message(bodies.get(each.last_seq), each.key)) for each in found]
+    bodies = {body.seq: body.body for body in store.bodies([each.last_seq for each in found])}
+    return [_repeated(each, *message_with_hash(bodies.get(each.last_seq, b""), each.key)) for each in found]
 
 
 def urls(index: Index, query: Query) -> list[RepeatedText]:
@@ -67,31 +58,14 @@ def urls(index: Index, query: Query) -> list[RepeatedText]:
 
 
 def words(index: Index, store: Store, query: Query) -> Words:
-    """Return the words that most of the newest events contain.
-
-    Words have four letters or more; in scripts without spaces, pairs of characters count.
-    """
+    """Return the words that most of the newest events contain."""
     rows = [row for _, row in page(index, query.filter, NEWEST_FIRST, None, SAMPLE)]
-    counted: Counter[str] = Counter()
-    for body in store.bodies([row.seq for row in rows]):
-        event = build_event(*body)
-        counted.update(_words_of(event.question) | _words_of(event.answer))
-    ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[: query.limit or DEFAULT_WORDS]
+    ranked = count_words(build_event(*body) for body in store.bodies([row.seq for row in rows]))[: query.limit or WORDS]
     return Words([WordCount(*item) for item in ranked], len(rows), count(index, query.filter))
 
 
-def _words_of(text: str) -> set[str]:
-    found: set[str] = set()
-    for word in _WORD.findall(text.casefold()):
-        if spaced(word) == word:
-            found.update([word] if len(word) >= _SHORTEST and not word.isdigit() else [])
-        else:
-            found.update(word[at : at + 2] for at in range(len(word) - 1))
-    return found
-
-
 def _most_frequent(index: Index, query: Query, key: str) -> list[_Found]:
-    limit = query.limit or DEFAULT_TEXTS
+    limit = query.limit or TEXTS
     with selection(index, query.filter) as condition, index.columns.cursor() as cursor:
         keys = cursor.execute(_ranking(key, condition, limit), condition.values).fetchall()
         wanted = [value for value, _ in keys]
@@ -118,19 +92,3 @@ def _details(key: str, condition: SQL) -> str:
 
 def _repeated(found: _Found, text: str, role: str) -> RepeatedText:
     return RepeatedText(text[:MAX_SHOWN], role, found.events, found.users, found.errors, found.last_time, found.last_id)
-
-
-def _question(body: StoredBody | None) -> str:
-    return build_event(*body).question if body else ""
-
-
-def _message(body: StoredBody | None, key: object) -> tuple[str, str]:
-    """Return the text and the role of the message with this hash."""
-    if body is None:
-        return "", ""
-    insight = parse_body(body.body)
-    inputs = as_dict(insight.get("inputs"))
-    for message in message_list(insight.get("messages")) or render(insight.get("template"), inputs):
-        if hash_message(message) == key:
-            return text_of(message.get("content")), str(message.get("role") or "")
-    return "", ""

@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ainsights.server.index.words import spaced
+from ainsights.server.events.words import spaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
