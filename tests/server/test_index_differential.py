@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import indexed, queries
 from support.indexed import Served, random_bodies, serving
@@ -81,6 +81,7 @@ def test_pages_together_are_the_whole_list_in_order(both: Both, query: Query) ->
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(query=QUERIES)
+@example(query=Query(Filter(), (Measure("events"),), (Group("tool"), Group("tag"))))
 def test_a_table_has_the_same_rows_in_the_same_order(both: Both, query: Query) -> None:
     query = query if query.measures else Query(query.filter, (Measure("events"),))
     table = both.served.engine.aggregate(query)

@@ -9,6 +9,7 @@ from ainsights.server.embedded.selection import selection
 from ainsights.server.query.defaults import FACETS, ROWS, auto_bucket
 from ainsights.server.query.dialects import duckdb as dialect
 from ainsights.server.query.dialects.sql import SQL, concat, join
+from ainsights.server.query.dialects.times import MICROSECONDS, to_microseconds
 from ainsights.server.query.engine import Facet, Table
 from ainsights.server.query.fields import Kind, get_field
 
@@ -34,21 +35,22 @@ def aggregate(index: Index, query: Query) -> Table:
     names = (*(group.name for group in query.groups), *(measure.name for measure in query.measures))
     at = next((number for number, group in enumerate(query.groups) if group.is_bucket), None)
     if at is not None:
-        rows = [(*row[:at], row[at] / dialect.MICROSECONDS, *row[at + 1 :]) for row in rows]
+        rows = [(*row[:at], row[at] / MICROSECONDS, *row[at + 1 :]) for row in rows]
     return Table(names, rows[:limit], bucket if at is not None else None, len(rows) > limit)
 
 
 def _statement(query: Query, condition: SQL, bucket: str, total: int, limit: int) -> SQL:
-    groups = [dialect.group(group, bucket) for group in query.groups]
-    inner = join(", ", [concat(group, f" AS g{number}") for number, group in enumerate(groups)] + [SQL("*")])
+    source = concat("SELECT * FROM event WHERE ", condition)
+    for number, group in enumerate(query.groups):  # one by one: DuckDB pairs the items of lists unnested together
+        source = concat("SELECT *, ", dialect.group(group, bucket), f" AS g{number} FROM (", source, ")")
     measures = [
         concat(dialect.measure(measure, query.measures, total), f" AS m{number}")
         for number, measure in enumerate(query.measures)
     ]
-    outer = join(", ", [*(SQL(f"g{number}") for number in range(len(groups))), *measures])
-    by = f" GROUP BY {', '.join(f'g{number}' for number in range(len(groups)))}" if groups else ""
+    names = [f"g{number}" for number in range(len(query.groups))]
+    by = f" GROUP BY {', '.join(names)}" if names else ""
     return concat(
-        "SELECT ", outer, " FROM (SELECT ", inner, " FROM event WHERE ", condition, f"){by} ORDER BY {_order(query)}",
+        "SELECT ", join(", ", [*map(SQL, names), *measures]), " FROM (", source, f"){by} ORDER BY {_order(query)}",
         f" LIMIT {limit:d}",
     )  # fmt: skip
 
@@ -72,9 +74,9 @@ def _bucket(index: Index, query: Query, condition: SQL) -> str:
         sql = f"SELECT min(time), max(time) FROM event WHERE {condition.text}"  # noqa: S608  values bound
         first, last = cursor.execute(sql, condition.values).fetchall()[0]
     wanted = query.filter
-    since = dialect.to_microseconds(wanted.since) if wanted.since else first
-    until = min(dialect.to_microseconds(wanted.until), round(time.time() * 1e6)) if wanted.until else last
-    seconds = ((until or 0) - (since or 0)) / dialect.MICROSECONDS
+    since = to_microseconds(wanted.since) if wanted.since else first
+    until = min(to_microseconds(wanted.until), round(time.time() * 1e6)) if wanted.until else last
+    seconds = ((until or 0) - (since or 0)) / MICROSECONDS
     return auto_bucket(seconds)
 
 

@@ -9,23 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ainsights.server.query.dialects.sql import SQL, concat, join
+from ainsights.server.query.dialects.times import BUCKETS, MICROSECONDS, TO_MONDAY, to_microseconds
 from ainsights.server.query.fields import META_PREFIX, Kind, get_field
-from ainsights.server.query.model import EPOCH
 
 SEPARATOR = "\x1f"
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from ainsights.server.query.model import Condition, Filter, Group, Measure
-
-MICROSECONDS = 1_000_000
-BUCKETS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-"""Seconds."""
-
-_TO_MONDAY = 3 * 86_400
-"""The epoch was a Thursday."""
 
 _NUMBER = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 _SPEED_KNOWN = 'FILTER ("completion_tokens" IS NOT NULL AND "latency" > 0)'
@@ -46,18 +37,6 @@ def where(wanted: Filter) -> SQL:
     if wanted.until is not None:
         parts.append(SQL("time < ?", (to_microseconds(wanted.until),)))
     return join(" AND ", parts) if parts else SQL("true")
-
-
-def to_microseconds(when: object) -> int:
-    """Return microseconds since the epoch; ``when`` is a datetime, since the filter is resolved."""
-    since_epoch = _datetime(when) - EPOCH
-    return (since_epoch.days * 86_400 + since_epoch.seconds) * MICROSECONDS + since_epoch.microseconds
-
-
-def _datetime(when: object) -> datetime:
-    if not hasattr(when, "tzinfo"):
-        raise TypeError("the filter has relative times; resolve it first")
-    return when  # type: ignore[return-value]
 
 
 def _condition(condition: Condition) -> SQL:
@@ -103,7 +82,7 @@ def group(wanted: Group, bucket: str) -> SQL:
     if wanted.is_bucket:
         name = bucket if wanted.name == "auto" else wanted.name
         width = BUCKETS[name] * MICROSECONDS
-        shift = _TO_MONDAY * MICROSECONDS if name == "week" else 0
+        shift = TO_MONDAY * MICROSECONDS if name == "week" else 0
         return SQL(f"((time + {shift}) // {width} * {width} - {shift})")
     expression = column(wanted.name)
     if get_field(wanted.name).kind is Kind.LIST:
