@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _announce(endpoint: Endpoint, *, given: bool, open_to_others: bool) -> None:
-    print(f"Insights endpoint at {endpoint.url}, storing to {endpoint.database}")
+    print(f"Insights endpoint at {endpoint.url}, storing to {endpoint.store}")
     if open_to_others:
         print("Warning: it listens beyond this machine, and key and insights travel unencrypted.", file=sys.stderr)
     made = not given and endpoint.api_key

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ainsights.server.connections import Guard
     from ainsights.server.keys import Authorization
     from ainsights.server.pages import Explorer
-    from ainsights.server.store import SQLiteStore
+    from ainsights.server.store import Store
 
 MAX_BODY_BYTES = 16 * 2**20
 """Twice what the client sends at the most by default."""
@@ -114,7 +114,7 @@ def create_app(
     return Application(IngestRoute(store, authorization, max_body_bytes), api, explorer, guard)
 
 
-def _add_health(api: FastAPI, store: SQLiteStore) -> None:
+def _add_health(api: FastAPI, store: Store) -> None:
     @api.get("/health", responses=problems.documented(503))
     async def health() -> dict[str, str]:
         """Whether insights can be stored. Needs no key."""

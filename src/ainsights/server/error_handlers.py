@@ -12,7 +12,7 @@ from ainsights.server import problems
 from ainsights.server.problems import Problem
 from ainsights.server.query import QueryError
 from ainsights.server.query.engine import IndexUnavailableError
-from ainsights.server.store import StoreError
+from ainsights.server.store import StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,10 @@ def _install_failures(app: FastAPI) -> None:
     @app.exception_handler(IndexUnavailableError)
     async def index(_: Request, error: IndexUnavailableError) -> Response:
         return _answer(Problem(503, str(error), headers={"Retry-After": "1"}))
+
+    @app.exception_handler(StoreUnavailableError)
+    async def unavailable(_: Request, error: StoreUnavailableError) -> Response:
+        return _answer(Problem(503, str(error), headers={"Retry-After": str(error.retry_after)}))
 
     @app.exception_handler(StoreError)
     async def store(_: Request, error: StoreError) -> Response:

@@ -8,7 +8,6 @@ import ipaddress
 import secrets
 import threading
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
@@ -16,30 +15,27 @@ import uvicorn
 from ainsights._listen import listen, url_of
 from ainsights._logging import log_rate_limited
 from ainsights.errors import ConfigurationError
-from ainsights.server import files
+from ainsights.server import backends
 from ainsights.server.api import Service
 from ainsights.server.app import MAX_BODY_BYTES, create_app
 from ainsights.server.connections import Guard, max_connections, missing, protocol
-from ainsights.server.embedded import EmbeddedEngine
-from ainsights.server.index import Index, IndexOptions
-from ainsights.server.keys import Authorization, KeyFile, check_key
+from ainsights.server.keys import Authorization, check_key
+from ainsights.server.options import Endpoint, Options
 from ainsights.server.pages import Explorer, Site
-from ainsights.server.pages.saved_views import SavedViews
 from ainsights.server.pages.sessions import Sessions
-from ainsights.server.store import Limits, SQLiteStore
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from ainsights.server.app import Application
+    from ainsights.server.backends import Backend
+    from ainsights.server.store import Store
+
+__all__ = ["Endpoint", "Options", "is_loopback", "running", "serve"]
 
 GRACE_SECONDS = 5
 """How long the end waits for requests that are under way."""
-
-START_SECONDS = 2.0
-"""How long the start waits for the index; a large one that is built anew goes on while the endpoint serves."""
-
-UNLIMITED = Limits()
 
 OWNER = "owner"
 """Who opens the printed link: whoever started the endpoint. The access log has this name."""
@@ -48,56 +44,11 @@ IDLE_SECONDS = 75
 """How long a connection without requests is kept: longer than clients do, so that theirs is the end that closes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to run the endpoint.
-
-    Attributes:
-        database: the SQLite file; made if it is not there.
-        host: the address to listen on.
-        port: 0 takes a free one.
-        api_key: one that has every role, beside those of the key file; None: only those.
-        max_body_bytes: a larger body is answered 413; None means 16 MiB.
-        limits: how long and how much is kept.
-        audit_key_file: where the key of the hash chain is kept; None: beside the database.
-        allowed_hosts: host names under which browsers may reach the pages, beside addresses and ``localhost``.
-        is_sample: whether what is stored is a generated sample, as the pages say then.
-        on_index_progress: called while the index is built anew, with the done part, 0 to 1, on any thread.
-    """
-
-    database: Path
-    host: str = "127.0.0.1"
-    port: int = 0
-    api_key: str | None = None
-    max_body_bytes: int | None = None
-    limits: Limits = UNLIMITED
-    audit_key_file: Path | None = None
-    allowed_hosts: tuple[str, ...] = ()
-    is_sample: bool = False
-    on_index_progress: Callable[[float], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A local Insights endpoint that accepts connections.
-
-    Attributes:
-        url: where.
-        api_key: one that has every role; empty where none is known, since only hashes are kept.
-        database: the SQLite file.
-        explorer: a link to the pages that signs a browser in, once, within ten minutes.
-    """
-
-    url: str
-    api_key: str
-    database: Path
-    explorer: str = ""
-
-
 class _Parts(NamedTuple):
     endpoint: Endpoint
     server: uvicorn.Server
     listener: socket.socket
+    store: Store
 
 
 def is_loopback(host: str) -> bool:
@@ -129,11 +80,12 @@ def serve(options: Options, announce: Callable[[Endpoint], None]) -> str | None:
     if absent:
         message = "%s cannot be imported: the endpoint falls back to slower modules, and takes fewer requests a second."
         log_rate_limited("warning", "fallback", message, " and ".join(absent))
-    store = _store(options)
-    with suppress(KeyboardInterrupt), _prepared(options, store) as parts:
+    store: Store | None = None
+    with suppress(KeyboardInterrupt), _prepared(options) as parts:
+        store = parts.store
         announce(parts.endpoint)
         parts.server.run(sockets=[parts.listener])
-    return store.lost
+    return store.lost if store else None
 
 
 @contextmanager
@@ -150,7 +102,7 @@ def running(options: Options) -> Iterator[Endpoint]:
     """
     if options.api_key is None:
         options = dataclasses.replace(options, api_key=secrets.token_urlsafe(32))
-    with _prepared(options, _store(options)) as parts:
+    with _prepared(options) as parts:
         thread = threading.Thread(
             target=parts.server.run, kwargs={"sockets": [parts.listener]}, name="ainsights-server", daemon=True
         )
@@ -162,55 +114,47 @@ def running(options: Options) -> Iterator[Endpoint]:
             thread.join()
 
 
-def _store(options: Options) -> SQLiteStore:
-    return SQLiteStore(options.database, options.limits, options.audit_key_file)
-
-
 @contextmanager
-def _prepared(options: Options, store: SQLiteStore) -> Iterator[_Parts]:
+def _prepared(options: Options) -> Iterator[_Parts]:
     single = None if options.api_key is None else check_key(options.api_key)
-    key_file = KeyFile(options.database)
-    with _listener(options.host, options.port) as listener, store, _service(options, store) as service:
-        first = key_file.first() if single is None else None
-        guard, authorization = Guard(max_connections()), Authorization(key_file, single)
-        explorer = _explorer(options, service, authorization)
-        absent = missing()
-        config = uvicorn.Config(
-            create_app(service, authorization, options.max_body_bytes or MAX_BODY_BYTES, guard, explorer),
-            loop="asyncio" if "uvloop" in absent else "uvloop",
-            http=protocol(guard, in_c="httptools" not in absent),
-            lifespan="off",
-            ws="none",
-            access_log=False,
-            log_config=None,
-            log_level="critical",  # of the server itself; its connections have a log of their own
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+    with (
+        _listener(options.host, options.port) as listener,
+        backends.opened(options) as backend,
+        Service(backend.store, backend.engine) as service,
+    ):
+        first = backend.keys.first() if single is None else None
+        guard, authorization = Guard(max_connections()), Authorization(backend.keys, single)
+        explorer = _explorer(options, backend, service, authorization)
+        app = create_app(service, authorization, options.max_body_bytes or MAX_BODY_BYTES, guard, explorer)
         url = url_of(listener)
         link = f"{url}/login?token={explorer.site.sessions.link(OWNER, 'admin')}"
-        endpoint = Endpoint(url, single or first or "", options.database, link)
-        yield _Parts(endpoint, _Server(config, service), listener)
+        endpoint = Endpoint(url, single or first or "", options.database, link, backend.store.name)
+        yield _Parts(endpoint, _Server(_config(app, guard), service), listener, backend.store)
 
 
-def _explorer(options: Options, service: Service, authorization: Authorization) -> Explorer:
-    sessions = Sessions(secrets.token_bytes(32))
-    views = SavedViews(options.database)
-    store, engine = service.store, service.engine
+def _config(app: Application, guard: Guard) -> uvicorn.Config:
+    absent = missing()
+    return uvicorn.Config(
+        app,
+        loop="asyncio" if "uvloop" in absent else "uvloop",
+        http=protocol(guard, in_c="httptools" not in absent),
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        log_level="critical",  # of the server itself; its connections have a log of their own
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def _explorer(options: Options, backend: Backend, service: Service, authorization: Authorization) -> Explorer:
+    sessions = Sessions(backend.session_secret)
+    store, engine, views = backend.store, backend.engine, backend.views
     site = Site(store, engine, authorization, sessions, views, options.limits, is_sample=options.is_sample)
     return Explorer(site, service, options.allowed_hosts)
-
-
-@contextmanager
-def _service(options: Options, store: SQLiteStore) -> Iterator[Service]:
-    directory = store.path.with_suffix(".index")
-    files.check_our_directory(directory, "index directory")
-    index = Index(store, directory, IndexOptions(progress=options.on_index_progress))
-    with index, Service(store, index, EmbeddedEngine(index, store), store.path.absolute().parent) as service:
-        index.wait(START_SECONDS)
-        yield service
 
 
 class _Server(uvicorn.Server):

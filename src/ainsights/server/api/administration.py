@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from ainsights.server.api.service import Service
 
 _HEAD = re.compile(r"[0-9a-f]{64}")
-_SUFFIXES = ("", "-wal", "-shm")
 PROGRESS_SECONDS = 0.2
 
 
@@ -32,12 +30,16 @@ class _StoppedError(Exception):
 
 
 class StoreStatus(BaseModel):
-    """What the store has: the last event's number, its size, and why it cannot store, if so."""
+    """What the store has: the last event's number, its size, and why it cannot store, if so.
+
+    ``erased`` counts events that are erased for every reader, and still have to be removed from the disk.
+    """
 
     last_seq: int
     bytes: int
     to_migrate: int
     problem: str | None
+    erased: int
 
 
 class DiskStatus(BaseModel):
@@ -87,20 +89,13 @@ class VerificationLine(BaseModel):
 
 def status(service: Service, streams: int) -> bytes:
     """Return how the endpoint is."""
-    store, path = service.store, service.store.path
-    files = [path.with_name(path.name + suffix) for suffix in _SUFFIXES]
-    disk = shutil.disk_usage(service.directory)
+    store = service.store.status()
     return answers.encode(
         {
             "version": __version__,
-            "store": {
-                "last_seq": store.last_seq(),
-                "bytes": sum(file.stat().st_size for file in files if file.exists()),
-                "to_migrate": store.to_migrate,
-                "problem": store.problem,
-            },
+            "store": {name: getattr(store, name) for name in StoreStatus.model_fields},
             "index": service.engine.status()._asdict(),
-            "disk": {"free_bytes": disk.free, "total_bytes": disk.total},
+            "disk": {"free_bytes": store.free_bytes, "total_bytes": store.total_bytes},
             "streams": streams,
         }
     )

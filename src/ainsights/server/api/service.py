@@ -1,4 +1,4 @@
-"""What the routes share: store, index, engine, and the threads that call them."""
+"""What the routes share: store, engine, and the threads that call them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from ainsights.server.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from typing_extensions import Self
 
-    from ainsights.server.index import Index
     from ainsights.server.query.engine import Engine
-    from ainsights.server.store import SQLiteStore
+    from ainsights.server.store import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,11 +34,9 @@ class Service:
         stopping: set when the server begins to end; who streams stops then.
     """
 
-    def __init__(self, store: SQLiteStore, index: Index, engine: Engine, directory: Path) -> None:
+    def __init__(self, store: Store, engine: Engine) -> None:
         self.store = store
-        self.index = index
         self.engine = engine
-        self.directory = directory
         self.stopping = asyncio.Event()
         self._queries = ThreadPoolExecutor(QUERY_THREADS, "ainsights-query")
         self._tasks = ThreadPoolExecutor(TASK_THREADS, "ainsights-task")

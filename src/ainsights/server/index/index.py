@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from ainsights.server.store import Store
+    from ainsights.server.store import ObservableStore
 
 BATCH = 2000
 PAUSE = 0.1
@@ -66,7 +66,7 @@ class Index:
         is_open: whether queries may be asked.
     """
 
-    def __init__(self, store: Store, directory: Path, options: IndexOptions | None = None) -> None:
+    def __init__(self, store: ObservableStore, directory: Path, options: IndexOptions | None = None) -> None:
         self.columns = Columns(directory)
         self.text = TextIndex(directory)
         self._store = store

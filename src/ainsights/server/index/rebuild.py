@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ainsights.server.index.columns import Columns
     from ainsights.server.index.shards import TextIndex
-    from ainsights.server.store import Store, StoredBody
+    from ainsights.server.store import ObservableStore, StoredBody
 
 CHUNK = 4096
 LOAD = 32_768
@@ -31,7 +31,7 @@ class Rebuild:
 
     def __init__(  # noqa: PLR0913, PLR0917  what it reads, what it writes, how
         self,
-        store: Store,
+        store: ObservableStore,
         directory: Path,
         columns: Columns,
         text: TextIndex,

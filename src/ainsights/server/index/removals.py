@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ainsights.server.index.columns import Columns
     from ainsights.server.index.shards import TextIndex
-    from ainsights.server.store import Store
+    from ainsights.server.store import ObservableStore
 
 PAGE = 5000
 REST = 20
@@ -25,7 +25,7 @@ time. A first erasure is purged at once."""
 class Removals:
     """Follows the store's log of removals. The store's listener hides; the index's thread does the rest."""
 
-    def __init__(self, store: Store, columns: Columns, text: TextIndex) -> None:
+    def __init__(self, store: ObservableStore, columns: Columns, text: TextIndex) -> None:
         self._store = store
         self._columns = columns
         self._text = text

@@ -10,7 +10,7 @@ from ainsights.server.ingest.body import BodyReader, DisconnectedError
 from ainsights.server.ingest.validation import InvalidInsightError, NotJSONError, event_id_of
 from ainsights.server.keys import Role
 from ainsights.server.problems import Problem
-from ainsights.server.store import StoreError
+from ainsights.server.store import StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -72,6 +72,8 @@ def _problem(error: Exception) -> Problem:
         return Problem(400, str(error))
     if isinstance(error, InvalidInsightError):
         return Problem(422, str(error), parameter=error.field or None)
+    if isinstance(error, StoreUnavailableError):
+        return Problem(503, str(error), headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, StoreError):
         return Problem(500, str(error))
     log_rate_limited("error", "ingest", "Internal error while storing an insight: %r", error, error=error)

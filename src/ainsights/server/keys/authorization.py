@@ -6,11 +6,13 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ainsights.server.keys.key_file import EVERY_ROLE, KeyFile, NamedKey, Role, digest
+from ainsights.server.keys.key_file import EVERY_ROLE, NamedKey, Role, digest
 from ainsights.server.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ainsights.server.keys.store import KeyStore
 
 SINGLE = "environment"
 """Name of the key that is given at the start, and not kept."""
@@ -24,19 +26,19 @@ MAX_ADDRESSES = 10_000
 
 
 class Authorization:
-    """Checks keys against the key file and the key that was given at the start."""
+    """Checks keys against the named keys and the key that was given at the start."""
 
     def __init__(
-        self, key_file: KeyFile | None, single_key: str | None, clock: Callable[[], float] = time.monotonic
+        self, keys: KeyStore | None, single_key: str | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Take the keys.
 
         Args:
-            key_file: named keys; None if only `single_key` counts.
+            keys: named keys; None if only `single_key` counts.
             single_key: has every role.
             clock: seconds.
         """
-        self._key_file = key_file
+        self._keys = keys
         single = NamedKey(SINGLE, EVERY_ROLE, digest(single_key), "") if single_key is not None else None
         self._single = {single.digest: single} if single else {}
         self._clock = clock
@@ -76,15 +78,15 @@ class Authorization:
 
     def find(self, key_digest: str) -> NamedKey | None:
         """Return the key with this hash, if it still counts."""
-        return self._single.get(key_digest) or (self._key_file and self._key_file.find(key_digest)) or None
+        return self._single.get(key_digest) or (self._keys and self._keys.find(key_digest)) or None
 
     def keys(self) -> list[NamedKey]:
         """Return all keys that count.
 
         Raises:
-            ConfigurationError: the key file cannot be read.
+            ConfigurationError: the keys cannot be read.
         """
-        return [*self._single.values(), *(self._key_file.read() if self._key_file else ())]
+        return [*self._single.values(), *(self._keys.read() if self._keys else ())]
 
     def check_scope(self, scope: Any, headers: dict[bytes, bytes], role: Role | None) -> NamedKey:
         """Return the key of an ASGI request, as :meth:`check` does."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from ainsights.server.pages.site import Visit
-    from ainsights.server.store.ledger import Access
+    from ainsights.server.store import Access
 
 LINES = 50
 LOOKED_AT = 2000
@@ -33,15 +33,15 @@ class Erasure(NamedTuple):
 def show(visit: Visit) -> Response:
     """Return the page; with ``verify``, check the hash chain first."""
     store, engine = visit.site.store, visit.engine
+    stored = store.status()
     everything = Links("/ui/data", Query())
     accesses = [line for _, line in store.accesses(limit=LOOKED_AT)] if visit.is_admin else []
     return visit.page(
         "data.html",
         status=engine.status(),
         events=engine.count(Filter()),
-        size=_size(visit),
-        database=str(store.path),
-        problem_of_store=store.problem,
+        stored=stored,
+        database=store.name,
         limits=visit.site.limits,
         keys=visit.site.authorization.keys() if visit.is_admin else [],
         accesses=[line for line in accesses if line.action != "erase"][:LINES],
@@ -52,12 +52,6 @@ def show(visit: Visit) -> Response:
         is_admin=visit.is_admin,
         is_empty=panels.is_empty(engine),
     )
-
-
-def _size(visit: Visit) -> int:
-    path = visit.site.store.path
-    files = [path, path.with_name(f"{path.name}-wal")]
-    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _erasure(line: Access) -> Erasure:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from ainsights.server.keys import Authorization
     from ainsights.server.pages.links import Links
-    from ainsights.server.pages.saved_views import SavedViews
+    from ainsights.server.pages.saved_views import ViewStore
     from ainsights.server.pages.sessions import Session, Sessions
     from ainsights.server.query.engine import Engine
-    from ainsights.server.store import Limits, SQLiteStore
+    from ainsights.server.store import Limits, Store
 
 OWN = frozenset(
     (
@@ -41,11 +41,11 @@ class Site(NamedTuple):
         is_sample: whether what is stored is a generated sample, which every page says then.
     """
 
-    store: SQLiteStore
+    store: Store
     engine: Engine
     authorization: Authorization
     sessions: Sessions
-    saved_views: SavedViews
+    saved_views: ViewStore
     limits: Limits
     is_sample: bool = False
 

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from ainsights.server.store.protocol import Removal, Store, StoredBody, StoreError
+from ainsights.server.store.protocol import (
+    Access,
+    Anchor,
+    ObservableStore,
+    Removal,
+    Store,
+    StoredBody,
+    StoreError,
+    StoreStatus,
+    StoreUnavailableError,
+    Verification,
+)
 from ainsights.server.store.retention import Limits
 from ainsights.server.store.sqlite import SQLiteStore
-from ainsights.server.store.verify import Anchor, Verification
 
-__all__ = ["Anchor", "Limits", "Removal", "SQLiteStore", "Store", "StoreError", "StoredBody", "Verification"]
+__all__ = [
+    "Access",
+    "Anchor",
+    "Limits",
+    "ObservableStore",
+    "Removal",
+    "SQLiteStore",
+    "Store",
+    "StoreError",
+    "StoreStatus",
+    "StoreUnavailableError",
+    "StoredBody",
+    "Verification",
+]

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ainsights.server.store import bulk, chain, codec, legacy, schema
+from ainsights.server.store.protocol import Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,15 +27,6 @@ class Put(NamedTuple):
     event_id: str
     received_at: float
     body: bytes
-
-
-class Access(NamedTuple):
-    """One line of the access log."""
-
-    at: float
-    key_name: str
-    action: str
-    detail: str
 
 
 class Ledger:

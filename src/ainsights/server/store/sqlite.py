@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import shutil
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -21,10 +22,10 @@ from ainsights.errors import ConfigurationError
 from ainsights.server import files
 from ainsights.server.store import legacy, schema, verify
 from ainsights.server.store.database_file import DatabaseFile
-from ainsights.server.store.ledger import Access, Put
+from ainsights.server.store.ledger import Put
 from ainsights.server.store.lock import ProcessLock
 from ainsights.server.store.maintenance import Maintenance
-from ainsights.server.store.protocol import Removal, StoredBody, StoreError
+from ainsights.server.store.protocol import Access, Removal, StoredBody, StoreError, StoreStatus
 from ainsights.server.store.reader import Reader
 from ainsights.server.store.retention import Limits
 from ainsights.server.store.writer import Writer
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from typing_extensions import Self
+
+    from ainsights.server.store.protocol import Anchor, Verification
 
 ERASE_AT_ONCE = 200
 """Events of one transaction of an erasure: ingestion waits for one at the most."""
@@ -102,8 +105,13 @@ class SQLiteStore:
         self.close()
 
     @property
+    def name(self) -> str:
+        """The path of the file."""
+        return str(self.path)
+
+    @property
     def problem(self) -> str | None:
-        """Why nothing can be stored at the moment, in words; None if it can."""
+        """See :class:`ainsights.server.store.protocol.Store`."""
         return self._open_writer.problem
 
     @property
@@ -166,25 +174,25 @@ class SQLiteStore:
         self._removal_listeners.append(listener)
 
     def log_access(self, key_name: str, action: str, detail: str) -> None:
-        """Note in the access log who did what; it is on disk within a second. Erasures are logged by themselves."""
+        """See :class:`ainsights.server.store.protocol.Store`."""
         self._open_writer.log_access(Access(time.time(), key_name, action, detail))
 
     def accesses(self, before: int | None = None, limit: int = 100) -> list[tuple[int, Access]]:
-        """Return lines of the access log with their numbers, latest first.
-
-        Args:
-            before: a number: only lines before it.
-            limit: how many at the most.
-        """
+        """See :class:`ainsights.server.store.protocol.Store`."""
         sql = "SELECT number, at, key_name, action, detail FROM access WHERE number < ? ORDER BY number DESC LIMIT ?"
         with self._reader.connection() as connection:
             rows = connection.execute(sql, (before if before is not None else 2**63 - 1, limit))
             return [(number, Access(*rest)) for number, *rest in rows]
 
-    def verify(
-        self, anchor: verify.Anchor | None = None, progress: Callable[[int], None] | None = None
-    ) -> verify.Verification:
-        """Check that no event was changed, added or removed. See :func:`ainsights.server.store.verify.verify`."""
+    def status(self) -> StoreStatus:
+        """See :class:`ainsights.server.store.protocol.Store`."""
+        files = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal", "-shm")]
+        size = sum(file.stat().st_size for file in files if file.exists())
+        disk = shutil.disk_usage(self.path.absolute().parent)
+        return StoreStatus(self._last_seq, size, self.to_migrate, self.problem, disk.free, disk.total)
+
+    def verify(self, anchor: Anchor | None = None, progress: Callable[[int], None] | None = None) -> Verification:
+        """See :class:`ainsights.server.store.protocol.Store`."""
         with self._reader.connection() as connection:
             return verify.verify(connection, self._key, anchor, progress)
 

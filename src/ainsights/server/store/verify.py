@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ainsights.server.store import chain, codec
+from ainsights.server.store.protocol import Verification
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
+    from ainsights.server.store.protocol import Anchor
+
 REPORT_EVERY = 10_000
-
-
-class Verification(NamedTuple):
-    """What was found.
-
-    Attributes:
-        problem: what is wrong first, in words; None if nothing is.
-        seq: the event that it concerns, where it is one.
-        events: events that are proven to be as they were stored.
-        entries: entries of the chain that were checked.
-        head: MAC of the latest entry, in hexadecimal; note it elsewhere, with `entries`, as the next anchor.
-    """
-
-    problem: str | None
-    seq: int | None
-    events: int
-    entries: int
-    head: str
-
-
-class Anchor(NamedTuple):
-    """Number and MAC of an entry, as noted outside of the database."""
-
-    number: int
-    mac: str
 
 
 class _TamperedError(Exception):

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ainsights._logging import log_rate_limited
 from ainsights.errors import InsightsError
-from ainsights.server.store.ledger import Access, Ledger, Put
-from ainsights.server.store.protocol import StoreError
+from ainsights.server.store.ledger import Ledger, Put
+from ainsights.server.store.protocol import Access, StoreError
 
 if TYPE_CHECKING:
     import asyncio

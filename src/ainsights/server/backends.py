@@ -1,0 +1,66 @@
+"""What serves an endpoint: store, engine, keys and saved views, in files of this machine or in ClickHouse."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from ainsights.server import files
+from ainsights.server.embedded import EmbeddedEngine
+from ainsights.server.index import Index, IndexOptions
+from ainsights.server.keys import KeyFile
+from ainsights.server.pages.saved_views import SavedViews
+from ainsights.server.store import SQLiteStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ainsights.server.keys import KeyStore
+    from ainsights.server.options import Options
+    from ainsights.server.pages.saved_views import ViewStore
+    from ainsights.server.query.engine import Engine
+    from ainsights.server.store import Store
+
+START_SECONDS = 2.0
+"""How long the start waits for the index; a large one that is built anew goes on while the endpoint serves."""
+
+SECRET_BYTES = 32
+
+
+class Backend(NamedTuple):
+    """What the routes and pages of an endpoint need, open.
+
+    Attributes:
+        session_secret: signs the cookies of the pages; the same for all replicas of an endpoint.
+    """
+
+    store: Store
+    engine: Engine
+    keys: KeyStore
+    views: ViewStore
+    session_secret: bytes
+
+
+@contextmanager
+def opened(options: Options) -> Iterator[Backend]:
+    """Open what the options name for the length of the block.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    with _embedded(options) as backend:
+        yield backend
+
+
+@contextmanager
+def _embedded(options: Options) -> Iterator[Backend]:
+    store = SQLiteStore(options.database, options.limits, options.audit_key_file)
+    with store:
+        directory = store.path.with_suffix(".index")
+        files.check_our_directory(directory, "index directory")
+        with Index(store, directory, IndexOptions(progress=options.on_index_progress)) as index:
+            index.wait(START_SECONDS)
+            keys, views = KeyFile(options.database), SavedViews(options.database)
+            engine = EmbeddedEngine(index, store)
+            yield Backend(store, engine, keys, views, secrets.token_bytes(SECRET_BYTES))
