@@ -4,6 +4,7 @@ import functools
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -18,7 +19,6 @@ from ainsights._doctor import openai_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from support.doctor import Doctor
 
@@ -70,6 +70,24 @@ def test_openai_that_cannot_be_used_is_a_problem(tmp_path: Path, source: str, me
     (found,) = Ran(ran.returncode, ran.stdout).found("openai")
     assert found["level"] == "problem"
     assert message in found["message"]
+
+
+@pytest.mark.parametrize("name", ["ainsights.py", "openai/__init__.py"])
+def test_file_of_the_users_that_hides_a_package_is_a_warning(
+    tmp_path: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    (found,) = doctor("--json", base_url=f"http://127.0.0.1:{free_port()}").found("imports")
+    hidden = name.removesuffix("/__init__.py")
+    assert (found["level"], found["remedy"]) == ("warning", f"rename {hidden}")
+    assert str(tmp_path / hidden) in found["message"]
+
+
+def test_package_itself_hides_nothing(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(openai_hooks.__file__).parents[2])
+    assert doctor("--json", base_url=f"http://127.0.0.1:{free_port()}").found("imports") == []
 
 
 def test_openai_that_is_too_old_is_a_problem(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

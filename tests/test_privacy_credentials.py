@@ -47,6 +47,31 @@ def test_key_of_the_endpoint_is_in_no_event(field: dict[str, Any]) -> None:
     assert "[api_key]" in json.dumps(body)
 
 
+SLASHED = "sk/insights+0123456789=="
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        SLASHED,
+        SLASHED.replace("/", r"\/"),
+        SLASHED.replace("/", r"\\\/"),
+        SLASHED.replace("/", r"\u002F").replace("+", r"\u002b"),
+        "sk%2Finsights%2B0123456789%3D%3D",
+        "sk&#x2F;insights&#43;0123456789&#61;=",
+    ],
+)
+def test_key_of_the_endpoint_is_masked_as_encoders_write_it(spelled: str) -> None:
+    text = f'insights {{"key": "{spelled}"}} and "{spelled}" insights \\'
+    body = sent(Insight(response={}, messages=text), api_key=SLASHED)
+    assert body["messages"] == text.replace(spelled, "[api_key]")
+
+
+def test_backslashes_before_a_key_are_whole_when_it_is_masked() -> None:
+    body = sent(Insight(response={}, messages="\\" * 20 + r"\/insights0123456"), api_key="/insights0123456")
+    assert body["messages"].endswith("[api_key]")
+
+
 @pytest.mark.parametrize("key", ["monkey", "1234567890123", 'quoted"0123456'])
 def test_any_key_leaves_events_readable(key: str) -> None:
     body = sent(Insight(response={"created": 1234567890123}, messages=f"monkeys {key}"), api_key=key)
@@ -61,6 +86,10 @@ def test_any_key_leaves_events_readable(key: str) -> None:
 def azure(**authentication: str) -> dict[str, Any]:
     parameters = {"endpoint": "https://search.example", "index_name": "docs", "authentication": authentication}
     return {"data_sources": [{"type": "azure_search", "parameters": parameters}]}
+
+
+def schema(**properties: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": properties}}}
 
 
 CARRIERS: dict[str, dict[str, Any]] = {
@@ -84,6 +113,13 @@ CARRIERS: dict[str, dict[str, Any]] = {
     "service account": {"vertex_credentials": {"type": "service_account", "private_key": SECRET, "own": SECRET}},
     "list under the name of one": {"client_secret": [SECRET]},
     "numbered": {"api_key_2": SECRET, "tokenValue": SECRET},
+    "environment variables": {"env": [{"name": "API_KEY", "value": SECRET}, {"key": "TOKEN", "value": SECRET}]},
+    "JSON in a text": {"config": json.dumps({"servers": [{"api_key": SECRET}]})},
+    "JSON in JSON": {"config": [json.dumps({"inner": json.dumps({"password": SECRET})})]},
+    "default of a schema": {"tools": [schema(api_key={"type": "string", "default": SECRET})]},
+    "examples of a schema": {"tools": [schema(token={"type": "string", "examples": [SECRET], "const": SECRET})]},
+    "default of an object": {"tools": [schema(login={"type": "object", "default": {"password": SECRET}})]},
+    "defaults": {"tool": {"defaults": {"api_key": SECRET}}},
 }
 
 

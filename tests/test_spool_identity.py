@@ -121,6 +121,17 @@ def test_answer_to_an_event_leaves_the_event_with_its_number_in_another_file_alo
     assert ("second", None) not in rows(directory)
 
 
+def test_log_that_is_removed_beneath_an_open_spool_costs_no_event(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", 2**30)
+    spool.add([b'"first"'])
+    for path in (tmp_path / "spool").glob("spool.db-*"):
+        path.unlink()
+    spool.add([b'"second"'])
+
+    assert rows(tmp_path / "spool") == [("first", None), ("second", None)]
+    spool.close()
+
+
 def test_number_that_is_assigned_again_is_another_event(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", 2**30)
     (first,) = spool.add([b"first"])

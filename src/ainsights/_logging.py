@@ -27,7 +27,7 @@ _SHORTEST_SECRET = 8
 _SECRET_AFTER_PREFIX = 4
 """Characters after a prefix such as ``ainsights_`` that make the beginning of a key; the prefix alone is no secret."""
 _PREFIX = re.compile(r"[A-Za-z]+[_-]")
-_LONGEST_SPELLING = 12
+LONGEST_SPELLING = 12
 """Characters that an encoder writes for one of a key, unless several encode it one after the other."""
 _MAX_SECRETS = 64
 """Keys that are remembered; the oldest are forgotten, so that a program that changes its key does not grow."""
@@ -89,7 +89,7 @@ def sanitize(text: str) -> str:
 def mask_secrets(text: str) -> str:
     """Return ``text`` without the registered secrets, in all forms that JSON, URL and HTML encoders give them."""
     for secret in sorted(_secrets, key=len, reverse=True):  # one may begin with another
-        text = _spellings(secret).sub(MASK, text)
+        text = spellings(secret).sub(MASK, text)
         if len(secret) >= _SHORTEST_SECRET:
             text = _without_beginning(text, secret)
     return text
@@ -101,7 +101,8 @@ def escape_terminal(text: str) -> str:
 
 
 @functools.lru_cache(2 * _MAX_SECRETS)
-def _spellings(secret: str) -> re.Pattern[str]:
+def spellings(secret: str) -> re.Pattern[str]:
+    """Return a pattern of ``secret`` in all forms that JSON, URL and HTML encoders give it."""
     before = "" if len(secret) >= _SHORTEST_SECRET else r"(?<=Bearer )"
     return re.compile(before + "".join(map(_spelling, secret)))
 
@@ -131,7 +132,7 @@ def _without_beginning(text: str, secret: str) -> str:
     start = position = -1
     prefix = _PREFIX.match(secret)
     shortest = max(_SHORTEST_SECRET, prefix.end() + _SECRET_AFTER_PREFIX if prefix else 0)
-    for found in _spellings(secret[:shortest]).finditer(text, max(0, len(text) - _LONGEST_SPELLING * len(secret))):
+    for found in spellings(secret[:shortest]).finditer(text, max(0, len(text) - LONGEST_SPELLING * len(secret))):
         start, position = found.span()
     if start < 0:
         return text
@@ -140,7 +141,7 @@ def _without_beginning(text: str, secret: str) -> str:
         if following is None:
             break
         position = following.end()
-    return f"{text[:start]}{MASK}" if len(text) - position < _LONGEST_SPELLING else text
+    return f"{text[:start]}{MASK}" if len(text) - position < LONGEST_SPELLING else text
 
 
 class _Sanitizer(logging.Filter):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import select
 import signal
 import socket
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,9 +21,12 @@ from support.serve_process import serving
 from support.serving import KEY, Client, bodies, insight
 
 from ainsights.server import Endpoint, Options, connections, running
+from ainsights.server.ingest import IngestRoute
 from ainsights.server.ingest import body as ingest_body
 from ainsights.server.ingest.openapi import INSIGHT
 from ainsights.server.ingest.validation import InvalidInsightError, event_id_of
+from ainsights.server.keys import Authorization
+from ainsights.server.store import SQLiteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +119,30 @@ def test_bodies_of_all_requests_together_are_bounded(tmp_path: Path, monkeypatch
             assert client.put(insight(inputs={"x": "y" * 150_000})).status == 200
 
     assert (status, document["success"]) == (503, False)
+
+
+@pytest.mark.parametrize(("size", "threads"), [(1000, 0), (3_000_000, 1)])
+def test_large_body_is_validated_off_the_event_loop(tmp_path: Path, size: int, threads: int) -> None:
+    body = json.dumps(insight(inputs={"x": "y" * size})).encode()
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def put(route: IngestRoute) -> int:
+        with ThreadPoolExecutor() as pool:
+            asyncio.get_running_loop().set_default_executor(pool)
+            head = {"type": "http", "method": "PUT", "headers": [(b"authorization", f"Bearer {KEY}".encode())]}
+            await route(head, receive, send)
+            return len(threading.enumerate())
+
+    with SQLiteStore(tmp_path / "insights.db") as store:
+        before = len(threading.enumerate())
+        assert asyncio.run(put(IngestRoute(store, Authorization(None, KEY), 2**24))) - before == threads
+    assert sent[0]["status"] == 200
 
 
 def test_unknown_keys_are_named_once_and_shortly(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,6 +94,16 @@ def test_name_is_given_once(tmp_path: Path) -> None:
         keys.add("ann", [Role.READ])
 
 
+def test_keys_that_are_added_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    database = tmp_path / "insights.db"
+    names = {f"key-{number}" for number in range(30)}
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda name: KeyFile(database).add(name, [Role.READ]), names))
+
+    assert {key.name for key in KeyFile(database).read()} == names
+    assert len(set(made)) == len(names)
+
+
 def test_revoking_an_unknown_key_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _cli.main(["serve", "keys", "revoke", "ann", "--db", str(tmp_path / "insights.db")]) == 2
     assert capsys.readouterr().err == "ainsights serve keys: no key is called 'ann'\n"
@@ -161,5 +172,5 @@ def test_key_file_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
     keys = KeyFile(tmp_path / "insights.db")
     keys.add("ann", [Role.READ])
 
-    assert [path.name for path in tmp_path.iterdir()] == ["insights.db.keys"]
+    assert {path.name for path in tmp_path.iterdir()} == {"insights.db.keys", "insights.db.keys.lock"}
     assert json.loads(keys.path.read_text())["version"] == 1

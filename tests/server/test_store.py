@@ -46,7 +46,7 @@ def test_files_are_for_the_owner_only(database: Path) -> None:
         names = {path.name: oct(mode(path)) for path in database.parent.iterdir()}
 
     assert names.pop("insights.index") == "0o700"
-    suffixes = ("", "-wal", "-shm", ".keys", ".lock", ".audit-key")
+    suffixes = ("", "-wal", "-shm", ".keys", ".keys.lock", ".lock", ".audit-key")
     assert names == {f"insights.db{suffix}": "0o600" for suffix in suffixes}
 
 

@@ -219,8 +219,9 @@ def twice(
     snippet: Callable[[World], Awaitable[Any]], world: World, run: Callable[..., Any] = run_asyncio
 ) -> tuple[Captured, Seen]:
     """Run ``snippet`` with nothing of ours, and captured; assert that all is the same; return the events."""
-    once(snippet, world, run)  # the first one warms up: openai caches, and imports late
     gc.freeze()  # what is there by now is looked through no more
+    once(snippet, world, run)  # the first one warms up: openai caches, and imports late
+    gc.freeze()
     try:
         bare = once(snippet, world, run)
         with capturing() as captured:

@@ -7,6 +7,7 @@ import importlib
 import platform
 import re
 import sys
+from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ def check() -> Iterator[Finding]:
         python=python,
         executable=sys.executable,
     )
+    yield from _hidden_packages()
     try:
         openai = importlib.import_module("openai")
         base = importlib.import_module(MODULE)
@@ -54,6 +56,17 @@ def check() -> Iterator[Finding]:
     yield _installed(openai)
     yield _hooks(base)
     yield from _others(openai, base)
+
+
+def _hidden_packages() -> Iterator[Finding]:
+    """Yield the files of the current directory that a program there imports instead of a package."""
+    for name in ("ainsights", "openai"):
+        used = getattr(sys.modules.get(name), "__file__", None)
+        for path in (Path(f"{name}.py"), Path(name, "__init__.py")):
+            if path.is_file() and not (used and path.samefile(used)):
+                mine = path if path.name != "__init__.py" else path.parent
+                message = f"{mine.absolute()} hides the package {name} from programs in this directory"
+                yield warning("imports", message, f"rename {mine}", hidden=name, path=str(mine.absolute()))
 
 
 def _not_imported(error: Exception) -> Finding:

@@ -4,9 +4,10 @@ Headers are not captured. What is left are credentials that a request carries in
 model API that repeat one, and the key of the endpoint itself.
 
 A credential is known by the name of its field, at any depth and in any spelling (``api_key``, ``apiKey``, ``Api-Key``).
-Only texts are masked: in a JSON schema, where such a name is that of a parameter, an object stands there. In fields
-that hold nothing but credentials, as ``headers`` or ``authentication``, each text is masked but their ``type``. Of a
-URL the account and the parameters with such names are masked.
+Only texts are masked: in a JSON schema, where such a name is that of a parameter, an object stands there, of which the
+default and the examples are masked. In fields that hold nothing but credentials, as ``headers`` or ``authentication``,
+each text is masked but their ``type``. Of a pair of ``name`` and ``value`` the value is masked, of a URL the account
+and the parameters with such names. A text that is a JSON object or list is read as one.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ import re
 from enum import Enum, auto
 from typing import Any
 
-from ainsights._logging import MASK
+from ainsights._json import dump_json, parse_json_or_none
+from ainsights._logging import LONGEST_SPELLING, MASK, spellings
 from ainsights._model import META_KEYS, Insight, MetaKey
 
 _SHORTEST = 12
 """Characters of the shortest key that is looked for in every text; a shorter one may well be a word."""
+
+_RUN = re.compile(r"[A-Za-z0-9]+")
+_SHORTEST_RUN = 6
+"""Letters and digits without which a key is only looked for as it is: they would be in every text by chance."""
 
 _NAMES = frozenset({"bearer", "dsn", "jwt", "pat", "pwd", "sas"})
 _ENDINGS = tuple(
@@ -42,6 +48,11 @@ _SCHEMAS = frozenset(
     {"$defs", "definitions", "dependentRequired", "dependentSchemas", "patternProperties", "properties"}
 )
 """Keywords of JSON Schema under which the names are those of the user's parameters."""
+_SCHEMA_VALUES = frozenset({"const", "default", "example", "examples"})
+"""Keywords of JSON Schema under which a value of the parameter is."""
+_PAIR_NAMES = ("name", "key")
+_PAIR_VALUE = "value"
+"""Fields of an object that is one field in the form of a pair, as environment variables and headers often are."""
 
 _ACCOUNT = re.compile(r"(?<=://)[^/?#\s@]+@")
 _PARAMETER = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]+)")
@@ -84,9 +95,11 @@ def _masked(value: Any, *, named: bool = True) -> Any:
     """
     if isinstance(value, dict):
         fields = {key: _masked_field(key, item, named=named) for key, item in value.items()}
+        if named and _is_credential_pair(value):
+            fields[_PAIR_VALUE] = _without_texts(value[_PAIR_VALUE])
         return value if all(fields[key] is value[key] for key in value) else fields
     if isinstance(value, list):
-        items = [_without_url_credentials(item) if isinstance(item, str) else _masked(item) for item in value]
+        items = [_masked_text(item) if isinstance(item, str) else _masked(item) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
     return value
 
@@ -98,10 +111,32 @@ def _masked_field(key: Any, item: Any, *, named: bool) -> Any:
     if kind is _Kind.CREDENTIALS and named and not _is_schema(item):
         return _without_texts(item)
     if isinstance(item, str):
-        return MASK if item and kind in {_Kind.CREDENTIAL, _Kind.CREDENTIALS} else _without_url_credentials(item)
+        return MASK if item and kind in {_Kind.CREDENTIAL, _Kind.CREDENTIALS} else _masked_text(item)
     if isinstance(item, list) and kind is _Kind.CREDENTIAL and named:
         return _without_texts(item)
+    if isinstance(item, dict) and kind in {_Kind.CREDENTIAL, _Kind.CREDENTIALS}:
+        item = _without_schema_values(item)
     return _masked(item, named=kind is not _Kind.SCHEMAS)
+
+
+def _is_credential_pair(fields: dict[str, Any]) -> bool:
+    names = [fields[key] for key in _PAIR_NAMES if isinstance(fields.get(key), str)]
+    return _PAIR_VALUE in fields and any(_kind(name) in {_Kind.CREDENTIAL, _Kind.CREDENTIALS} for name in names)
+
+
+def _without_schema_values(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return ``schema``, of a parameter that is a credential, without values of it; itself if it has none."""
+    values = {key: _without_texts(item) for key, item in schema.items() if key in _SCHEMA_VALUES}
+    return schema | values if values else schema
+
+
+def _masked_text(text: str) -> str:
+    """Return ``text`` with what it holds masked, if it is JSON, or has URLs in it; itself if there is nothing."""
+    if text[:1] in {"{", "["} and text[-1:] in {"}", "]"}:
+        value = parse_json_or_none(text)
+        masked = _masked(value)
+        return text if masked is value else dump_json(masked)
+    return _without_url_credentials(text)
 
 
 def _without_url_credentials(text: str) -> str:
@@ -151,7 +186,10 @@ def _scrubbed(value: Any) -> Any:
 
 
 class SecretMask:
-    """Masks one key in encoded events.
+    """Masks one key in encoded events, also as JSON, URL or HTML encoders wrote it within a text.
+
+    Encoders leave letters and digits as they are: the longest run of them is searched for, which is fast, and the whole
+    key around it, in all its forms.
 
     Args:
         key: the key; None if there is none.
@@ -159,9 +197,37 @@ class SecretMask:
 
     def __init__(self, key: str | None) -> None:
         fit = key is not None and len(key) >= _SHORTEST and any(each.isalpha() for each in key)
-        self._encoded = json.dumps(key)[1:-1].encode() if fit else b""
+        self._key = key if key is not None and fit else ""
+        self._encoded = json.dumps(self._key)[1:-1].encode()
+        self._run = max(_RUN.findall(self._key), key=len, default="")
+        self._run_at = self._key.find(self._run)
 
     def __call__(self, body: bytes) -> bytes:
         """Return the encoded insight ``body`` without the key."""
-        found = self._encoded and self._encoded in body
-        return body.replace(self._encoded, MASK.encode()) if found else body
+        if not self._key:
+            return body
+        if self._encoded in body:
+            body = body.replace(self._encoded, MASK.encode())
+        if len(self._run) >= _SHORTEST_RUN and self._run != self._key and self._run.encode() in body:
+            return self._without_spellings(body)
+        return body
+
+    def _without_spellings(self, body: bytes) -> bytes:
+        run, pieces, end = self._run.encode(), [], 0
+        before = LONGEST_SPELLING * self._run_at
+        after = LONGEST_SPELLING * (len(self._key) - self._run_at)
+        at = body.find(run)
+        while at >= 0:
+            start = max(end, at - before)
+            found = spellings(self._key).search(body[start : at + after].decode("latin-1"))
+            next_at = at + len(run)
+            if found is not None:
+                pieces += [_without_half_escape(body[end : start + found.start()]), MASK.encode()]
+                end = next_at = start + found.end()
+            at = body.find(run, next_at)
+        return b"".join([*pieces, body[end:]])
+
+
+def _without_half_escape(text: bytes) -> bytes:
+    """Return ``text``, of JSON, without a backslash at its end that is the beginning of an escape."""
+    return text[:-1] if (len(text) - len(text.rstrip(b"\\"))) % 2 else text

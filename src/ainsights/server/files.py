@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ainsights._logging import log_rate_limited
 from ainsights.errors import ConfigurationError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+    import msvcrt
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MODE = 0o600
@@ -18,6 +26,9 @@ OTHERS_WRITE = 0o022
 
 LONGEST = 2**20
 """Bytes that are read of a file."""
+
+_FAR = 1 << 30
+"""The byte that is locked on Windows, where a lock keeps others from reading: beyond what is in the file."""
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
@@ -120,6 +131,36 @@ def check_our_directory(path: Path, what: str) -> None:
         raise ConfigurationError(
             f"{what} {path}: other users can write to it; move it away, or chmod 700 it if it is yours"
         )
+
+
+def lock(descriptor: int, *, wait: bool = False) -> bool:
+    """Lock the open file until it is closed, or the process ends; return whether no other process had."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            os.lseek(descriptor, _FAR, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def exclusively(path: Path) -> Iterator[None]:
+    """Wait for other processes in such a block for the same ``path``, and keep them out until the end of this one.
+
+    Raises:
+        ConfigurationError: the lock file is not ours.
+        OSError: it cannot be opened.
+    """
+    descriptor = open_ours(path, "lock file", os.O_RDWR | os.O_CREAT)
+    try:
+        lock(descriptor, wait=True)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def restrict(descriptor: int, path: Path, what: str) -> None:

@@ -30,6 +30,7 @@ CREATE INDEX event_owner ON event (owner) WHERE reason IS NULL;
 CREATE INDEX event_dead ON event (id) WHERE reason IS NOT NULL;
 PRAGMA user_version = {VERSION};
 """
+_SUFFIXES = ("", "-wal", "-shm")
 _NOT_OURS = "not a spool"
 _DAMAGED = ("malformed", "not a database", "encrypted", _NOT_OURS)
 
@@ -55,7 +56,7 @@ class SpoolFile:
         """The name that a damaged file has been given."""
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._file_id: tuple[int, int] | None = None
+        self._file_ids: list[tuple[int, int] | None] = []
         self._owner: ProcessLock | None = None
 
     @property
@@ -137,12 +138,12 @@ class SpoolFile:
         return result
 
     def _is_current(self) -> bool:
-        """Tell whether the file that is open is still the one at its path: not deleted, nor replaced by another."""
-        try:
-            status = self.path.lstat()
-        except FileNotFoundError:
-            return False
-        return (status.st_dev, status.st_ino) == self._file_id
+        """Tell whether the files that are open are still those at their paths: not deleted, nor replaced by others."""
+        return self._look_up() == self._file_ids
+
+    def _look_up(self) -> list[tuple[int, int] | None]:
+        """Return what identifies the database, its log and the index of that, each by its path."""
+        return [_identity(f"{self.path}{suffix}") for suffix in _SUFFIXES]
 
     def _open(self) -> sqlite3.Connection:
         check_access(self.directory)
@@ -155,11 +156,10 @@ class SpoolFile:
             try:
                 _prepare(connection)
                 check_access(self.directory)
-                status = self.path.lstat()
+                self._file_ids = self._look_up()
             except BaseException:
                 connection.close()
                 raise
-        self._file_id = (status.st_dev, status.st_ino)
         self._connection = connection
         return connection
 
@@ -180,7 +180,7 @@ class SpoolFile:
             if not _is_damaged(self.path):
                 return True
             aside = f"{self.path}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
-            for suffix in ("", "-wal", "-shm"):
+            for suffix in _SUFFIXES:
                 with contextlib.suppress(FileNotFoundError):
                     Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
             self.set_aside = aside
@@ -234,6 +234,15 @@ def _is_damaged(path: Path) -> bool:
         return False
     except sqlite3.DatabaseError:
         return True
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what identifies the file at ``path``; None if there is none."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ainsights.server.store import Store
 
 PATH = "/insight"
+INLINE_BYTES = 2**20
+"""A larger body is validated on another thread: several at the same time would keep all other requests waiting."""
+
 BODY = b'{"success":true}'
 STORED = (
     {
@@ -60,9 +64,15 @@ class IngestRoute:
         body = await self._bodies.read(headers, receive)
         try:
             received_at = time.time()
-            await self._store.put(event_id_of(body, received_at), received_at, body)
+            await self._store.put(await _event_id_of(body, received_at), received_at, body)
         finally:
             self._bodies.release(body)
+
+
+async def _event_id_of(body: bytes, received_at: float) -> str:
+    if len(body) <= INLINE_BYTES:
+        return event_id_of(body, received_at)
+    return await asyncio.to_thread(event_id_of, body, received_at)
 
 
 def _problem(error: Exception) -> Problem:

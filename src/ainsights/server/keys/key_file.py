@@ -12,7 +12,7 @@ import json
 import os
 import re
 import secrets
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,7 @@ from ainsights.errors import ConfigurationError
 from ainsights.server import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 PREFIX = "ainsights_"
@@ -82,6 +82,7 @@ class KeyFile:
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(f"{database.name}.keys")
+        self._lock = database.with_name(f"{database.name}.keys.lock")
         self._former = database.with_name(f"{database.name}.key")
         self._state: tuple[int, int, int] | None = None
         self._by_digest: dict[str, NamedKey] = {}
@@ -110,7 +111,10 @@ class KeyFile:
             ConfigurationError: the name is taken, or not a name; the file cannot be used.
         """
         key = PREFIX + secrets.token_urlsafe(32)
-        self._append(name, map(Role, roles), key)
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(f"key name {name!r}: give letters, digits and _.@-, 64 at the most")
+        with self._exclusively():
+            self._append(name, map(Role, roles), key)
         return key
 
     def revoke(self, name: str) -> bool:
@@ -119,11 +123,12 @@ class KeyFile:
         Raises:
             ConfigurationError: the file cannot be used.
         """
-        keys = self.read()
-        kept = [key for key in keys if key.name != name]
-        if len(kept) < len(keys):
-            self._write(kept)
-        return len(kept) < len(keys)
+        with self._exclusively():
+            keys = self.read()
+            kept = [key for key in keys if key.name != name]
+            if len(kept) < len(keys):
+                self._write(kept)
+            return len(kept) < len(keys)
 
     def first(self) -> str | None:
         """Make the first key, with every role, and return it; None if there is a key file already.
@@ -133,13 +138,16 @@ class KeyFile:
         Raises:
             ConfigurationError: a file cannot be used.
         """
-        if files.check_ours(self.path, "key file"):
-            self.read()
-            return None
-        if files.check_ours(self._former, "key file"):
-            self._take_over_former()
-            return None
-        return self.add(FIRST, EVERY_ROLE)
+        key = PREFIX + secrets.token_urlsafe(32)
+        with self._exclusively():
+            if files.check_ours(self.path, "key file"):
+                self.read()
+                return None
+            if files.check_ours(self._former, "key file"):
+                self._take_over_former()
+                return None
+            self._append(FIRST, EVERY_ROLE, key)
+        return key
 
     def find(self, key_digest: str) -> NamedKey | None:
         """Return the key with this hash as the file stands now. A file that can't be read has no keys."""
@@ -174,9 +182,16 @@ class KeyFile:
         message = "The API key in %s goes on working; it is kept as a hash in %s now, and cannot be shown again."
         log_rate_limited("warning", "former key", message, self._former, self.path)
 
+    @contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        """Let no other process change the file between reading and writing it."""
+        try:
+            with files.exclusively(self._lock):
+                yield
+        except OSError as error:
+            raise ConfigurationError(f"lock file {self._lock}: {error.strerror}") from error
+
     def _append(self, name: str, roles: Iterable[Role], key: str) -> None:
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(f"key name {name!r}: give letters, digits and _.@-, 64 at the most")
         keys = self.read()
         if any(each.name == name for each in keys):
             raise ConfigurationError(f"key name {name!r}: is taken; revoke it first, or give another")

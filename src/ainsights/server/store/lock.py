@@ -11,20 +11,12 @@ from typing import TYPE_CHECKING
 from ainsights.errors import ConfigurationError
 from ainsights.server import files
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-    import msvcrt
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from typing_extensions import Self
 
 _LONGEST_NOTE = 500
-_FAR = 1 << 30
-"""The byte that is locked on Windows, where a lock keeps others from reading: beyond the note."""
 
 
 class ProcessLock:
@@ -45,7 +37,7 @@ class ProcessLock:
             self._file = files.open_ours(self._path, "lock file", os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise ConfigurationError(f"database {self._database}: {error.strerror}") from error
-        if not _try_lock(self._file):
+        if not files.lock(self._file):
             owner = os.read(self._file, _LONGEST_NOTE).decode(errors="replace").strip() or "unknown"
             self.__exit__()
             raise ConfigurationError(f"database {self._database}: in use by another server ({owner})")
@@ -59,16 +51,3 @@ class ProcessLock:
             with suppress(OSError):
                 os.close(self._file)
         self._file = -1
-
-
-def _try_lock(file: int) -> bool:
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            os.lseek(file, _FAR, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-            os.lseek(file, 0, os.SEEK_SET)
-    except OSError:
-        return False
-    return True
