@@ -12,6 +12,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from support.cases import CASES, Case
 from support.mock_openai import BROKEN, IS_OLD, TIMED_OUT, called, new_state
+from support.response_cases import RESPONSE_CASES
 
 from ainsights.mock_openai import DIRECTIVES
 
@@ -177,8 +178,9 @@ def test_every_case_does_the_same_to_the_async_client(server: mock_openai.Server
 
 
 def test_names_of_cases_are_unique_and_each_directive_has_one() -> None:
-    names = [case.name for case in CASES]
-    assert len(set(names)) == len(names)
-    used = {part.split("=")[0] for case in CASES for part in case.directive.split(",")}
+    for cases in (CASES, RESPONSE_CASES):
+        names = [case.name for case in cases]
+        assert len(set(names)) == len(names)
+    used = {part.split("=")[0] for case in (*CASES, *RESPONSE_CASES) for part in case.directive.split(",")}
     there = {shown.split("=")[0].removesuffix("[") for shown in DIRECTIVES}
     assert there - used == {"fail"}

@@ -7,9 +7,12 @@ request always gets the same response, byte for byte; only ``fail=N`` counts.
     with mock_openai.serving() as server:
         client = openai.OpenAI(base_url=server.base_url, api_key="any")
 
-A request walks this way: ``app`` (records it) → ``chat`` (reads it) → ``script`` (its directives) → ``responses``, from
-``completions`` (the completion), ``chunks`` and ``sse`` (as a stream) → ``app`` (sends it) → ``connection``. What lies
-between the two ``app`` is functions of values.
+It has chat completions, the Responses API over HTTP and over a WebSocket, legacy text completions, embeddings, models.
+
+A request walks this way: ``app`` (records it) → ``scripted`` (reads it) → ``script`` (its directives) → ``plan``, from
+``chat`` (``completions``, ``chunks``) or ``responses`` (``output``, ``body``, ``events``), and ``sse`` where it is a
+stream → ``app`` (sends it) → ``connection``. What lies between the two ``app`` is functions of values, but for the
+responses that are stored.
 """
 
 from __future__ import annotations

@@ -1,93 +1,51 @@
-"""Chat completions: the body of a request -> its response."""
+"""Chat completions, and the legacy text completions: a request -> what is answered. Pure."""
 
 from __future__ import annotations
 
-import json
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ainsights.mock_openai.responses import error_response, plan_response
-from ainsights.mock_openai.script import PREFIX, ScriptError, directives_of, parse_directives
+from ainsights.mock_openai import sse, text_completions
+from ainsights.mock_openai.chunks import chunks
+from ainsights.mock_openai.completions import completion
+from ainsights.mock_openai.request import InvalidRequestError, require
 
 if TYPE_CHECKING:
-    from ainsights.mock_openai.call import Call
-    from ainsights.mock_openai.responses import PlannedResponse
+    from collections.abc import Mapping
+
     from ainsights.mock_openai.script import Script
 
-SCRIPT_HEADER = b"x-mock"
-"""Has directives, and wins over those of the model's name."""
 
-ID_HEADER = b"x-mock-id"
-"""Requests that have the same one count as equal for ``fail=N``; without one, those with the same body do."""
-
-_KNOWN = 10_000
-
-
-class InvalidRequestError(ValueError):
-    """A body that the API would not take."""
-
-    def __init__(self, message: str, param: str = "", code: str = "") -> None:
-        super().__init__(message)
-        self.details = {name: value for name, value in (("param", param), ("code", code)) if value}
+def answer_chat(script: Script, request: Mapping[str, Any], key: str) -> Any:
+    """Return a ChatCompletion, or the events of its chunks."""
+    whole = completion(script, request, key)
+    if request.get("stream") is not True:
+        return whole
+    return sse.events(chunks(whole, pieces=script.chunks, include_usage=_wants_usage(request)), script)
 
 
-class Chat:
-    """Answers chat completions. Its only state is how often it saw those that are to fail at first."""
-
-    def __init__(self) -> None:
-        self._attempts: OrderedDict[bytes | str, int] = OrderedDict()
-
-    def __call__(self, call: Call) -> PlannedResponse:
-        """Return the response to ``call``."""
-        headers = dict(call.headers)
-        try:
-            request = read_request(call.body, call.path_params.get("deployment"))
-            script = parse_directives(directives_of(request["model"], _decoded(headers.get(SCRIPT_HEADER))))
-        except ScriptError as error:
-            return error_response(400, str(error), call.key, param="model", code="unknown_directive")
-        except InvalidRequestError as error:
-            return error_response(400, str(error), call.key, **error.details)
-        return plan_response(script, request, call.key, self._attempt(script, headers.get(ID_HEADER, call.key)))
-
-    def forget(self) -> None:
-        """Count equal requests from 1 again."""
-        self._attempts.clear()
-
-    def _attempt(self, script: Script, identity: bytes | str) -> int:
-        if not script.fail:
-            return 1
-        attempt = self._attempts[identity] = self._attempts.get(identity, 0) + 1
-        if len(self._attempts) > _KNOWN:
-            self._attempts.popitem(last=False)
-        return attempt
-
-
-def _decoded(header: bytes | None) -> str | None:
-    return None if header is None else header.decode(errors="replace")
-
-
-def read_request(body: bytes, deployment: str | None = None) -> dict[str, Any]:
-    """Return the request in ``body``.
-
-    Args:
-        body: as received.
-        deployment: of Azure; it stands in for a model, and its directives for those that the model does not have.
-
-    Raises:
-        InvalidRequestError: it is no JSON object, or lacks model or messages.
-    """
-    try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
-        raise InvalidRequestError("We could not parse the JSON body of your request.") from None
-    if not isinstance(request, dict):
-        raise InvalidRequestError("The body of a request must be a JSON object.")
-    if deployment and not str(request.get("model", "")).startswith(PREFIX):
-        request["model"] = deployment if deployment.startswith(PREFIX) else request.get("model", deployment)
-    if not request.get("model") or not isinstance(request["model"], str):
-        raise InvalidRequestError("you must provide a model parameter", "model")
-    if "messages" not in request:
-        raise InvalidRequestError("Missing required parameter: 'messages'.", "messages", "missing_required_parameter")
-    if not request["messages"] or not isinstance(request["messages"], list):
+def check_chat(request: dict[str, Any]) -> None:
+    """Raise :class:`InvalidRequestError` if the request has no messages."""
+    messages = require(request, "messages")
+    if not messages or not isinstance(messages, list):
         raise InvalidRequestError("Invalid 'messages': give an array with one message or more.", "messages")
-    return request
+
+
+def answer_text(script: Script, request: Mapping[str, Any], key: str) -> Any:
+    """Return a text completion, or the events of its chunks."""
+    whole = text_completions.completion(script, request, key)
+    if request.get("stream") is not True:
+        return whole
+    parts = text_completions.chunks(whole, pieces=script.chunks, include_usage=_wants_usage(request))
+    return sse.events(parts, script)
+
+
+def check_text(request: dict[str, Any]) -> None:
+    """Raise :class:`InvalidRequestError` if the prompt is neither texts nor tokens."""
+    prompt = request.get("prompt", "")
+    if not isinstance(prompt, str | list):
+        raise InvalidRequestError("Invalid type for 'prompt': give a string or an array.", "prompt", "invalid_type")
+
+
+def _wants_usage(request: Mapping[str, Any]) -> bool:
+    options = request.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True

@@ -5,21 +5,15 @@ from __future__ import annotations
 from itertools import chain, pairwise, zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ainsights.mock_openai.texts import TOKEN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _Fields: TypeAlias = "dict[str, Any]"
 
-TOKEN = 4
-"""The characters of a token."""
-
 _USUAL_PIECES = 64
 """A text comes in at most so many pieces, unless a number is given."""
-
-
-def tokens(text: str) -> list[str]:
-    """Return ``text`` cut into what stands for tokens here."""
-    return [text[start : start + TOKEN] for start in range(0, len(text), TOKEN)]
 
 
 def chunks(
@@ -66,15 +60,15 @@ def _of_message(message: _Fields, logprobs: _Fields, pieces: int | None) -> Iter
     for key in texts:
         entries = logprobs.get(key)
         empty = dict.fromkeys(logprobs)
-        for part in _cut(message[key] if entries is None else entries, pieces):
+        for part in cut(message[key] if entries is None else entries, pieces):
             if entries is None:
                 yield {key: part}, None
             else:
                 yield {key: "".join(entry["token"] for entry in part)}, {**empty, key: part}
 
 
-def _cut(whole: Any, pieces: int | None, unit: int = 1) -> Iterator[Any]:
-    """Yield pieces of a text or a list, none of them empty, all of them multiples of ``unit`` but for the last."""
+def cut(whole: Any, pieces: int | None, unit: int = 1) -> Iterator[Any]:
+    """Return pieces of a text or a list, none of them empty, all of them multiples of ``unit`` but for the last."""
     units = -(-len(whole) // unit)
     per_token = TOKEN if isinstance(whole, str) and unit == 1 else 1
     usual = min(-(-units // per_token), _USUAL_PIECES)
@@ -84,7 +78,7 @@ def _cut(whole: Any, pieces: int | None, unit: int = 1) -> Iterator[Any]:
 
 
 def _reasoning(text: str, pieces: int | None) -> Iterator[_Fields]:
-    return ({"reasoning_content": part} for part in _cut(text, pieces))
+    return ({"reasoning_content": part} for part in cut(text, pieces))
 
 
 def _tool_calls(calls: Sequence[_Fields], pieces: int | None) -> Iterator[_Fields]:
@@ -95,21 +89,21 @@ def _of_call(index: int, call: _Fields, pieces: int | None) -> Iterator[_Fields]
     kind = call["type"]
     text = "input" if kind == "custom" else "arguments"
     yield {"tool_calls": [{"index": index, **call, kind: {**call[kind], text: ""}}]}
-    for part in _cut(call[kind][text], pieces):
+    for part in cut(call[kind][text], pieces):
         yield {"tool_calls": [{"index": index, kind: {text: part}}]}
 
 
 def _function_call(call: _Fields, pieces: int | None) -> Iterator[_Fields]:
     yield {"function_call": {**call, "arguments": ""}}
-    for part in _cut(call["arguments"], pieces):
+    for part in cut(call["arguments"], pieces):
         yield {"function_call": {"arguments": part}}
 
 
 def _audio(audio: _Fields, pieces: int | None) -> Iterator[_Fields]:
     yield {"audio": {"id": audio["id"]}}
-    for part in _cut(audio["transcript"], pieces):
+    for part in cut(audio["transcript"], pieces):
         yield {"audio": {"transcript": part}}
-    for part in _cut(audio["data"], pieces, unit=4):
+    for part in cut(audio["data"], pieces, unit=4):
         yield {"audio": {"data": part}}
     yield {"audio": {"expires_at": audio["expires_at"]}}
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ainsights.mock_openai.request_log import RecordedRequest
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope
 
 STATE = "connection"
 """Where the connection is found in the ``state`` of an ASGI scope."""
@@ -47,6 +53,17 @@ class Connection(H11Protocol):
         """Whether either end has given up."""
         return self.transport.is_closing()
 
+    def recorded(self, scope: Scope, body: bytes) -> RecordedRequest:
+        """Return the request in hand, or a message of the WebSocket that it opened, for the log."""
+        return RecordedRequest(
+            method="WEBSOCKET" if scope["type"] == "websocket" else scope["method"],
+            path=scope["raw_path"].decode("ascii"),
+            query=scope["query_string"].decode("ascii"),
+            headers=tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in self.received_headers),
+            body=body,
+            connection=self.number,
+        )
+
     def close(self) -> None:
         """End the connection after what was written, whether the response is complete or not."""
         self.transport.close()
@@ -55,3 +72,17 @@ class Connection(H11Protocol):
         """End the connection at once, with RST."""
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
+
+
+async def gone(receive: Receive, within: float | None = None) -> bool:
+    """Wait until the client has gone, or for ``within`` seconds; return whether it has gone."""
+    try:
+        await asyncio.wait_for(_disconnected(receive), within)
+    except asyncio.TimeoutError:
+        return False
+    return True
+
+
+async def _disconnected(receive: Receive) -> None:
+    while not (await receive())["type"].endswith(".disconnect"):
+        pass

@@ -8,9 +8,10 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
-from ainsights.mock_openai.completions import CREATED, completion
-from ainsights.mock_openai.responses import PlannedResponse, error_response, json_response
+from ainsights.mock_openai.completions import completion
+from ainsights.mock_openai.plan import PlannedResponse, error_response, json_response
 from ainsights.mock_openai.script import Script
+from ainsights.mock_openai.texts import CREATED
 
 if TYPE_CHECKING:
     from ainsights.mock_openai.call import Call

@@ -24,7 +24,7 @@ class RecordedRequest:
     """One request, as it came.
 
     Attributes:
-        method: in upper case.
+        method: in upper case; ``WEBSOCKET`` for a message that came over a WebSocket.
         path: as sent, percent-encoded.
         query: as sent, without the question mark.
         headers: name and value in the case and the order in which they came.

@@ -7,9 +7,11 @@ import signal
 import threading
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.config import WS_PROTOCOLS
 
 from ainsights._listen import listen, url_of
 from ainsights.mock_openai.app import create_app
@@ -25,6 +27,9 @@ GRACE_SECONDS = 0.3
 
 IDLE_SECONDS = 75
 """How long a connection without requests is kept: longer than clients do, so that theirs is the end that closes."""
+
+_WEBSOCKETS = "websockets-sansio"
+"""What serves WebSockets, where the package ``websockets`` is there, which openai's clients need for them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def _server(requests: RequestLog) -> _Server:
         "http": Connection,
         "loop": "asyncio",
         "lifespan": "off",
-        "ws": "none",
+        "ws": _WEBSOCKETS if find_spec("websockets") and _WEBSOCKETS in WS_PROTOCOLS else "none",
         "access_log": False,
         "log_config": None,
         "log_level": "warning",

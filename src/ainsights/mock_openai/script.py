@@ -50,6 +50,7 @@ _BYTES = _between("BYTES", int, 1, 64 * 2**20)
 _COUNT = _between("N", int, 1, 100_000)
 _CHOICES = _between("N", int, 1, 128)
 _CHUNKS = _between("K", int, 0, 100_000)
+_ITEMS = _Kind("TYPES", "types of items, joined by +", lambda text: tuple(unquote(text).split("+")))
 
 
 def _switch(meaning: str, *, fault: bool = False) -> Any:
@@ -81,6 +82,9 @@ class Script:
     json: bool = _switch("a JSON object, or an instance of the request's schema")
     length: bool = _switch("finish_reason length, the content cut")
     filter: bool = _switch("finish_reason content_filter, the content cut")
+    output: tuple[str, ...] = _value((), _ITEMS, "items that precede a response's message: web_search_call+…, or all")
+    failed: bool = _switch("a response that ends with the status failed")
+    polls: int = _value(2, _COUNT, "a response in the background is finished when retrieved for the Nth time")
 
     status: int | None = _value(None, _STATUS, "an error: 400, 401, 403, 404, 429, 500 …", fault=True)
     retry_after: float | None = _value(None, _SECONDS, "errors carry the headers retry-after and -ms")
@@ -100,12 +104,13 @@ class Script:
 
     crlf: bool = _switch("a stream whose lines end in CR LF")
     comments: bool = _switch("a stream with comments")
-    nodone: bool = _switch("a stream without [DONE]")
+    nodone: bool = _switch("a stream without [DONE]; one of a response without its last event")
     sse_error: bool = _switch("an error event in the middle of the stream", fault=True)
     nulldelta: bool = _switch("the last chunk of a choice has delta null")
     nodelta: bool = _switch("the last chunk of a choice has no delta")
     emptychoices: bool = _switch("a chunk with no choices in the middle of the stream")
     emptyfirst: bool = _switch("a first chunk with no choices and prompt_filter_results, as of Azure")
+    nulloutput: bool = _switch("the last event of a response's stream has output null")
     noindex: bool = _switch("tool calls without index, distinguished by their id")
     event_names: bool = _switch("a stream with event: lines")
     split: bool = _switch("sent in pieces of a few bytes, which cut characters and lines")
@@ -116,9 +121,13 @@ class Script:
         if not self.fail:
             return self
         if attempt > self.fail:
-            return replace(self, **_NO_FAULTS)
+            return self.without_faults()
         faulty = any(getattr(self, name) != default for name, default in _NO_FAULTS.items())
         return self if faulty else replace(self, status=500)
+
+    def without_faults(self) -> Script:
+        """Return what holds where nothing goes wrong."""
+        return replace(self, **_NO_FAULTS)
 
 
 def _directive(known: Field[Any]) -> str:

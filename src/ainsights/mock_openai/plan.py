@@ -1,4 +1,7 @@
-"""Script and request -> the bytes of the response, and how it ends. Pure; :mod:`ainsights.mock_openai.app` sends it."""
+"""Script and what is answered -> the bytes of the response, and how it ends. Pure.
+
+:mod:`ainsights.mock_openai.app` sends it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,11 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ainsights.mock_openai import sse
-from ainsights.mock_openai.chunks import chunks
-from ainsights.mock_openai.completions import completion
 from ainsights.mock_openai.errors import error_body
 from ainsights.mock_openai.script import AT_ONCE, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 Headers: TypeAlias = "list[tuple[bytes, bytes]]"
 
@@ -57,15 +58,25 @@ class PlannedResponse:
     pace: float = 0.0
 
 
-def plan_response(script: Script, request: Mapping[str, Any], key: str, attempt: int = 1) -> PlannedResponse:
-    """Return the response to the nth of equal requests for a chat completion."""
+def plan_response(
+    script: Script, answer: Callable[[Script], Any], key: str, attempt: int = 1, *, is_stream: bool
+) -> PlannedResponse:
+    """Return the response to the nth of equal requests.
+
+    Args:
+        script: the directives.
+        answer: script -> the object that is answered, or the list of the server-sent events of a stream.
+        key: what ids are made of.
+        attempt: n, from 1.
+        is_stream: which of the two ``answer`` returns.
+    """
     script = script.for_attempt(attempt)
     if script.reset or script.hang == AT_ONCE:
         return PlannedResponse(None, [], (), ConnectionEnd.CUT if script.reset else ConnectionEnd.HANG, script.delay)
     identity = _identity(f"{key}-{attempt}" if script.fail else key, script.delay)
     if script.status:
         return _error(script, script.status, identity)
-    kind, writes = _body(script, request, key)
+    kind, writes = _body(script, answer, is_stream=is_stream)
     length = None if kind == EVENT_STREAM else sum(map(len, writes))
     writes, ending = _cut(script, writes, is_stream=kind == EVENT_STREAM)
     return _finished(script, PlannedResponse(200, [(b"content-type", kind), *identity], writes, ending), length)
@@ -100,19 +111,16 @@ def _error(script: Script, status: int, identity: Headers) -> PlannedResponse:
     return _finished(script, PlannedResponse(status, headers, [body]), len(body))
 
 
-def _body(script: Script, request: Mapping[str, Any], key: str) -> tuple[bytes, list[bytes]]:
+def _body(script: Script, answer: Callable[[Script], Any], *, is_stream: bool) -> tuple[bytes, list[bytes]]:
     """Return the type of the content, and the content: a stream by events."""
     if script.html:
         return HTML, [_PAGE]
-    is_stream = request.get("stream") is True
     if script.empty:
         return EVENT_STREAM if is_stream else JSON, []
-    whole = completion(script, request, key)
+    answered = answer(script)
     if is_stream:
-        options = request.get("stream_options")
-        include_usage = isinstance(options, dict) and options.get("include_usage") is True
-        return EVENT_STREAM, sse.events(chunks(whole, pieces=script.chunks, include_usage=include_usage), script)
-    body = sse.encoded(whole)
+        return EVENT_STREAM, answered
+    body = sse.encoded(answered)
     return JSON, [body[: len(body) // 2] if script.badjson else body]
 
 
