@@ -23,7 +23,7 @@ from ainsights.server.events.reading import (
     as_texts,
     parse_body,
 )
-from ainsights.server.events.times import time_of
+from ainsights.server.events.times import own_time, receipt_time
 from ainsights.server.events.usage import Usage, usage_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Event(NamedTuple):
         prefixes: see :class:`~ainsights.server.events.messages.Turns`, as for ``turn`` (its end) and ``messages``.
         question: the last user message, and ``answer`` the answer: for the text index alone.
         size: bytes of the body.
+        is_dated: whether ``time`` is the event's own, and not that of its receipt.
     """
 
     seq: int
@@ -103,6 +104,7 @@ class Event(NamedTuple):
     question_hash: int | None
     question: str
     answer: str
+    is_dated: bool
 
 
 def build_event(
@@ -126,7 +128,8 @@ def build_event(
     turns = texts.turns_of(user, messages, texts.answer_message(response))
     usage, model = usage_of(response), as_text(response.get("model")) or as_text(args.get("model"))
     base_url, latency = as_text(meta.get(MetaKey.BASE_URL)), as_number(meta.get(MetaKey.LATENCY_MS))
-    time = time_of(meta, event_id, received_at)
+    own = own_time(meta, event_id)
+    time = receipt_time(received_at) if own is None else own
     cost = cost_of(response, usage, model, base_url, time)
     scalars = _scalars(meta, args)
     stream = as_flag(meta.get(MetaKey.STREAM))
@@ -166,6 +169,7 @@ def build_event(
         question_hash=texts.hash_question(question),
         question=question,
         answer=answer,
+        is_dated=own is not None,
     )
 
 

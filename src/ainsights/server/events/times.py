@@ -19,14 +19,17 @@ _INSTANT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 _UUID7 = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-def time_of(meta: dict[str, Any], event_id: str, received_at: float) -> int:
-    """Return when the call began, in microseconds since the epoch."""
+def receipt_time(received_at: float) -> int:
+    """Return the time of receipt in microseconds since the epoch."""
+    return min(max(0, round(received_at * MICROSECOND)), _LATEST)
+
+
+def own_time(meta: dict[str, Any], event_id: str) -> int | None:
+    """Return when the call began, in microseconds since the epoch, as the event itself says; None if it does not."""
     found = _from_timestamp(meta.get(MetaKey.TIMESTAMP))
     if found is None:
         found = _from_uuid7(event_id)
-    if found is None or not 0 <= found <= _LATEST:
-        return min(max(0, round(received_at * MICROSECOND)), _LATEST)
-    return found
+    return found if found is not None and 0 <= found <= _LATEST else None
 
 
 def _from_timestamp(value: Any) -> int | None:

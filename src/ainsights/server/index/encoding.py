@@ -25,7 +25,7 @@ def encode(events: Sequence[Event]) -> bytes:
     lines = []
     for event in events:
         columns = event._asdict()
-        del columns["question"], columns["answer"]
+        del columns["question"], columns["answer"], columns["is_dated"]
         for name in LISTS:
             columns[name] = join_items(columns[name])
         lines.append(to_json(columns))

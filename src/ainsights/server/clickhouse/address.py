@@ -1,0 +1,109 @@
+"""The address of a ClickHouse server or cluster, as ``--store`` takes it. Pure.
+
+::
+
+    clickhouse://user@host/database                     HTTP, port 8123
+    clickhouses://user@host/database                    HTTPS, port 8443
+    clickhouse://user:password@host:8124/database       better: the password in AINSIGHTS_CLICKHOUSE_PASSWORD
+    clickhouse://user@host/database?cluster=main        tables replicated on a cluster, inserts with a quorum
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ainsights.errors import ConfigurationError
+from ainsights.server.clickhouse.schema import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from urllib.parse import SplitResult
+
+PASSWORD_VARIABLE = "AINSIGHTS_CLICKHOUSE_PASSWORD"  # noqa: S105  its name
+PORTS = {"clickhouse": 8123, "clickhouses": 8443}
+EXAMPLE = "clickhouse://user@host/database, or clickhouses:// for TLS"
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_OPTIONS = ("cluster", "quorum", "ca", "verify")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the store is, and how it is reached.
+
+    Attributes:
+        quorum: how many servers of a cluster have an insert when it is answered: ``auto`` is the majority.
+        ca: a file with the certificates that TLS trusts; None: those of the system.
+        verify: whether the server's certificate is checked.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    database: str
+    tls: bool
+    cluster: Cluster
+    quorum: str = "auto"
+    ca: str | None = None
+    verify: bool = True
+
+    @property
+    def name(self) -> str:
+        """The address without the password."""
+        scheme = "clickhouses" if self.tls else "clickhouse"
+        return f"{scheme}://{self.user}@{self.host}:{self.port}/{self.database}"
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` names a store on ClickHouse, right or wrong, and not a file."""
+    return text.partition("://")[0].lower() in PORTS
+
+
+def parse(text: str, environment: Mapping[str, str]) -> Address:
+    """Return the address that ``text`` names. The password is in it, or in the environment.
+
+    Raises:
+        ConfigurationError: it names none; the message does not repeat the text, which may hold a password.
+    """
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError as error:
+        raise ConfigurationError(f"--store: not a URL ({error}); give {EXAMPLE}") from None
+    if url.scheme not in PORTS or not url.hostname:
+        raise ConfigurationError(f"--store: give {EXAMPLE}")
+    database = url.path.strip("/") or "default"
+    if not _NAME.fullmatch(database):
+        raise ConfigurationError(f"--store: the database {database[:80]!r} takes letters, digits and _")
+    options = _options(url)
+    password = unquote(url.password) if url.password is not None else environment.get(PASSWORD_VARIABLE, "")
+    return Address(
+        host=url.hostname,
+        port=port or PORTS[url.scheme],
+        user=unquote(url.username or "default"),
+        password=password,
+        database=database,
+        tls=url.scheme == "clickhouses",
+        cluster=Cluster(options.get("cluster")),
+        quorum=options.get("quorum", "auto"),
+        ca=options.get("ca"),
+        verify=options.get("verify", "yes") == "yes",
+    )
+
+
+def _options(url: SplitResult) -> dict[str, str]:
+    options = dict(parse_qsl(url.query, keep_blank_values=True))
+    for name, value in options.items():
+        if name not in _OPTIONS:
+            raise ConfigurationError(f"--store: unknown option {name[:40]!r}; the choices are {', '.join(_OPTIONS)}")
+        if name == "cluster" and not _NAME.fullmatch(value):
+            raise ConfigurationError(f"--store: the cluster {value[:80]!r} takes letters, digits and _")
+        if name == "quorum" and value != "auto" and not re.fullmatch(r"[0-9]{1,3}", value):
+            raise ConfigurationError("--store: quorum takes auto or a number of servers")
+        if name == "verify" and value not in ("yes", "no"):
+            raise ConfigurationError("--store: verify takes yes or no")
+    return options

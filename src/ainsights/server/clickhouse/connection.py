@@ -1,0 +1,143 @@
+"""The driver: statements and inserts over HTTP(S), from any thread, and errors of ours for those of ClickHouse."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from urllib3.exceptions import HTTPError
+
+from ainsights.errors import ConfigurationError
+from ainsights.server.store import StoreError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clickhouse_connect.driver.client import Client
+
+    from ainsights.server.clickhouse.address import Address
+
+CONNECT_SECONDS = 3
+ANSWER_SECONDS = 60
+"""How long one statement may take to be answered."""
+
+RETRY_AFTER = 2
+MAX_REASON = 400
+
+WRONG_CREDENTIALS = {192, 193, 194, 516}
+NO_ACCESS = {497}
+NO_DATABASE = {81}
+NO_TABLE = {60}
+BROKEN_QUERY = {36, 42, 43, 46, 47, 53, 62, 386}
+"""Codes of statements that are wrong in themselves. They are our own, and fail again; all else may pass."""
+
+
+class Connection:
+    """Statements to one address. It connects at the first one, and again after it failed."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Connect.
+
+        Raises:
+            ConfigurationError: host, credentials or database are wrong.
+        """
+        try:
+            self.query("SELECT 1")
+        except StoreError as error:
+            raise ConfigurationError(f"store {self.address.name}: {error}") from error.__cause__
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client:
+            client.close()
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, **settings: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a SELECT. Parameters stand in it as ``{name:Type}``."""
+        try:
+            rows = self._connected().query(sql, parameters=dict(parameters or {}), settings=settings).result_rows
+        except (ClickHouseError, HTTPError, OSError) as error:
+            raise self._failure(error) from error
+        return [tuple(row) for row in rows]
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None, **settings: Any) -> None:
+        """Run a statement without rows."""
+        try:
+            self._connected().command(sql, parameters=dict(parameters or {}), settings=settings)
+        except (ClickHouseError, HTTPError, OSError) as error:
+            raise self._failure(error) from error
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows; when it returns, they are durable."""
+        try:
+            self._connected().insert(table, rows, columns, settings=self._durably())
+        except (ClickHouseError, HTTPError, OSError) as error:
+            raise self._failure(error) from error
+
+    def insert_json(self, table: str, lines: bytes) -> None:
+        """Insert rows that are given as JSON, one a line; when it returns, they are durable."""
+        try:
+            self._connected().raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=self._durably())
+        except (ClickHouseError, HTTPError, OSError) as error:
+            raise self._failure(error) from error
+
+    def _durably(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {"async_insert": 0, "max_partitions_per_insert_block": 0}
+        if self.address.cluster.name:
+            settings |= {"insert_quorum": self.address.quorum, "insert_quorum_timeout": 10_000}
+        return settings
+
+    def _connected(self) -> Client:
+        with self._lock:
+            if self._client is None:
+                self._client = _connect(self.address)
+            return self._client
+
+    def _failure(self, error: Exception) -> StoreError:
+        code = getattr(error, "code", None)
+        reason = self._reason(error, code)
+        if isinstance(error, DatabaseError) and code in BROKEN_QUERY:
+            return StoreError(reason)
+        return StoreUnavailableError(reason, RETRY_AFTER)
+
+    def _reason(self, error: Exception, code: int | None) -> str:
+        address = self.address
+        if code in WRONG_CREDENTIALS:
+            return f"user or password are wrong (user {address.user!r}; the password comes from the URL or a variable)"
+        if code in NO_ACCESS:
+            return f"the user {address.user!r} has not the rights that are needed: {self._text(error)}"
+        if code in NO_DATABASE or code in NO_TABLE:
+            return f"the database {address.database!r} has not our tables; run: ainsights serve migrate --store ..."
+        if code is None:
+            return f"ClickHouse does not answer at {address.host}:{address.port}: {self._text(error)}"
+        return f"ClickHouse: {self._text(error)}"
+
+    def _text(self, error: Exception) -> str:
+        text = " ".join(str(error).split())[:MAX_REASON]
+        return text.replace(self.address.password, "***") if self.address.password else text
+
+
+def _connect(address: Address) -> Client:
+    return clickhouse_connect.get_client(
+        interface="https" if address.tls else "http",
+        host=address.host,
+        port=address.port,
+        username=address.user,
+        password=address.password,
+        database=address.database,
+        connect_timeout=CONNECT_SECONDS,
+        send_receive_timeout=ANSWER_SECONDS,
+        client_name="ainsights",
+        ca_cert=address.ca,
+        verify=address.verify,
+        autogenerate_session_id=False,
+        dedicated_pool=True,
+    )

@@ -1,0 +1,102 @@
+"""Events as rows of the table ``event``. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic_core import to_json
+
+from ainsights.server.clickhouse.schema import EVENT_COLUMNS, SEQ_BITS
+from ainsights.server.events import build_event
+from ainsights.server.events.words import folded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ainsights.server.events import Event
+    from ainsights.server.store import StoredBody
+
+MICROSECOND = 1_000_000
+EARLIEST, LATEST = 946_684_800 * MICROSECOND, 4_102_444_800 * MICROSECOND
+"""The years 2000 to 2099. A time beyond them is a wrong clock's, and makes no partition of its own."""
+
+REVISION = 1 << (SEQ_BITS + 1)
+"""What a row's version grows by when its conversation is found late."""
+
+
+class Row(NamedTuple):
+    """One event, read: what the columns get, and what finds its conversation.
+
+    Attributes:
+        key_time: the time in the sorting key, in microseconds since the epoch; 0 where the body tells none.
+        own_key: the conversation's key if no earlier event is found: the hash of its name, of its end, or of its id.
+    """
+
+    stored: StoredBody
+    event: Event
+    key_time: int
+    own_key: int
+
+
+def read(stored: StoredBody) -> Row:
+    """Return what the body says."""
+    event = build_event(*stored)
+    key_time = event.time if event.is_dated and EARLIEST <= event.time < LATEST else 0
+    if event.conversation is not None:
+        return Row(stored, event, key_time, number_of(event.conversation))
+    return Row(stored, event, key_time, event.turn or number_of(event.id))
+
+
+def number_of(name: str) -> int:
+    """Return the key of a conversation that has a name: as DuckDB's ``md5_number_lower``."""
+    return int.from_bytes(hashlib.md5(name.encode(errors="replace"), usedforsecurity=False).digest()[8:], "little")
+
+
+def name_of(key: int) -> str:
+    """Return the name of a conversation that was found by content."""
+    return f"{key:016x}"
+
+
+def encode(rows: Sequence[Row], keys: Mapping[int, int]) -> bytes:
+    """Return the rows as ClickHouse's JSONEachRow.
+
+    Args:
+        rows: the events.
+        keys: the conversation's key by seq, for those that continue a conversation that is stored.
+    """
+    return b"\n".join(_line(row, keys.get(row.stored.seq, row.own_key)) for row in rows)
+
+
+def _line(row: Row, conversation_key: int) -> bytes:
+    stored, event = row.stored, row.event
+    values: dict[str, Any] = {name: value for name, value in event._asdict().items() if name in EVENT_COLUMNS}
+    for name in _TEXTS:
+        values[name] = values[name] or ""
+    values |= {
+        "id": stored.event_id,
+        "key_time": row.key_time,
+        "version": REVISION // 2 - 1 - stored.seq,
+        "received_at": stored.received_at,
+        "conversation": event.conversation if event.conversation is not None else name_of(conversation_key),
+        "conversation_key": conversation_key,
+        "turn": (event.turn or 0) if event.conversation is None else 0,
+        "question_hash": event.question_hash or 0,
+        "question": padded(event.question),
+        "answer": padded(event.answer),
+        "body": stored.body.decode(errors="replace"),
+    }
+    return to_json(values)
+
+
+def padded(text: str) -> str:
+    """Return the words of a text with a space before the first and after the last; empty if there are none."""
+    words = folded(text)
+    return f" {words} " if words else ""
+
+
+_TEXTS = tuple(
+    name
+    for name, kind in EVENT_COLUMNS.items()
+    if "String" in kind and not kind.startswith(("Array", "Map")) and name not in ("id", "question", "answer", "body")
+)
