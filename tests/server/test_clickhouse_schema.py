@@ -1,0 +1,100 @@
+"""Addresses, and the tables on a ClickHouse server."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support.clickhouse import address, needs_engine
+from support.endpoints import free_port
+
+from ainsights.errors import ConfigurationError
+from ainsights.server.clickhouse import migrations, schema
+from ainsights.server.clickhouse.address import PASSWORD_VARIABLE, parse
+from ainsights.server.clickhouse.connection import Connection
+from ainsights.server.clickhouse.schema import Cluster
+
+pytestmark = needs_engine
+TABLES = "SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name"
+
+
+def test_an_address_names_the_server_and_hides_the_password() -> None:
+    found = parse("clickhouses://ann:s%40cret@db.example/insights", {})
+    assert (found.host, found.port, found.user, found.password) == ("db.example", 8443, "ann", "s@cret")
+    assert found.tls
+    assert "cret" not in found.name + repr(found)
+    assert parse("clickhouse://ann@db", {PASSWORD_VARIABLE: "x"}).password == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("clickhouse://ann:secret@", "give clickhouse://"),
+        ("clickhouse://ann:secret@h:port/d", "not a URL"),
+        ("clickhouse://ann:secret@h/a-b", "the database 'a-b'"),
+        ("clickhouse://ann:secret@h/d?colour=red", "unknown option 'colour'"),
+        ("clickhouse://ann:secret@h/d?cluster=a'b", "the cluster"),
+        ("clickhouse://ann:secret@h/d?quorum=most", "quorum takes"),
+    ],
+)
+def test_a_wrong_address_is_refused_by_what_is_wrong(text: str, wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=wrong) as error:
+        parse(text, {})
+    assert "secret" not in str(error.value)
+
+
+def test_migrate_makes_the_database_and_is_idempotent(clickhouse_url: str) -> None:
+    where = address(clickhouse_url)
+    assert migrations.migrate(where) == [1]
+    assert migrations.migrate(where) == []
+    connection = Connection(where)
+    tables = [name for (name,) in connection.query(TABLES)]
+    assert {"event", "ledger", "migration"} <= {*tables}
+    migrations.check(connection)
+    connection.close()
+
+
+def test_processes_may_migrate_at_the_same_time(clickhouse_url: str) -> None:
+    where = address(clickhouse_url)
+    with ThreadPoolExecutor(4) as pool:
+        results = [*pool.map(lambda _: migrations.migrate(where), range(4))]
+    assert [1] in results
+    connection = Connection(where)
+    migrations.check(connection)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "wrong"), [(0, "no tables of ours yet; run: ainsights serve migrate"), (99, "of a newer ainsights")]
+)
+def test_a_schema_that_is_not_known_is_refused(clickhouse_url: str, version: int, wrong: str) -> None:
+    where = address(clickhouse_url)
+    migrations.migrate(where)
+    connection = Connection(where)
+    if version:
+        connection.insert("migration", ("version", "applied_at"), [(version, time.time())])
+    else:
+        connection.command("TRUNCATE TABLE migration")
+    with pytest.raises(ConfigurationError, match=wrong):
+        migrations.check(connection)
+    connection.close()
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
+    where = parse(f"clickhouse://ann:secret@127.0.0.1:{free_port()}/d", {})
+    with pytest.raises(ConfigurationError, match="ClickHouse does not answer at 127") as error:
+        migrations.migrate(where)
+    assert "secret" not in str(error.value)
+
+
+def test_the_replicated_tables_are_statements_that_the_engine_parses(clickhouse_url: str) -> None:
+    where = address(clickhouse_url)
+    migrations.migrate(where)
+    connection = Connection(where)
+    for statement in (schema.migration_table(Cluster("main")), *schema.statements(Cluster("main"))):
+        assert "ON CLUSTER" in statement
+        assert "Replicated" in statement
+        parsed = "\n".join(line for (line,) in connection.query(f"EXPLAIN AST {statement}"))
+        assert "Replicated" in parsed
+    connection.close()
