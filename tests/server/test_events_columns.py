@@ -216,6 +216,6 @@ def test_a_request_of_curl_has_all_that_its_body_tells() -> None:
         "question": "What is https://example.com?",
         "answer": "Paris.",
     }
-    derived = {"turn", "cost", "cost_source", "size", "messages", "question_hash"}
+    derived = {"turn", "cost", "cost_source", "size", "messages", "question_hash", "is_dated"}
     assert {name: value for name, value in known.items() if name not in derived} == expected
     assert derived <= set(known)
