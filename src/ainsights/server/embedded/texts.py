@@ -9,7 +9,7 @@ from ainsights.server.embedded.selection import selection
 from ainsights.server.embedded.tables import count
 from ainsights.server.events import build_event
 from ainsights.server.events.texts import count_words, message_with_hash
-from ainsights.server.query.defaults import NEWEST_FIRST, SAMPLE, TEXTS, WORDS
+from ainsights.server.query.defaults import NEWEST_FIRST, SAMPLE, TEXT_LENGTH, TEXTS, WORDS
 from ainsights.server.query.dialects.duckdb import items
 from ainsights.server.query.dialects.sql import SQL
 from ainsights.server.query.engine import RepeatedText, WordCount, Words
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ainsights.server.index import Index
     from ainsights.server.query.model import Query
     from ainsights.server.store import Store
-
-MAX_SHOWN = 1000
-"""Characters of a text in an answer."""
 
 
 class _Found(NamedTuple):
@@ -91,4 +88,6 @@ def _details(key: str, condition: SQL) -> str:
 
 
 def _repeated(found: _Found, text: str, role: str) -> RepeatedText:
-    return RepeatedText(text[:MAX_SHOWN], role, found.events, found.users, found.errors, found.last_time, found.last_id)
+    return RepeatedText(
+        text[:TEXT_LENGTH], role, found.events, found.users, found.errors, found.last_time, found.last_id
+    )

@@ -20,6 +20,9 @@ WORDS = 100
 FACETS = ("model", "status", "error", "finish", "user", "host", "release", "template", "stream", "tool", "tag")
 """The fields whose values are counted if none is named."""
 
+TEXT_LENGTH = 1000
+"""Characters of a text in an answer."""
+
 SAMPLE = 1000
 """Events whose words are counted."""
 

@@ -1,0 +1,75 @@
+"""What is asked and said most often. The columns count by hashes; the texts come from the bodies of examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ainsights.server.clickhouse.engine.pages import Asked, page
+from ainsights.server.clickhouse.engine.source import passing, select
+from ainsights.server.clickhouse.engine.tables import count
+from ainsights.server.events import build_event
+from ainsights.server.events.texts import count_words, message_with_hash
+from ainsights.server.query.defaults import NEWEST_FIRST, SAMPLE, TEXT_LENGTH, TEXTS, WORDS
+from ainsights.server.query.dialects.sql import concat
+from ainsights.server.query.engine import RepeatedText, WordCount, Words
+
+if TYPE_CHECKING:
+    from ainsights.server.clickhouse.engine.source import Database
+    from ainsights.server.query.model import Query
+    from ainsights.server.store import Store
+
+
+class _Found(NamedTuple):
+    key: object
+    events: int
+    users: int
+    errors: int
+    last_time: float
+    last_id: str
+    last_seq: int
+
+
+def questions(database: Database, store: Store, query: Query) -> list[RepeatedText]:
+    """Return the most frequent last user messages of the events of a resolved filter."""
+    found = _most_frequent(database, query, "question_hash", "WHERE key != 0")
+    examples = {body.seq: build_event(*body) for body in store.bodies([each.last_seq for each in found])}
+    return [
+        _repeated(each, examples[each.last_seq].question if each.last_seq in examples else "", "user") for each in found
+    ]
+
+
+def messages(database: Database, store: Store, query: Query) -> list[RepeatedText]:
+    """Return the messages that most events begin with or ask."""
+    found = _most_frequent(database, query, "arrayJoin(messages)")
+    bodies = {body.seq: body.body for body in store.bodies([each.last_seq for each in found])}
+    return [_repeated(each, *message_with_hash(bodies.get(each.last_seq, b""), each.key)) for each in found]
+
+
+def urls(database: Database, query: Query) -> list[RepeatedText]:
+    """Return the URLs that most events mention."""
+    return [_repeated(each, str(each.key), "url") for each in _most_frequent(database, query, "arrayJoin(url)")]
+
+
+def words(database: Database, store: Store, query: Query) -> Words:
+    """Return the words that most of the newest events contain."""
+    rows = [row for _, row in page(database, Asked(query.filter, NEWEST_FIRST, None, SAMPLE))]
+    events = (build_event(*body) for body in store.bodies([row.seq for row in rows]))
+    ranked = count_words(events)[: query.limit or WORDS]
+    return Words([WordCount(*item) for item in ranked], len(rows), count(database, query.filter))
+
+
+def _most_frequent(database: Database, query: Query, key: str, known: str = "") -> list[_Found]:
+    statement = concat(
+        "SELECT key, count() AS events, uniqExactIf(user, notEmpty(user)), countIf(status = 'error'),"  # noqa: S608  values bound
+        " max(time) / 1000000, argMax(id, (time, seq)), argMax(seq, (time, seq))"
+        f" FROM (SELECT {key} AS key, user, status, time, id, seq ",
+        passing(query.filter),
+        f") {known} GROUP BY key ORDER BY events DESC, key LIMIT {query.limit or TEXTS:d}",
+    )
+    return [_Found(*row) for row in select(database, statement)]
+
+
+def _repeated(found: _Found, text: str, role: str) -> RepeatedText:
+    return RepeatedText(
+        text[:TEXT_LENGTH], role, found.events, found.users, found.errors, found.last_time, found.last_id
+    )
