@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 PATIENCE = 900.0
 ROUNDS = 10
 TOGETHER = 20_000
-"""Events that are stored while queries run."""
+"""Events that are stored at once, with and without queries beside them."""
+
+ROUNDS_TOGETHER = 5
 
 LISTS = (
     "",
@@ -143,32 +145,36 @@ def measure_others(engine: EmbeddedEngine) -> list[Timing]:
 
 
 def measure_together(store: SQLiteStore, engine: EmbeddedEngine, index: Index) -> None:
-    """Store as fast as possible, ask without pause, and then both at once."""
-    rounds = iter(range(3))
+    """Store as fast as possible, ask without pause, and both at once: in turns, so that what else runs disturbs all."""
+    alone, together, asked_alone, asked_together = [], [], [], []
+    for number in range(ROUNDS_TOGETHER):
+        samples = _fresh(number)
+        index.wait(PATIENCE)
+        alone.append(store_all(store, samples))
+        samples = _fresh(number + ROUNDS_TOGETHER)
+        index.wait(PATIENCE)
+        asked_alone.append(measure("", lambda: ask_all(engine), 1).median)
+        stop = threading.Event()
 
-    def fresh() -> Iterator[Sample]:
-        return iter(list(generate(TOGETHER, seed=time.time_ns() % 10**9 + next(rounds))))
+        def ask(stop: threading.Event = stop) -> None:
+            while not stop.is_set():
+                began = time.perf_counter()
+                ask_all(engine)
+                asked_together.append((time.perf_counter() - began) * 1e3)
 
-    samples = fresh()
-    stored_alone = store_all(store, samples)
-    index.wait(PATIENCE)
-    asked_alone = measure("", lambda: ask_all(engine), 3).median
-    samples, stop, times = fresh(), threading.Event(), []
+        thread = threading.Thread(target=ask)
+        thread.start()
+        together.append(store_all(store, samples))
+        stop.set()
+        thread.join()
+    stored, beside = statistics.median(alone), statistics.median(together)
+    asked, longer = statistics.median(asked_alone), statistics.median(asked_together)
+    print(f"\nstoring {stored:.0f}/s alone, {beside:.0f}/s while queries run: {1 - beside / stored:.0%} slower (25%)")
+    print(f"all queries {asked:.0f} ms alone, {longer:.0f} ms while storing: {longer / asked:.2f} x (2)")
 
-    def ask() -> None:
-        while not stop.is_set():
-            began = time.perf_counter()
-            ask_all(engine)
-            times.append((time.perf_counter() - began) * 1e3)
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    stored = store_all(store, samples)
-    stop.set()
-    thread.join()
-    slower, longer = 1 - stored / stored_alone, max(times) / asked_alone
-    print(f"\nstoring {stored_alone:.0f}/s alone, {stored:.0f}/s while queries run: {slower:.0%} slower (25%)")
-    print(f"all queries {asked_alone:.0f} ms alone, {max(times):.0f} ms while storing: {longer:.2f} x (2)")
+def _fresh(number: int) -> Iterator[Sample]:
+    return iter(list(generate(TOGETHER, seed=time.time_ns() % 10**9 + number)))
 
 
 def measure_lag(store: SQLiteStore, index: Index, rate: int = 1000, seconds: int = 5) -> None:

@@ -167,7 +167,8 @@ class Index:
             return None
         except Exception as error:  # noqa: BLE001  the thread must live; the state says what happened
             self._state, self._error = "failed", str(error)
-            log_rate_limited("error", "index", "The index failed, and is opened again: %s", error, error=error)
+            cause = None if _is_of_others(error) else error
+            log_rate_limited("error", "index", "The index failed, and is opened again: %s", error, error=cause)
             return error
         finally:
             self._close_files()
@@ -270,7 +271,7 @@ class Index:
 
 def _is_of_others(error: Exception) -> bool:
     """Whether it is no fault of the index files: the store, or a full disk."""
-    return isinstance(error, StoreError) or "space" in str(error) or "full" in str(error)
+    return isinstance(error, StoreError) or any(word in str(error) for word in ("space", "full", "quota"))
 
 
 def _size(path: Path) -> int:
