@@ -16,6 +16,7 @@ import ainsights
 import ainsights.testing
 from ainsights import ConfigurationError, Insights, Template
 from ainsights._context.scope import current
+from ainsights._instrumentation.routes import CHAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,7 +224,7 @@ def test_content_none_captures_nothing_until_another_content_is_said() -> None:
     insights = Insights(api_key="key", base_url="http://localhost:9", enabled=True)
 
     def captures() -> bool:
-        return insights.begin(None) is not None
+        return insights.begin(None, CHAT) is not None
 
     with insights:
         assert captures()

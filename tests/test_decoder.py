@@ -12,8 +12,10 @@ from openai.types.chat import ChatCompletion
 from ainsights._context.scope import Context
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.open_streams import OpenStreams
+from ainsights._instrumentation.routes import CHAT
+from ainsights._processing.apis import as_messages
 from ainsights._processing.attributes import Defaults
-from ainsights._processing.decoder import as_messages, base_url, decode
+from ainsights._processing.decoder import base_url, decode
 
 COMPLETION: dict[str, Any] = {
     "id": "c1",
@@ -72,6 +74,7 @@ def test_meta_tells_the_call() -> None:
         "ainsights.retries": 0,
         "ainsights.http_status": 200,
         "ainsights.request_id": "r1",
+        "ainsights.api": "chat",
         "ainsights.base_url": "https://api.example:8443/v1",
         "ainsights.sdk": "ainsights/0 openai/0 python/3",
     }
@@ -265,4 +268,4 @@ def test_request_that_is_no_json_is_told_as_text() -> None:
     ],
 )
 def test_base_url_has_no_credentials_query_or_route(url: str, base: str) -> None:
-    assert base_url(url) == base
+    assert base_url(url, CHAT) == base

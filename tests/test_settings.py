@@ -82,6 +82,7 @@ WRONG = {
     "CONTENT": "some",
     "REDACT": "emial",
     "SAMPLE_RATE": "1.5",
+    "CAPTURE": "chat,images",
     "CAPTURE_ERRORS": "2",
     "MAX_QUEUE_EVENTS": "0",
     "MAX_QUEUE_BYTES": "many",

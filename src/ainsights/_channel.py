@@ -31,6 +31,9 @@ CHECK_EVERY = 0.1
 GRACE = 1.0
 """Seconds that an earlier destination is kept, for threads that were about to put something there."""
 
+UNCAPTURED = "uncaptured: "
+"""What the names of counters begin with that count calls which are not captured, by their routes."""
+
 _draining = capture_internal_errors("draining after a change of settings")
 
 
@@ -68,6 +71,10 @@ class Channel:
         for counters in self._counters:
             total.update(counters.snapshot())
         return total
+
+    def count_uncaptured(self, route: str) -> None:
+        """Count a call that was seen and is not captured."""
+        self._current.counters.add(**{UNCAPTURED + route: 1})
 
     def open(self) -> None:
         """See to it that there is a worker, or will soon be. Not to be called from a finaliser."""

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ainsights import _lifecycle
-from ainsights._channel import Channel
+from ainsights._channel import UNCAPTURED, Channel
 from ainsights._config import NO_KEY, PREFIX, Settings, load
 from ainsights._context.scope import current
 from ainsights._delivery.spool.access import UnsafeSpoolError, check_access
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ainsights._delivery.receipt import Receipt
+    from ainsights._instrumentation.routes import Route
     from ainsights._instrumentation.routing import Client
     from ainsights._processing.manual import CaptureArguments, Record
 
@@ -186,6 +187,7 @@ class Insights:
             failures=dict(failures),
             last_error=self._last_error(),
             last_delivery=datetime.fromtimestamp(delivered_at, timezone.utc).isoformat() if delivered_at else None,
+            uncaptured={key.removeprefix(UNCAPTURED): n for key, n in counts.items() if key.startswith(UNCAPTURED)},
             lost_hooks=tuple(lost_hooks()),
             worker_alive=any(each.workers for each in pipelines),
             state=f"off: {self._off}" if self._off else pipeline.state if pipeline else "idle",
@@ -193,14 +195,17 @@ class Insights:
 
     # What the patches call on the user's thread, where it must not fail or wait
 
-    def begin(self, _client: Any) -> Exchange | None:
+    def begin(self, _client: Any, route: Route) -> Exchange | None:
         """Return the exchange to note a call in, or None if it is not to be captured."""
         context = current.get()
-        if self._off or (context is not None and not context.captured):
+        if self._off or route.looks_up or (context is not None and not context.captured):
+            return None
+        if route.api not in self.settings.capture:
+            self._channel.count_uncaptured(route.name)
             return None
         if self._is_sampled_out():
             return None
-        return Exchange(self._open().put, context, self._open_streams)
+        return Exchange(self._open().put, context, self._open_streams, route)
 
     def submit(self, record: Record, receipt: Receipt | None = None) -> None:
         """Queue ``record``; ``receipt`` gets the outcome."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -27,7 +27,16 @@ from pydantic import (
 )
 
 from ainsights._base_url import is_loopback, normalize_base_url
-from ainsights._validation import BUILT_IN, HEADER_SAFE, check_function, check_rule, read_meta, read_rules
+from ainsights._instrumentation.routes import Api
+from ainsights._validation import (
+    BUILT_IN,
+    HEADER_SAFE,
+    check_function,
+    check_rule,
+    read_meta,
+    read_names,
+    read_rules,
+)
 from ainsights.errors import ConfigurationError
 
 HOSTED = "https://ingestion.requesty.ai"
@@ -74,6 +83,11 @@ class Settings(BaseModel):
     user_id: str | None = _setting(None, "a text", "The end user of events that name none.")
     meta: Annotated[dict[str, Any], BeforeValidator(read_meta)] = _setting(
         {}, "k=v,k=v or a JSON object", "Metadata of every event."
+    )
+    capture: Annotated[tuple[Api, ...], BeforeValidator(read_names)] = _setting(
+        ("chat", "responses"),
+        f"names of APIs, separated by commas ({', '.join(get_args(Api))})",
+        "Which APIs of models are captured.",
     )
     content: Literal["full", "metadata", "none"] = _setting(
         "full", "full, metadata or none", "How much of each conversation is sent."

@@ -16,13 +16,16 @@ from ainsights._json import encode_in_steps, is_large
 class MetaKey:
     """The keys that ainsights adds to ``meta``. Each is absent when its value is not known."""
 
+    API: Final = "ainsights.api"
     BASE_URL: Final = "ainsights.base_url"
     CHARS: Final = "ainsights.chars"
+    CONVERSATION_ID: Final = "ainsights.conversation_id"
     ERROR_TYPE: Final = "ainsights.error_type"
     EVENT_ID: Final = "ainsights.event_id"
     HTTP_STATUS: Final = "ainsights.http_status"
     LATENCY_MS: Final = "ainsights.latency_ms"
     PARTIAL: Final = "ainsights.partial"
+    PREVIOUS_RESPONSE_ID: Final = "ainsights.previous_response_id"
     REQUEST_ID: Final = "ainsights.request_id"
     RETRIES: Final = "ainsights.retries"
     SDK: Final = "ainsights.sdk"

@@ -27,10 +27,15 @@ def read_meta(value: Any) -> Any:
     return {key.strip(): item.strip() for key, _, item in pairs}
 
 
+def read_names(value: Any) -> Any:
+    """Read names separated by commas."""
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
 def read_rules(value: Any) -> Any:
     """Read names separated by commas, or take a single rule as one of several."""
     if isinstance(value, str):
-        return tuple(name.strip() for name in value.split(",") if name.strip())
+        return read_names(value)
     return (value,) if callable(value) or isinstance(value, re.Pattern) else value
 
 

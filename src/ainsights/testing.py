@@ -27,6 +27,8 @@ from ainsights._processing.processor import Processor
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ainsights._config import Settings
+    from ainsights._instrumentation.routes import Route
     from ainsights._processing.manual import Record
 
 MOST_BYTES = 32 * 2**20
@@ -38,9 +40,10 @@ _capturing = capture_internal_errors("capturing for a test")
 class Captured(list[Insight]):
     """The insights of the calls so far, in the order in which the calls ended. Made by :func:`capture`."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__()
-        self._processor = processor
+        self._apis = settings.capture
+        self._processor = Processor(settings, sdk())
         self._open_streams = OpenStreams(2 * MOST_BYTES)
         self._before = router.override
         router.set_override(self)
@@ -56,12 +59,12 @@ class Captured(list[Insight]):
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def begin(self, _client: Any) -> Exchange | None:
+    def begin(self, _client: Any, route: Route) -> Exchange | None:
         """See :class:`ainsights._instrumentation.patch.CallRecorder`."""
         context = current.get()
-        if context is not None and not context.captured:
+        if route.looks_up or route.api not in self._apis or (context is not None and not context.captured):
             return None
-        return Exchange(self._take, context, self._open_streams)
+        return Exchange(self._take, context, self._open_streams, route)
 
     def submit(self, record: Record) -> None:
         """See :class:`ainsights._instrumentation.routing.Recorder`."""
@@ -88,4 +91,4 @@ def capture(**settings: Any) -> Captured:
     Raises:
         ConfigurationError: a setting is wrong.
     """
-    return Captured(Processor(load({}, **settings), sdk()))
+    return Captured(load({}, **settings))

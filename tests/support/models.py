@@ -23,6 +23,8 @@ else:
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from ainsights._instrumentation.routes import Route
+
 MESSAGES: list[Any] = [{"role": "user", "content": "hi"}]
 COMPLETION: dict[str, Any] = {
     "id": "c1",
@@ -107,11 +109,11 @@ class Captured(list[dict[str, Any]]):
         super().__init__()
         self._open_streams = OpenStreams(2**26)
 
-    def begin(self, _client: Any) -> Exchange | None:
+    def begin(self, _client: Any, route: Route) -> Exchange | None:
         context = current.get()
-        if context is not None and not context.captured:
+        if route.api is None or (context is not None and not context.captured):
             return None
-        return Exchange(self._take, context, self._open_streams)
+        return Exchange(self._take, context, self._open_streams, route)
 
     def _take(self, exchange: Exchange) -> None:
         self.append(json.loads(decode(exchange, Defaults("sdk"), "id").encode()))

@@ -33,6 +33,8 @@ class Stats:
     """Events kept on disk."""
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Events that were dropped, by reason: ``full``, ``exit``, ``closed``, ``before_send``, ``redact``, ``failed``."""
+    uncaptured: Mapping[str, int] = field(default_factory=dict)
+    """Calls to models that were seen and not captured, by route: ``completions``, ``responses/compact``, ..."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """How often a step of ours failed, by its name."""
     last_error: str | None = None
@@ -53,6 +55,7 @@ class Stats:
         others |= {"filtered": self.filtered, "held": self.held, "spooled": self.spooled}
         parts += [f"{count} {name}" for name, count in others.items() if count]
         parts += [f"{count} dropped ({reason})" for reason, count in self.dropped.items()]
+        parts += [f"{count} not captured ({route})" for route, count in self.uncaptured.items()]
         parts += [f"hooks lost: {', '.join(self.lost_hooks)}"] if self.lost_hooks else []
         parts += [f"{count} failed ({step})" for step, count in self.failures.items()]
         unmentioned = self.last_error is not None and self.last_error not in self.state

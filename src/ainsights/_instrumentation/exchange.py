@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from ainsights._instrumentation.routes import CHAT
 from ainsights._instrumentation.tail import CHUNK_OVERHEAD, Tail
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ainsights._context.scope import Context
     from ainsights._instrumentation.open_streams import OpenStreams
+    from ainsights._instrumentation.routes import Route
 
 Ending = Literal["complete", "closed", "error", "cancelled", "collected"]
 """How the bytes stopped: at their end, by a close, by an exception, by a cancellation, or by nobody's doing."""
@@ -77,11 +79,18 @@ class Exchange:
     finalizer: weakref.ref[Any] | None = None
     _reserved = 0
 
-    def __init__(self, sink: Callable[[Exchange], object], context: Context | None, open_streams: OpenStreams) -> None:
+    def __init__(
+        self,
+        sink: Callable[[Exchange], object],
+        context: Context | None,
+        open_streams: OpenStreams,
+        route: Route = CHAT,
+    ) -> None:
         self.began_at = time.time()
         self.started = time.perf_counter()
         self.context = context
         self.open_streams = open_streams
+        self.route = route
         self._sink = sink
         self._ended: list[None] = [None]
 

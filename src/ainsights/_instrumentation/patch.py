@@ -19,6 +19,7 @@ import wrapt
 
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.hook import Hook
+from ainsights._instrumentation.routes import find_route
 from ainsights._instrumentation.stream import watch
 from ainsights._internal_errors import capture_internal_errors
 from ainsights._logging import log_rate_limited
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from ainsights._instrumentation.routes import Route
+
 MODULE = "openai._base_client"
-PATH = "/chat/completions"
 
 
 class CallRecorder(Protocol):
     """Decides whether a call is captured, and takes what was captured."""
 
-    def begin(self, client: Any) -> Exchange | None:
+    def begin(self, client: Any, route: Route) -> Exchange | None:
         """Return the exchange that records this call, or None if it is not to be captured."""
 
 
@@ -60,18 +62,12 @@ _failing = capture_internal_errors("recording a failure")
 def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exchange | Skipped | None:
     try:
         options = args[1] if len(args) > 1 else kwargs["options"]
-        if _recorder is not None and _is_chat(options.url, options.method):
-            return _recorder.begin(client) or Skipped.CALL
+        if _recorder is not None and (route := find_route(options.url, options.method)) is not None:
+            return _recorder.begin(client, route) or Skipped.CALL
     except Exception as error:
         if not _beginning.caught(error):
             raise
     return None
-
-
-def _is_chat(url: str, method: str) -> bool:
-    if not url.endswith(PATH) and not url.split("?", 1)[0].rstrip("/").endswith(PATH):
-        return False
-    return method == "post" or method.lower() == "post"
 
 
 def _fail(exchange: Exchange | Skipped | None, error: BaseException) -> None:
@@ -202,9 +198,10 @@ def _record(exchange: Exchange | None, client: Any, response: Any, retries: int)
 def _begin_late(client: Any, response: Any, retries: int) -> Exchange | None:
     """Make the exchange of a call whose beginning we did not see."""
     request = response.request
-    if _recorder is None or not _is_chat(request.url.path, request.method):
+    route = find_route(request.url.path, request.method) if _recorder is not None else None
+    if _recorder is None or route is None:
         return None
-    exchange = _recorder.begin(client)
+    exchange = _recorder.begin(client, route)
     if exchange is not None:
         exchange.attempts = retries
         exchange.on_request(request)

@@ -36,12 +36,14 @@ class Accumulation(NamedTuple):
         done: Whether the terminal ``[DONE]`` was seen.
         error: The ``error`` of the first error event, a dict or a string; None if none came.
         chunks: The number of chunks that were merged.
+        status: The status of what is done.
     """
 
     completion: dict[str, Any]
     done: bool
     error: Any | None
     chunks: int
+    status: str = "ok"
 
 
 def accumulate(body: bytes) -> Accumulation:

@@ -12,9 +12,9 @@ from ainsights._context.scope import Scope, current
 from ainsights._context.snapshot import encode
 from ainsights._json import parse_json_or_none
 from ainsights._model import Insight, MetaKey
+from ainsights._processing.apis import as_messages
 from ainsights._processing.attributes import AttributeSources
 from ainsights._processing.completion import complete, required_fields
-from ainsights._processing.decoder import as_messages
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from ainsights._json import parse_json_or_none
-from ainsights._processing.accumulator import accumulate
-from ainsights._processing.completion import complete, required_fields, without_broken_parts, without_odd_finish
+from ainsights._processing.apis import APIS
+from ainsights._processing.completion import complete, required_fields, without_odd_finish
 
 if TYPE_CHECKING:
     from ainsights._instrumentation.exchange import Exchange
+    from ainsights._processing.accumulator import Accumulation
+    from ainsights._processing.apis import ModelApi
 
 FIRST_ERROR_STATUS = 400
 _STATUS = {"closed": "closed_early", "collected": "abandoned", "complete": "ok", "cancelled": "cancelled"}
+_UNKNOWN = ("", 0, None)
 _LEFT = frozenset(["closed", "collected"])
 """The endings of a stream that its reader left."""
 
@@ -48,46 +51,48 @@ def outcome_of(exchange: Exchange, args: dict[str, Any]) -> Outcome:
     request_id = header(exchange, "x-request-id")
     known = required_fields(model=args.get("model"), created=exchange.began_at, request_id=request_id)
     if outcome.status != "ok":
-        outcome.response = known | {key: value for key, value in outcome.response.items() if value not in ("", 0, None)}
+        given = {key: value for key, value in outcome.response.items() if key not in known or value not in _UNKNOWN}
+        outcome.response = known | given
         for choice in outcome.response["choices"]:
             without_odd_finish(choice)
     outcome.is_partial = complete(outcome.response, known, is_cut=is_cut or outcome.status != "ok")
     outcome.full_size = _full_size(exchange)
     if outcome.error is not None:
-        outcome.response["error"] = outcome.error
+        before = outcome.response.get("error")
+        outcome.response["error"] = (before if isinstance(before, dict) else {}) | outcome.error
     return outcome
 
 
 def _whole(exchange: Exchange, body: bytes) -> tuple[Outcome, bool]:
+    api = APIS[exchange.route.api]
     value = parse_json_or_none(body)
     if isinstance(value, dict):
-        is_error = value.get("error") is not None and not value.get("choices")  # some routers answer 200 with an error
-        return (_failed(exchange, body, {}) if is_error else Outcome(value, "ok")), False
+        made = api.whole(value)
+        return (_failed(exchange, body, {}), False) if made is None else _ended(made)
     if exchange.ending in {"complete", "error"} and exchange.tail is None:
         return _failed(exchange, body, {}), False  # it is broken, not cut; its text goes with the error
-    return Outcome(_partial(body), _STATUS.get(exchange.ending or "closed", "error")), True
+    return Outcome(_partial(body, api), _STATUS.get(exchange.ending or "closed", "error")), True
 
 
 def _streamed(exchange: Exchange, body: bytes, args: dict[str, Any]) -> tuple[Outcome, bool]:
-    made = accumulate(body)
-    if made.error is not None:
-        return Outcome(made.completion, "error", _error_of(made.error)), True
-    if made.done:
-        return Outcome(made.completion, "ok"), False
+    api = APIS[exchange.route.api]
+    made = api.stream(body)
+    if made.error is not None or made.done:
+        return _ended(made)
     if not body and exchange.ending in _LEFT:
         return Outcome({}, "unread"), True
     if exchange.ending == "error" or (exchange.ending == "complete" and not made.chunks):
         return _failed(exchange, b"" if made.chunks else body, made.completion), True
-    if exchange.ending in _LEFT and _is_finished(made.completion, args):
+    if exchange.ending in _LEFT and api.is_finished(made.completion, args):
         return Outcome(made.completion, "ok"), False
     return Outcome(made.completion, _STATUS[exchange.ending or "closed"]), True
 
 
-def _is_finished(completion: dict[str, Any], args: dict[str, Any]) -> bool:
-    """Return whether all choices that were asked for came to their end, though the stream did not."""
-    choices, asked = completion["choices"], args.get("n")
-    enough = len(choices) >= (asked if isinstance(asked, int) else 1)
-    return enough and all(choice.get("finish_reason") for choice in choices)
+def _ended(made: Accumulation) -> tuple[Outcome, bool]:
+    """Return the outcome of an answer that came to an end of its own."""
+    if made.error is not None:
+        return Outcome(made.completion, "error", _error_of(made.error)), True
+    return Outcome(made.completion, made.status), made.status != "ok"
 
 
 def _failed(exchange: Exchange, body: bytes, completion: dict[str, Any]) -> Outcome:
@@ -116,14 +121,14 @@ def _error_of(value: Any) -> dict[str, Any]:
     return {} if value is None else {"message": str(value)}
 
 
-def _partial(body: bytes) -> dict[str, Any]:
+def _partial(body: bytes, api: ModelApi) -> dict[str, Any]:
     """Return what there is of a JSON object that was cut, the text in which it was cut included."""
     for end in (b'"', b""):
         try:
             value = from_json(body.decode(errors="ignore").encode() + end, allow_partial=True)
         except ValueError:
             continue
-        return without_broken_parts(value) if isinstance(value, dict) else {}
+        return api.cut(value) if isinstance(value, dict) else {}
     return {}
 
 
