@@ -51,6 +51,25 @@ def test_url_that_ends_in_insight_is_a_warning_that_names_the_right_one(doctor: 
     assert (ran.status, found["level"], found["details"]["status"]) == (1, "problem", 404)
 
 
+def test_another_path_is_where_the_endpoint_is_asked(doctor: Doctor, tmp_path: Path) -> None:
+    with running(server.Options(tmp_path / "voice.db", api_key=KEY, paths=("/voice",))) as it:
+        wrong = doctor("--json", base_url=it.url, api_key=KEY)
+        right = doctor("--json", base_url=it.url, api_key=KEY, path="/voice")
+    (connection,) = right.found("endpoint")
+    assert (right.status, connection["details"]["url"]) == (0, f"{it.url}/voice")
+    assert right.levels("access") == ["ok"]
+    (found,) = wrong.found("access")
+    assert (wrong.status, found["details"]["status"]) == (1, 404)
+    assert "AINSIGHTS_PATH=" in found["remedy"]
+
+
+def test_wrong_path_is_to_be_corrected_before_the_endpoint_is_asked(doctor: Doctor, ours: server.Endpoint) -> None:
+    ran = doctor("--json", base_url=ours.url, api_key=KEY, path="voice")
+    (found,) = ran.found("endpoint")
+    assert (ran.status, found["remedy"]) == (1, "correct AINSIGHTS_PATH first")
+    assert ran.found("access") == []
+
+
 def test_nothing_is_stored(doctor: Doctor, ours: server.Endpoint) -> None:
     doctor(base_url=ours.url, api_key=KEY)
     assert '"items":[]' in listed(ours)

@@ -76,6 +76,7 @@ def test_sizes_have_units(text: str, size: int) -> None:
 WRONG = {
     "API_KEY": "hunter\n2",
     "BASE_URL": "ftp://host",
+    "PATH": "insight",
     "BEFORE_SEND": "module.function",
     "ENABLED": "maybe",
     "META": "novalue",

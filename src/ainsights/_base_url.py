@@ -1,4 +1,4 @@
-"""The URL of an endpoint: what can stand in a request line and be resolved. Pure."""
+"""The URL and the path of an endpoint: what can stand in a request line and be resolved. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from urllib.parse import SplitResult, urlsplit
 
 _PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 """Of RFC 3986, section 3.3."""
+
+DEFAULT_PATH = "/insight"
+"""Where an endpoint takes insights, below its base URL."""
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _LONGEST_NAME = 253
@@ -33,6 +36,26 @@ def normalize_base_url(text: str) -> str:
     if unfit:
         raise ValueError(f"its path has {unfit[0]!r}: percent-encode it")
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def normalize_path(text: str) -> str:
+    """Return ``text`` as the path of a request, without the white space around it.
+
+    Raises:
+        ValueError: a request line cannot carry it, or it names another place than it seems to; the reason.
+    """
+    path = text.strip()
+    if not path.startswith("/"):
+        raise ValueError("it does not begin with /")
+    if "?" in path or "#" in path:
+        raise ValueError("it has a query or a fragment")
+    unfit = _PATH.sub("", path)
+    if unfit:
+        raise ValueError(f"it has {unfit[0]!r}: percent-encode it")
+    segments = path.split("/")[1:]
+    if "" in segments[:-1] or {".", ".."} & set(segments):
+        raise ValueError("it has an empty segment, or one that is . or ..")
+    return path
 
 
 def is_loopback(host: str) -> bool:

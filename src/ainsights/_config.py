@@ -26,7 +26,7 @@ from pydantic import (
     field_validator,
 )
 
-from ainsights._base_url import is_loopback, normalize_base_url
+from ainsights._base_url import DEFAULT_PATH, is_loopback, normalize_base_url, normalize_path
 from ainsights._instrumentation.routes import Api
 from ainsights._validation import (
     BUILT_IN,
@@ -77,7 +77,12 @@ class Settings(BaseModel):
     base_url: Annotated[str, AfterValidator(normalize_base_url)] = _setting(
         HOSTED,
         "an https:// URL without credentials, query or fragment (http:// for a loopback host, or with allow_insecure)",
-        "Where insights are sent: PUT {base_url}/insight.",
+        "Where insights are sent: PUT {base_url}{path}.",
+    )
+    path: Annotated[str, AfterValidator(normalize_path)] = _setting(
+        DEFAULT_PATH,
+        "a path that begins with /, such as /insight, percent-encoded, without query or fragment",
+        "The path below base_url, where the platform takes other events elsewhere.",
     )
     enabled: bool = _setting(True, _FLAG, "False: nothing is captured.")
     user_id: str | None = _setting(None, "a text", "The end user of events that name none.")
@@ -125,6 +130,11 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error", "critical"] | None = _setting(
         None, "debug, info, warning, error or critical", "The level of the logger 'ainsights'."
     )
+
+    @property
+    def url(self) -> str:
+        """Where insights are sent."""
+        return f"{self.base_url}{self.path}"
 
     @property
     def disabled_reason(self) -> str | None:
@@ -264,4 +274,4 @@ def _explain(error: ValidationError, origins: Mapping[str, str], values: Mapping
 
 
 def _may_hold_secret(name: str, value: Any) -> bool:
-    return name == "api_key" or (name == "base_url" and ("@" in str(value) or "?" in str(value)))
+    return name == "api_key" or (name in ("base_url", "path") and ("@" in str(value) or "?" in str(value)))

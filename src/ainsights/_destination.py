@@ -148,7 +148,7 @@ class Destination:
 
         settings = self.settings
         key = settings.api_key.get_secret_value() if settings.api_key else None
-        connect = senders(settings.base_url, key, settings.timeout)
+        connect = senders(settings.base_url, key, settings.timeout, settings.path)
         pipeline.configure(Processor(settings, sdk()).process, connect, settings)
 
     def _move(self, otherwise: str) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import signal
 import socket
@@ -214,6 +215,40 @@ def test_loopback_is_told_from_other_hosts(host: str, expected: Any) -> None:
 
 
 def test_listening_beyond_the_machine_warns(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    serve._announce(Endpoint("http://x:1", KEY, database), given=False, open_to_others=True)
+    serve._announce(Endpoint("http://x:1", KEY, database), ("/insight",), given=False, open_to_others=True)
 
     assert "unencrypted" in capsys.readouterr().err
+
+
+def test_insights_are_taken_at_the_paths_that_are_named(database: Path) -> None:
+    with serving(database, "--path", "/voice", "--path", "/v1/gr%C3%B6%C3%9Fe", AINSIGHTS_SERVER_KEY=KEY) as (
+        _,
+        printed,
+    ):
+        assert "export AINSIGHTS_PATH=/voice" in printed
+        with Client(Endpoint(re.findall(r"BASE_URL=(\S+)", printed)[0], KEY, database)) as client:
+            for path, status in (("/voice", 200), ("/v1/gr%C3%B6%C3%9Fe", 200), ("/insight", 404)):
+                assert client.ask("PUT", path, json.dumps(insight()).encode()).status == status
+            document = client.ask("GET", "/openapi.json", None).json
+            assert [path for path, methods in document["paths"].items() if "put" in methods] == [
+                "/voice",
+                "/v1/gr%C3%B6%C3%9Fe",
+            ]
+            operations = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
+            assert len(operations) == len(set(operations))
+            assert "PUT /voice" in client.ask("GET", "/nothing", None).json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("voice", "does not begin with /"), ("/insights", "something else there"), ("/ui/live", "something else there")],
+)
+def test_path_that_cannot_be_used_is_an_error(
+    path: str, reason: str, database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = run("--db", str(database), "--port", "0", "--path", path)
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    assert status == 2
+    assert reason in capsys.readouterr().err

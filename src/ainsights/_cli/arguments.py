@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 
+from ainsights._base_url import normalize_path
+
 
 def port(text: str) -> int:
     """Return the number of a port."""
@@ -51,3 +53,11 @@ def days(text: str) -> float:
     if not 0 < number < 1e6:  # noqa: PLR2004  some 2,700 years
         raise argparse.ArgumentTypeError(f"{text!r} is no number of days: give one above 0")
     return number
+
+
+def path(text: str) -> str:
+    """Return the path of a URL."""
+    try:
+        return normalize_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path such as /insight: {error}") from None

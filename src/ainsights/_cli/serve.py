@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ainsights._base_url import DEFAULT_PATH
 from ainsights._cli import arguments, serve_keys
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from ainsights.server.run import Endpoint
 
@@ -32,6 +34,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=arguments.port, default=8383, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument(
+        "--path",
+        type=arguments.path,
+        action="append",
+        metavar="PATH",
+        help="path of insights, which clients have as AINSIGHTS_PATH; can be repeated (default: /insight)",
+    )
     parser.add_argument("--db", type=Path, default=Path("insights.db"), help="SQLite file (default: %(default)s)")
     parser.add_argument(
         "--api-key",
@@ -77,10 +86,11 @@ def run(args: argparse.Namespace) -> int:
         if error.name not in EXTRA:
             raise
         return _fail("needs the server extra: pip install 'ainsights[server]'", FAILED)
+    paths = tuple(dict.fromkeys(args.path or (DEFAULT_PATH,)))
     given = args.api_key if args.api_key is not None else os.environ.get(KEY_VARIABLE) or None
 
     def announce(endpoint: Endpoint) -> None:
-        _announce(endpoint, given=given is not None, open_to_others=not server.is_loopback(args.host))
+        _announce(endpoint, paths, given=given is not None, open_to_others=not server.is_loopback(args.host))
 
     limits = Limits(args.keep_days, args.max_bytes)
     options = server.Options(
@@ -92,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         limits,
         args.audit_key_file,
         tuple(args.allowed_host),
+        paths,
         on_index_progress=_show_progress if sys.stderr.isatty() else None,
     )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -107,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _announce(endpoint: Endpoint, *, given: bool, open_to_others: bool) -> None:
+def _announce(endpoint: Endpoint, paths: Sequence[str], *, given: bool, open_to_others: bool) -> None:
     print(f"Insights endpoint at {endpoint.url}, storing to {endpoint.store}")
     if open_to_others:
         print("Warning: it listens beyond this machine, and key and insights travel unencrypted.", file=sys.stderr)
@@ -118,6 +129,8 @@ def _announce(endpoint: Endpoint, *, given: bool, open_to_others: bool) -> None:
     print(f"  {endpoint.explorer}")
     print("Send insights here:")
     print(f"  export AINSIGHTS_BASE_URL={endpoint.url}")
+    if DEFAULT_PATH not in paths:
+        print(f"  export AINSIGHTS_PATH={paths[0]}")
     known = "<the key you gave>" if given else "<your key; 'ainsights serve keys add NAME' makes another>"
     print(f"  export AINSIGHTS_API_KEY={endpoint.api_key if made else known}")
     print("Ctrl-C stops it.", flush=True)

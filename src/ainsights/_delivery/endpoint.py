@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ainsights._base_url import is_loopback
+from ainsights._base_url import DEFAULT_PATH, is_loopback
 from ainsights._logging import register_secret
 
 if TYPE_CHECKING:
@@ -94,21 +94,33 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a connection leads, and the proxy on the way."""
+    """Where a connection leads, the proxy on the way, and the path of the requests.
+
+    Attributes:
+        url: the base URL.
+        proxy: on the way; None if there is none.
+        tls: what decides which certificates are trusted; None for http.
+        path: what is appended to the base URL.
+    """
 
     url: SplitResult
     proxy: Proxy | None
     tls: ssl.SSLContext | None
+    path: str = DEFAULT_PATH
 
     @classmethod
-    def of(cls, base_url: str) -> Self:
-        """Return the endpoint at ``base_url``, with the proxy and the certificates that the environment names.
+    def of(cls, base_url: str, path: str = DEFAULT_PATH) -> Self:
+        """Return the endpoint, with the proxy and the certificates that the environment names.
+
+        Args:
+            base_url: where it is.
+            path: where it takes insights, below that.
 
         Raises:
             ProxyError: the environment names a proxy that cannot be used.
         """
         url = urlsplit(base_url)
-        return cls(url, _proxy(url), tls_context() if url.scheme == "https" else None)
+        return cls(url, _proxy(url), tls_context() if url.scheme == "https" else None, path)
 
     @property
     def host(self) -> str:
@@ -128,7 +140,7 @@ class Endpoint:
     @property
     def target(self) -> str:
         """What the request line names: the path, or the whole URL where a proxy has to know."""
-        path = f"{self.url.path}/insight"
+        path = f"{self.url.path}{self.path}"
         return f"http://{self.url.netloc}{path}" if self.proxy and not self.tls else path
 
     @property

@@ -1,4 +1,4 @@
-"""One ``PUT /insight`` over a kept-alive connection.
+"""One ``PUT`` of an insight over a kept-alive connection.
 
 On the standard library alone: it costs the host process the least (see CONTRIBUTING, "Measured"), and an import of
 httpx behind the user's back would race with openai 3.x, which looks on each call whether httpx is loaded.
@@ -12,6 +12,7 @@ import http.client
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ainsights._base_url import DEFAULT_PATH
 from ainsights._delivery.connection import Deadline, DeadlineSocketReader, open_connection, send_all
 from ainsights._delivery.endpoint import Endpoint
 from ainsights._delivery.retry import Answer
@@ -48,18 +49,19 @@ class Sender(Protocol):
         """Close the connection."""
 
 
-def senders(base_url: str, api_key: str | None, timeout: float) -> Callable[[], Sender]:
+def senders(base_url: str, api_key: str | None, timeout: float, path: str = DEFAULT_PATH) -> Callable[[], Sender]:
     """Return what creates a sender for each thread that needs one.
 
     Args:
-        base_url: of the endpoint, without ``/insight``.
+        base_url: of the endpoint.
         api_key: the bearer token; None sends no Authorization header.
         timeout: the seconds that a whole request may take.
+        path: what is appended to the base URL.
     """
 
     @functools.cache
     def endpoint() -> Endpoint:  # on the thread that sends: reading certificates takes its time
-        return Endpoint.of(base_url)
+        return Endpoint.of(base_url, path)
 
     headers = {"Content-Type": "application/json", "User-Agent": f"ainsights/{__version__}"}
     if api_key:

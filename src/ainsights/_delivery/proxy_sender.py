@@ -1,4 +1,4 @@
-"""One ``PUT /insight`` through a proxy that the plain sender cannot talk to: by https:// or SOCKS.
+"""One ``PUT`` of an insight through a proxy that the plain sender cannot talk to: by https:// or SOCKS.
 
 On httpcore, the transport of httpx: it knows these proxies, and takes the connections that we open ourselves, with one
 deadline and high descriptors. httpx itself is not imported (see :mod:`ainsights._delivery.http_sender`).
@@ -48,7 +48,7 @@ class ProxySender:
         if endpoint.proxy is None:
             raise ValueError("there is no proxy")
         self._proxy = endpoint.proxy
-        self._url = f"{endpoint.url.geturl()}/insight"
+        self._url = f"{endpoint.url.geturl()}{endpoint.path}"
         self._headers = [("Host", endpoint.url.netloc), *headers.items()]
         self._deadline = Deadline(timeout)
         self._network = _Network(self._proxy, self._deadline)

@@ -103,7 +103,7 @@ _BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _HELD = {
     HTTPStatus.UNAUTHORIZED: "check AINSIGHTS_API_KEY",
     HTTPStatus.FORBIDDEN: "check what the key in AINSIGHTS_API_KEY is allowed to do",
-    HTTPStatus.NOT_FOUND: "check AINSIGHTS_BASE_URL",
+    HTTPStatus.NOT_FOUND: "check AINSIGHTS_BASE_URL and AINSIGHTS_PATH",
 }
 
 

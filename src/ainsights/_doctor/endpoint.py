@@ -29,9 +29,10 @@ def check(settings: Settings, wrong: dict[str, str], *, send: bool) -> Iterator[
         wrong: the settings that are wrong: what depends on them is not checked.
         send: whether to send the test insight.
     """
-    if "base_url" in wrong:
-        yield warning("endpoint", "not checked", f"correct {PREFIX}BASE_URL first", reachable=None)
-        return
+    for name in ("base_url", "path"):
+        if name in wrong:
+            yield warning("endpoint", "not checked", f"correct {PREFIX}{name.upper()} first", reachable=None)
+            return
     yield from _path(settings)
     connection = _connection(settings)
     yield connection
@@ -45,18 +46,18 @@ def check(settings: Settings, wrong: dict[str, str], *, send: bool) -> Iterator[
 
 
 def _path(settings: Settings) -> Iterator[Finding]:
-    url, ending = settings.base_url, "/insight"
+    url, ending = settings.base_url, settings.path
     if url.endswith(ending):
         message = f"{url} ends in {ending}, which is appended to it: insights are sent to {url}{ending}"
         yield warning("endpoint", message, f"export {PREFIX}BASE_URL={url.removesuffix(ending)}", url=url)
 
 
 def _connection(settings: Settings) -> Finding:
-    details: dict[str, Any] = {"url": f"{settings.base_url}/insight", "proxy": None}
+    details: dict[str, Any] = {"url": settings.url, "proxy": None}
     began = time.monotonic()
     through = ""
     try:
-        endpoint = Endpoint.of(settings.base_url)
+        endpoint = Endpoint.of(settings.base_url, settings.path)
         if endpoint.proxy is not None:
             details |= {"proxy": endpoint.proxy.address, "proxy_variable": endpoint.proxy.variable}
             through = f" through {endpoint.proxy}"

@@ -29,7 +29,7 @@ _BY_EXCEPTION: dict[type[Exception], str] = {
 _BY_STATUS = {
     401: f"export {PREFIX}API_KEY=<a key that is valid there>",
     403: f"export {PREFIX}API_KEY=<a key that is allowed to send insights>",
-    404: f"export {PREFIX}BASE_URL=<the URL of the endpoint, without /insight>",
+    404: f"export {PREFIX}BASE_URL=<the URL of the endpoint> {PREFIX}PATH=<the path below it, if it is not /insight>",
 }
 
 
@@ -54,4 +54,4 @@ def for_outcome(outcome: Answer | Exception, disposition: Disposition, settings:
         return _BY_STATUS[outcome.status]
     if disposition is Disposition.RETRY:
         return "try again later: insights wait meanwhile, and are sent again"
-    return f"check {PREFIX}BASE_URL: what answers at {settings.base_url}/insight takes no valid insight"
+    return f"check {PREFIX}BASE_URL and {PREFIX}PATH: what answers at {settings.url} takes no valid insight"

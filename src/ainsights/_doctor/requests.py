@@ -135,7 +135,7 @@ def _timed(settings: Settings, body: bytes, *, with_key: bool) -> tuple[Answer |
 
 def _put(settings: Settings, body: bytes, *, with_key: bool) -> Answer:
     key = settings.api_key.get_secret_value() if settings.api_key and with_key else None
-    sender = senders(settings.base_url, key, settings.timeout)()
+    sender = senders(settings.base_url, key, settings.timeout, settings.path)()
     try:
         return sender.send(body)
     finally:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import Match
 
+from ainsights._base_url import DEFAULT_PATH
 from ainsights._version import __version__
+from ainsights.errors import ConfigurationError
 from ainsights.server import error_handlers, problems
 from ainsights.server.api import add_routes
-from ainsights.server.ingest import PATH, IngestRoute, openapi
+from ainsights.server.ingest import IngestRoute, openapi
 from ainsights.server.keys import Role
 from ainsights.server.keys.dependency import KeyDependency
 from ainsights.server.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from ainsights.server.api import Service
     from ainsights.server.connections import Guard
@@ -33,9 +37,15 @@ class Application:
     """Passes each request to ingestion, to the Explorer's pages, or to FastAPI."""
 
     def __init__(
-        self, ingest: IngestRoute, api: FastAPI, explorer: Explorer | None = None, guard: Guard | None = None
+        self,
+        paths: Sequence[str],
+        ingest: IngestRoute,
+        api: FastAPI,
+        explorer: Explorer | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.api = api
+        self._paths = frozenset(map(unquote, paths))
         self._explorer = explorer
         self._ingest = ingest
         self._guard = guard
@@ -45,7 +55,7 @@ class Application:
     ) -> None:
         """Handle one request."""
         try:
-            if scope["type"] == "http" and scope["path"] == PATH:
+            if scope["type"] == "http" and scope["path"] in self._paths:
                 await self._ingest(scope, receive, send)
             else:
                 await self._api(scope, receive, send)
@@ -76,12 +86,14 @@ class Application:
                 self._guard.stopping = True
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  what it is put together from
     service: Service,
     authorization: Authorization,
     max_body_bytes: int = MAX_BODY_BYTES,
     guard: Guard | None = None,
     explorer: Explorer | None = None,
+    *,
+    paths: Sequence[str] = (DEFAULT_PATH,),
 ) -> Application:
     """Return the endpoint as an ASGI application. Store and index are open while it serves; the caller owns them.
 
@@ -91,6 +103,10 @@ def create_app(
         max_body_bytes: a larger body is answered 413.
         guard: learns that the server is ending.
         explorer: the pages; None: there are none.
+        paths: where insights are taken.
+
+    Raises:
+        ConfigurationError: one of the paths has something else already.
     """
     api = FastAPI(
         title="ainsights: local Insights endpoint",
@@ -105,13 +121,24 @@ def create_app(
     reader, admin = (KeyDependency(authorization, role, store.log_access) for role in (Role.READ, Role.ADMIN))
     add_routes(api, service, reader, admin)
     _add_health(api, store)
-    error_handlers.install(api, authorization)
+    error_handlers.install(api, authorization, paths)
 
     @api.get("/openapi.json", dependencies=[Depends(reader)], include_in_schema=False)
     def document() -> dict[str, Any]:
-        return _document(api, reader)
+        return _document(api, reader, paths)
 
-    return Application(IngestRoute(store, authorization, max_body_bytes), api, explorer, guard)
+    _check_paths(paths, api, explorer)
+    return Application(paths, IngestRoute(store, authorization, max_body_bytes), api, explorer, guard)
+
+
+def _check_paths(paths: Sequence[str], api: FastAPI, explorer: Explorer | None) -> None:
+    for path in paths:
+        scope = {"type": "http", "method": "PUT", "path": unquote(path), "root_path": "", "headers": []}
+        is_route = any(route.matches(scope)[0] is not Match.NONE for route in api.routes)
+        if is_route or (explorer is not None and explorer.serves(unquote(path))):
+            raise ConfigurationError(
+                f"path {path}: the endpoint has something else there; give another, such as /voice"
+            )
 
 
 def _add_health(api: FastAPI, store: Store) -> None:
@@ -123,9 +150,9 @@ def _add_health(api: FastAPI, store: Store) -> None:
         return {"status": "ok"}
 
 
-def _document(api: FastAPI, reader: KeyDependency) -> dict[str, Any]:
+def _document(api: FastAPI, reader: KeyDependency, paths: Sequence[str]) -> dict[str, Any]:
     if api.openapi_schema is None:
         document = get_openapi(title=api.title, version=api.version, routes=api.routes)
-        openapi.describe(document, [{reader.scheme_name: []}])
+        openapi.describe(document, [{reader.scheme_name: []}], paths)
         api.openapi_schema = document
     return api.openapi_schema

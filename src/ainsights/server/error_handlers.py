@@ -15,17 +15,23 @@ from ainsights.server.query.engine import IndexUnavailableError
 from ainsights.server.store import StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fastapi import FastAPI, Request
 
     from ainsights.server.keys import Authorization
 
-WRONG_URL = "wrong URL: this endpoint has PUT /insight, GET /insights, and what GET /openapi.json describes"
 
+def install(app: FastAPI, authorization: Authorization, paths: Sequence[str]) -> None:
+    """Add the handlers to ``app``. Without a key not even a wrong URL is answered as such.
 
-def install(app: FastAPI, authorization: Authorization) -> None:
-    """Add the handlers to ``app``. Without a key not even a wrong URL is answered as such."""
+    Args:
+        app: what answers.
+        authorization: who may do what.
+        paths: where insights are taken.
+    """
+    taken = ", ".join(f"PUT {path}" for path in paths)
+    wrong_url = f"wrong URL: this endpoint has {taken}, GET /insights, and what GET /openapi.json describes"
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> Response:
@@ -37,7 +43,7 @@ def install(app: FastAPI, authorization: Authorization) -> None:
             authorization.check_scope(request.scope, dict(request.scope["headers"]), None)
         except Problem as no_key:
             return _answer(no_key)
-        detail = {404: WRONG_URL}.get(error.status_code, error.detail)
+        detail = {404: wrong_url}.get(error.status_code, error.detail)
         return _answer(Problem(error.status_code, detail, headers=error.headers))
 
     @app.exception_handler(RequestValidationError)

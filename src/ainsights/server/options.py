@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ainsights._base_url import DEFAULT_PATH
 from ainsights.server.store import Limits
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Options:
         limits: how long and how much is kept.
         audit_key_file: where the key of the hash chain is kept; None: beside the database.
         allowed_hosts: host names under which browsers may reach the pages, beside addresses and ``localhost``.
+        paths: where insights are taken.
         is_sample: whether what is stored is a generated sample, as the pages say then.
         on_index_progress: called while the index is built anew, with the done part, 0 to 1, on any thread.
     """
@@ -39,6 +41,7 @@ class Options:
     limits: Limits = UNLIMITED
     audit_key_file: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
+    paths: tuple[str, ...] = (DEFAULT_PATH,)
     is_sample: bool = False
     on_index_progress: Callable[[float], None] | None = None
 

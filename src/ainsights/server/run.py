@@ -134,7 +134,8 @@ def _prepared(options: Options) -> Iterator[_Parts]:
         first = backend.keys.first() if single is None else None
         guard, authorization = Guard(max_connections()), Authorization(backend.keys, single)
         explorer = _explorer(options, backend, service, authorization)
-        app = create_app(service, authorization, options.max_body_bytes or MAX_BODY_BYTES, guard, explorer)
+        max_body_bytes = options.max_body_bytes or MAX_BODY_BYTES
+        app = create_app(service, authorization, max_body_bytes, guard, explorer, paths=options.paths)
         url = url_of(listener)
         link = f"{url}/login?token={explorer.site.sessions.link(OWNER, 'admin')}"
         endpoint = Endpoint(url, single or first or "", options.database, link, backend.store.name)

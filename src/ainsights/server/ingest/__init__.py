@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ainsights.server.ingest.route import PATH, IngestRoute
+from ainsights.server.ingest.route import IngestRoute
 
-__all__ = ["PATH", "IngestRoute"]
+__all__ = ["IngestRoute"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ainsights.server import problems
-from ainsights.server.ingest.route import PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _OBJECT = {"type": "object"}
 _MESSAGES = [
@@ -36,7 +38,7 @@ INSIGHT = {
     ],
 }
 
-OPERATION = {
+OPERATION: dict[str, Any] = {
     "summary": "Store one insight",
     "description": "Answers 200 when it is on disk. The same `ainsights.event_id` in `meta` again is answered 200, and "
     "stored once. The body may be compressed with gzip.",
@@ -66,9 +68,13 @@ OPERATION = {
 }
 
 
-def describe(document: dict[str, Any], security: list[dict[str, list[str]]]) -> None:
-    """Add the route to ``document``."""
-    document["paths"] = {PATH: {"put": {**OPERATION, "security": security}}, **document["paths"]}
+def describe(document: dict[str, Any], security: list[dict[str, list[str]]], paths: Sequence[str]) -> None:
+    """Add the route, which is at each of ``paths``, to ``document``."""
+    routes = {}
+    for number, path in enumerate(paths, 1):
+        operation = OPERATION["operationId"] + (f"_{number}" if number > 1 else "")
+        routes[path] = {"put": {**OPERATION, "operationId": operation, "security": security}}
+    document["paths"] = {**routes, **document["paths"]}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["Insight"] = INSIGHT
     schemas["ProblemDocument"] = problems.ProblemDocument.model_json_schema()

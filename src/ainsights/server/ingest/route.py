@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ainsights.server.keys import Authorization
     from ainsights.server.store import Store
 
-PATH = "/insight"
 INLINE_BYTES = 2**20
 """A larger body is validated on another thread: several at the same time would keep all other requests waiting."""
 
