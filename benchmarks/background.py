@@ -26,6 +26,7 @@ from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._model import new_event_id
 from ainsights._processing.attributes import Defaults, sdk
 from ainsights._processing.decoder import decode
+from ainsights._processing.pending import PendingResponses
 from ainsights._processing.processor import Processor
 
 EVENTS = 300
@@ -75,7 +76,9 @@ class Ours:
     def __init__(self, url: str, *, stream: bool) -> None:
         self.items = [exchange(stream=stream) for _ in range(EVENTS)]
         self.pipeline = Pipeline(Counters())
-        self.pipeline.configure(Processor(load({}), sdk()).process, senders(url, "key", 10), load({}, base_url=url))
+        pending = PendingResponses(lambda _: None, OpenStreams(2**26), 2**24)
+        processor = Processor(load({}), sdk(), pending)
+        self.pipeline.configure(processor.process, senders(url, "key", 10), load({}, base_url=url))
 
     def __call__(self) -> None:
         self.pipeline.start()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ainsights._delivery.receipt import Receipt
     from ainsights._instrumentation.exchange import Exchange
     from ainsights._processing.manual import Record
+    from ainsights._processing.pending import PendingResponses
 
 FORK_PATIENCE = 0.02
 """Seconds that a fork waits for the threads to leave. Idle ones do at once."""
@@ -43,8 +44,9 @@ class Channel:
     A channel belongs to one process. The child of a fork gets a new one: what began before is its parent's to report.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._current = Destination(settings)
+    def __init__(self, settings: Settings, pending: PendingResponses) -> None:
+        self._pending = pending
+        self._current = Destination(settings, pending)
         self._earlier: dict[Destination, float] = {}
         """With the moment from which nobody puts anything there."""
         self._counters: list[Counters] = [self._current.counters]
@@ -101,7 +103,7 @@ class Channel:
         if before.is_refused or not before.is_started:
             before.change(settings)
             return
-        destination = Destination(settings)
+        destination = Destination(settings, self._pending)
         destination.open()  # a call that began before ends there, maybe where no thread may be started
         self._counters.append(destination.counters)
         with self._lock:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ainsights import _lifecycle
-from ainsights._channel import UNCAPTURED, Channel
+from ainsights._channel import Channel
 from ainsights._config import NO_KEY, PREFIX, Settings, load
 from ainsights._context.scope import current
 from ainsights._delivery.spool.access import UnsafeSpoolError, check_access
-from ainsights._delivery.stats import Stats
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.open_streams import OpenStreams
-from ainsights._instrumentation.patch import lost_hooks
 from ainsights._instrumentation.routing import router
-from ainsights._internal_errors import capture_internal_errors, failures
+from ainsights._internal_errors import capture_internal_errors
 from ainsights._logging import log_rate_limited, logger
+from ainsights._processing.pending import PendingResponses
 from ainsights._random import generator
+from ainsights._stats import collect_stats, last_error
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from ainsights._delivery.receipt import Receipt
+    from ainsights._delivery.stats import Stats
     from ainsights._instrumentation.routes import Route
     from ainsights._instrumentation.routing import Client
     from ainsights._processing.manual import CaptureArguments, Record
+
+PENDING_SHARE = 4
+"""The share of ``max_queue_bytes`` that responses may hold which are not at their end: a quarter."""
 
 _flushing = capture_internal_errors("flushing")
 
@@ -53,7 +56,8 @@ class Insights:
         _check_spool(self.settings)
         self._off = self._apply_settings()
         self._open_streams = OpenStreams(self.settings.max_queue_bytes)
-        self._channel = Channel(self.settings)
+        self._pending = self._no_pending()
+        self._channel = Channel(self.settings, self._pending)
 
     def __enter__(self) -> Self:
         return self
@@ -150,15 +154,13 @@ class Insights:
 
     def _close(self, timeout: float, *, interrupted: bool = False) -> bool:
         router.release_clients(self)
+        self._pending.close()
         lost = self._channel.close(timeout)
         _lifecycle.unregister(self)
         if lost:
-            reason = "interrupted" if interrupted else self._last_error() or "time ran out"
+            reason = "interrupted" if interrupted else last_error(self._channel.pipelines) or "time ran out"
             logger.error("%d event%s lost at shutdown: %s", lost, "s" if lost > 1 else "", reason)
         return not lost
-
-    def _last_error(self) -> str | None:
-        return next((each.last_error for each in self._channel.pipelines if each.last_error), None)
 
     def stats(self) -> Stats:
         """Return what happened to the events so far, and how delivery is now.
@@ -168,44 +170,25 @@ class Insights:
             if audit.stats().state != "running":
                 warn(str(audit.stats()))
         """
-        pipelines, counts = self._channel.pipelines, self._channel.counts()
-        pipeline = pipelines[0] if pipelines else None
-        dropped = {name.removeprefix("dropped_"): n for name, n in counts.items() if name.startswith("dropped_") and n}
-        delivered_at = max((each.last_delivery or 0.0 for each in pipelines), default=0.0)
-        return Stats(
-            captured=counts["captured"],
-            queued_events=self._channel.events,
-            queued_bytes=counts["bytes"],
-            in_flight=sum(each.in_flight for each in pipelines),
-            delivered=counts["delivered"],
-            retried=counts["retried"],
-            rejected=counts["rejected"],
-            filtered=counts["filtered"],
-            held=sum(each.held for each in pipelines),
-            spooled=pipeline.spooled if pipeline else 0,
-            dropped=dropped,
-            failures=dict(failures),
-            last_error=self._last_error(),
-            last_delivery=datetime.fromtimestamp(delivered_at, timezone.utc).isoformat() if delivered_at else None,
-            uncaptured={key.removeprefix(UNCAPTURED): n for key, n in counts.items() if key.startswith(UNCAPTURED)},
-            lost_hooks=tuple(lost_hooks()),
-            worker_alive=any(each.workers for each in pipelines),
-            state=f"off: {self._off}" if self._off else pipeline.state if pipeline else "idle",
-        )
+        return collect_stats(self._channel, len(self._pending), self._off)
 
     # What the patches call on the user's thread, where it must not fail or wait
 
-    def begin(self, _client: Any, route: Route) -> Exchange | None:
+    def begin(self, _client: Any, route: Route, *, in_background: bool = False) -> Exchange | None:
         """Return the exchange to note a call in, or None if it is not to be captured."""
         context = current.get()
-        if self._off or route.looks_up or (context is not None and not context.captured):
+        if self._off:
             return None
         if route.api not in self.settings.capture:
-            self._channel.count_uncaptured(route.name)
+            if context is None or context.captured:
+                self._channel.count_uncaptured(route.name)
             return None
-        if self._is_sampled_out():
+        is_muted = (context is not None and not context.captured) or (not route.looks_up and self._is_sampled_out())
+        if is_muted and not in_background:
             return None
-        return Exchange(self._open().put, context, self._open_streams, route)
+        exchange = Exchange(self._open().put, context, self._open_streams, route)
+        exchange.is_muted = is_muted
+        return exchange
 
     def submit(self, record: Record, receipt: Receipt | None = None) -> None:
         """Queue ``record``; ``receipt`` gets the outcome."""
@@ -256,8 +239,9 @@ class Insights:
     # The life of the process: see PipelineOwner
 
     def end_streams(self) -> None:
-        """Report the streams that are open."""
+        """Report the streams that are open, and the responses that are not at their end."""
         self._open_streams.end_all()
+        self._pending.close()
 
     def begin_close(self) -> None:
         """Start to deliver what is queued; the time to exit runs from now."""
@@ -280,7 +264,15 @@ class Insights:
         """Start afresh: the events, the threads and the connections are the parent's."""
         self._open_streams = OpenStreams(self.settings.max_queue_bytes)
         self._channel.after_fork_in_child()
-        self._channel = Channel(self.settings)
+        self._pending = self._no_pending()
+        self._channel = Channel(self.settings, self._pending)
+
+    def _no_pending(self) -> PendingResponses:
+        bound = self.settings.max_queue_bytes // PENDING_SHARE
+        return PendingResponses(self._requeue, self._open_streams, bound)
+
+    def _requeue(self, exchange: Exchange) -> None:
+        self._channel.put(exchange)
 
 
 def _check_spool(settings: Settings) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ainsights._delivery.receipt import Receipt
     from ainsights._instrumentation.exchange import Exchange
     from ainsights._processing.manual import Record
+    from ainsights._processing.pending import PendingResponses
 
 LOADING_DELAY = 0.02
 """Seconds before loading begins: the call that causes it has then been sent, and waits for its answer."""
@@ -46,8 +47,9 @@ class Destination:
     _loading: threading.Event | None = None
     """Set when the attempt to make the pipeline is over; None before there is one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pending: PendingResponses) -> None:
         self.settings = settings
+        self._pending = pending
         self.counters = Counters()
         self._waiting: deque[tuple[Exchange | Record, Receipt | None]] = deque()
         self._awaited = threading.Event()
@@ -149,7 +151,7 @@ class Destination:
         settings = self.settings
         key = settings.api_key.get_secret_value() if settings.api_key else None
         connect = senders(settings.base_url, key, settings.timeout, settings.path)
-        pipeline.configure(Processor(settings, sdk()).process, connect, settings)
+        pipeline.configure(Processor(settings, sdk(), self._pending).process, connect, settings)
 
     def _move(self, otherwise: str) -> int:
         """Hand what waits to the pipeline. Without one it is lost, counted as ``otherwise``; return how much is."""

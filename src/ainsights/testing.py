@@ -22,6 +22,7 @@ from ainsights._instrumentation.routing import router
 from ainsights._internal_errors import capture_internal_errors
 from ainsights._model import Insight
 from ainsights._processing.attributes import sdk
+from ainsights._processing.pending import PendingResponses
 from ainsights._processing.processor import Processor
 
 if TYPE_CHECKING:
@@ -43,13 +44,18 @@ class Captured(list[Insight]):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._apis = settings.capture
-        self._processor = Processor(settings, sdk())
         self._open_streams = OpenStreams(2 * MOST_BYTES)
+        self._pending = PendingResponses(self._take, self._open_streams, MOST_BYTES)
+        self._processor = Processor(settings, sdk(), self._pending)
         self._before = router.override
         router.set_override(self)
 
     def stop(self) -> None:
-        """Capture no more; what was captured stays. Twice is harmless."""
+        """Capture no more; what was captured stays. Twice is harmless.
+
+        Responses in the background that are not at their end are reported with what is known of them.
+        """
+        self._pending.close()
         if router.override is self:
             router.set_override(self._before)
 
@@ -59,12 +65,15 @@ class Captured(list[Insight]):
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def begin(self, _client: Any, route: Route) -> Exchange | None:
+    def begin(self, _client: Any, route: Route, *, in_background: bool = False) -> Exchange | None:
         """See :class:`ainsights._instrumentation.patch.CallRecorder`."""
         context = current.get()
-        if route.looks_up or route.api not in self._apis or (context is not None and not context.captured):
+        is_muted = context is not None and not context.captured
+        if route.api not in self._apis or (is_muted and not in_background):
             return None
-        return Exchange(self._take, context, self._open_streams, route)
+        exchange = Exchange(self._take, context, self._open_streams, route)
+        exchange.is_muted = is_muted
+        return exchange
 
     def submit(self, record: Record) -> None:
         """See :class:`ainsights._instrumentation.routing.Recorder`."""

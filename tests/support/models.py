@@ -14,6 +14,7 @@ from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.open_streams import OpenStreams
 from ainsights._processing.attributes import Defaults
 from ainsights._processing.decoder import decode
+from ainsights._processing.pending import PendingResponses
 
 if int(openai.__version__.partition(".")[0]) >= 3:
     import httpx2 as http
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from ainsights._instrumentation.routes import Route
+    from ainsights._model import Insight
 
 MESSAGES: list[Any] = [{"role": "user", "content": "hi"}]
 COMPLETION: dict[str, Any] = {
@@ -102,21 +104,38 @@ def async_client(answer: Callable[[Any], Any] = completed, **options: Any) -> op
     )
 
 
+def _decoded(exchange: Exchange) -> Insight:
+    return decode(exchange, Defaults("sdk"), "id")
+
+
 class Captured(list[dict[str, Any]]):
     """The bodies of the events, in the order in which they were made."""
 
     def __init__(self) -> None:
         super().__init__()
         self._open_streams = OpenStreams(2**26)
+        self._pending = PendingResponses(self._take, self._open_streams, 2**26)
 
-    def begin(self, _client: Any, route: Route) -> Exchange | None:
+    def report_pending(self) -> None:
+        """Do what the end of the process does."""
+        self._pending.close()
+
+    def begin(self, _client: Any, route: Route, *, in_background: bool = False) -> Exchange | None:
         context = current.get()
-        if route.api is None or (context is not None and not context.captured):
+        is_muted = context is not None and not context.captured
+        if route.api is None or (is_muted and not in_background):
             return None
-        return Exchange(self._take, context, self._open_streams, route)
+        exchange = Exchange(self._take, context, self._open_streams, route)
+        exchange.is_muted = is_muted
+        return exchange
 
     def _take(self, exchange: Exchange) -> None:
-        self.append(json.loads(decode(exchange, Defaults("sdk"), "id").encode()))
+        if exchange.route.api == "responses":
+            resolved = self._pending.resolve(exchange, _decoded)
+            if resolved is not None:
+                self.append(json.loads(resolved[1].encode()))
+        else:
+            self.append(json.loads(_decoded(exchange).encode()))
 
     @property
     def statuses(self) -> list[str]:

@@ -39,6 +39,10 @@ class Processed(Protocol):
         """What is sent; None: nothing is to be."""
 
     @property
+    def is_part(self) -> bool:
+        """Whether the item is part of another event, and none of its own."""
+
+    @property
     def drop_reason(self) -> str | None:
         """One word, if nothing may be sent because processing failed."""
 
@@ -129,6 +133,8 @@ class Ingestion:
         if processed.body is not None:
             self._settlement.resize(envelope, len(processed.body))
             envelope.body, envelope.item = processed.body, None
+        elif processed.is_part:
+            self._settlement.withdraw(envelope)
         elif processed.drop_reason is None:
             self._settlement.filter(envelope)
         else:

@@ -80,6 +80,11 @@ class Settlement:
         if self._release(envelope, "filtered") and envelope.receipt is not None:
             envelope.receipt.on_dropped("the event was filtered")
 
+    def withdraw(self, envelope: Envelope) -> None:
+        """Let go of what is part of another event, as if it had not been captured."""
+        if self._release(envelope):
+            self._counters.add(captured=-1)
+
     def drop(self, envelope: Envelope, reason: str) -> None:
         """Settle an event that must not be sent. ``reason`` is one word, by which it is counted."""
         if self._release(envelope, f"dropped_{reason}") and envelope.receipt is not None:

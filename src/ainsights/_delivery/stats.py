@@ -27,6 +27,8 @@ class Stats:
     """Events that the endpoint rejected for good."""
     filtered: int = 0
     """Events that before_send or the settings keep from being sent."""
+    pending: int = 0
+    """Responses made in the background that are not at their end, as far as this process has looked."""
     held: int = 0
     """Events that wait until somebody corrects the key or the URL."""
     spooled: int = 0
@@ -52,7 +54,7 @@ class Stats:
             f"{self.queued_events} queued ({self.queued_bytes / 1000:,.0f} kB)",
         ]
         others = {"in flight": self.in_flight, "retried": self.retried, "rejected": self.rejected}
-        others |= {"filtered": self.filtered, "held": self.held, "spooled": self.spooled}
+        others |= {"filtered": self.filtered, "pending": self.pending, "held": self.held, "spooled": self.spooled}
         parts += [f"{count} {name}" for name, count in others.items() if count]
         parts += [f"{count} dropped ({reason})" for reason, count in self.dropped.items()]
         parts += [f"{count} not captured ({route})" for route, count in self.uncaptured.items()]

@@ -77,6 +77,10 @@ class Exchange:
     ending: Ending | None = None
     failure: Failure | None = None
     finalizer: weakref.ref[Any] | None = None
+    is_muted = False
+    """Whether nothing of it may be reported: it is seen so that later calls about the same response are not either."""
+    overdue: str | None = None
+    """The id of the response that it created, once that is to be reported though it has not reached its end."""
     _reserved = 0
 
     def __init__(

@@ -56,8 +56,12 @@ class OpenStreams:
             finally:
                 self._lock.release()
 
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Return those that are open."""
+        return tuple(self._exchanges)
+
     def end_all(self) -> None:
         """End the streams that are open, with what has arrived: nobody will read them to their end."""
-        for exchange in tuple(self._exchanges):
+        for exchange in self.exchanges():
             with _ending:
                 exchange.end("collected")

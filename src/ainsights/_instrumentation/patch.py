@@ -19,7 +19,7 @@ import wrapt
 
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.hook import Hook
-from ainsights._instrumentation.routes import find_route
+from ainsights._instrumentation.routes import RESPONSES, find_route
 from ainsights._instrumentation.stream import watch
 from ainsights._internal_errors import capture_internal_errors
 from ainsights._logging import log_rate_limited
@@ -36,8 +36,15 @@ MODULE = "openai._base_client"
 class CallRecorder(Protocol):
     """Decides whether a call is captured, and takes what was captured."""
 
-    def begin(self, client: Any, route: Route) -> Exchange | None:
-        """Return the exchange that records this call, or None if it is not to be captured."""
+    def begin(self, client: Any, route: Route, *, in_background: bool = False) -> Exchange | None:
+        """Return the exchange that records this call, or None if it is not to be captured.
+
+        Args:
+            client: the openai client that makes the call.
+            route: of the call.
+            in_background: whether it creates a response that later calls look up. If it is not to be captured, these
+                are not either, so that it has an exchange too, a muted one.
+        """
 
 
 class Skipped(Enum):
@@ -63,11 +70,17 @@ def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exchan
     try:
         options = args[1] if len(args) > 1 else kwargs["options"]
         if _recorder is not None and (route := find_route(options.url, options.method)) is not None:
-            return _recorder.begin(client, route) or Skipped.CALL
+            in_background = route is RESPONSES and _is_in_background(options)
+            return _recorder.begin(client, route, in_background=in_background) or Skipped.CALL
     except Exception as error:
         if not _beginning.caught(error):
             raise
     return None
+
+
+def _is_in_background(options: Any) -> bool:
+    bodies = (options.json_data, getattr(options, "extra_json", None))
+    return any(body.__class__ is dict and body.get("background") is True for body in bodies)
 
 
 def _fail(exchange: Exchange | Skipped | None, error: BaseException) -> None:

@@ -50,14 +50,14 @@ class Router:
     def _reset_lock(self) -> None:
         self._lock = threading.RLock()  # so that of two threads one cannot uninstall what the other installs
 
-    def begin(self, client: Any, route: Route) -> Exchange | None:
+    def begin(self, client: Any, route: Route, *, in_background: bool = False) -> Exchange | None:
         """Ask the recorder whose call it is; see :class:`CallRecorder`."""
         recorder: CallRecorder | None = self.override
         if recorder is None:
             recorder = client.__dict__.get(OWN, self._default)
         if recorder is None and self._class_recorder is not None and isinstance(client, self._classes):
             recorder = self._class_recorder()
-        return recorder.begin(client, route) if recorder is not None else None
+        return recorder.begin(client, route, in_background=in_background) if recorder is not None else None
 
     def set_default(self, recorder: CallRecorder) -> None:
         """Let ``recorder`` take the calls of all clients that have no other one."""

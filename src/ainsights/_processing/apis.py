@@ -30,7 +30,13 @@ class Prompt(NamedTuple):
 
 
 class ModelApi(Protocol):
-    """An API of models that converse."""
+    """An API of models that converse.
+
+    Attributes:
+        may_lack_end: whether a stream may end without the event that ends it, as those of some servers do.
+    """
+
+    may_lack_end: bool
 
     def prompt(self, body: Fields) -> Prompt:
         """Return what a request asks, whose JSON is ``body``; it is changed."""
@@ -49,6 +55,8 @@ class ModelApi(Protocol):
 
 
 class _Chat:
+    may_lack_end = True
+
     def prompt(self, body: Fields) -> Prompt:
         messages = as_messages(body.pop("messages", None))
         return Prompt(messages, body, messages)
@@ -85,6 +93,8 @@ class _Completions(_Chat):
 
 
 class _Responses:
+    may_lack_end = False
+
     def prompt(self, body: Fields) -> Prompt:
         instructions, given = body.pop("instructions", None), body.pop("input", None)
         messages = request.to_messages(instructions, given)

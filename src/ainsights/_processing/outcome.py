@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FIRST_ERROR_STATUS = 400
 _STATUS = {"closed": "closed_early", "collected": "abandoned", "complete": "ok", "cancelled": "cancelled"}
 _UNKNOWN = ("", 0, None)
+_ENDED = {"type": "IncompleteStream", "message": "the stream ended before its response did"}
 _LEFT = frozenset(["closed", "collected"])
 """The endings of a stream that its reader left."""
 
@@ -40,7 +41,7 @@ class Outcome:
 
 def outcome_of(exchange: Exchange, args: dict[str, Any]) -> Outcome:
     """Return what came back of ``exchange``, whose request had the arguments ``args``."""
-    body, tail = _body(exchange)
+    body, tail = body_of(exchange)
     is_cut = False
     if exchange.status_code is None or exchange.status_code >= FIRST_ERROR_STATUS:
         outcome = _failed(exchange, body, {})
@@ -83,6 +84,10 @@ def _streamed(exchange: Exchange, body: bytes, args: dict[str, Any]) -> tuple[Ou
         return Outcome({}, "unread"), True
     if exchange.ending == "error" or (exchange.ending == "complete" and not made.chunks):
         return _failed(exchange, b"" if made.chunks else body, made.completion), True
+    if exchange.ending == "complete" and not api.may_lack_end:
+        is_in_background = args.get("background") is True
+        ended = Outcome(made.completion, "abandoned") if is_in_background else None
+        return ended or Outcome(made.completion, "error", _ENDED), True
     if exchange.ending in _LEFT and api.is_finished(made.completion, args):
         return Outcome(made.completion, "ok"), False
     return Outcome(made.completion, _STATUS[exchange.ending or "closed"]), True
@@ -135,7 +140,7 @@ def _partial(body: bytes, api: ModelApi) -> dict[str, Any]:
 # The bytes of the body
 
 
-def _body(exchange: Exchange) -> tuple[bytes, bytes]:
+def body_of(exchange: Exchange) -> tuple[bytes, bytes]:
     """Return the body, and its end where its middle is missing."""
     if exchange.body is not None:
         return exchange.body, b""

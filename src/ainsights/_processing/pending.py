@@ -1,0 +1,184 @@
+"""PendingResponses: responses that are made in the background, from the call that creates them to their end.
+
+Such a response is created by one call and looked up by others: polled, cancelled, or streamed on. All of them are one
+event, made when the response reaches a terminal state, with the request of the call that created it. A response that
+another process created is reported when a lookup finds it at its end, with what the lookup brings.
+
+What is held is bounded: beyond the bounds the oldest responses are reported with what is known of them.
+
+The module is imported with ainsights, so that it imports what decodes only when there is something to decode.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ainsights._instrumentation.exchange import Exchange
+    from ainsights._instrumentation.open_streams import OpenStreams
+    from ainsights._model import Insight
+
+    Decode = Callable[[Exchange], Insight]
+    Resolved = tuple[Exchange, Insight]
+
+MAX_PENDING = 1000
+MAX_REPORTED = 10_000
+"""Ids of reported responses that are remembered, so that a later lookup reports none of them again."""
+
+_UNFINISHED = frozenset(["queued", "in_progress"])
+_FIRST_ERROR_STATUS = 400
+
+
+class PendingResponses:
+    """The responses of one client that have not reached their end, and the ids of those that were reported.
+
+    Args:
+        requeue: takes an exchange that is to be resolved again, after those that are in the queue by now.
+        open_streams: the streams of the client that are still read.
+        max_bytes: bytes that all may hold together.
+    """
+
+    def __init__(self, requeue: Callable[[Exchange], object], open_streams: OpenStreams, max_bytes: int) -> None:
+        self._requeue = requeue
+        self._open_streams = open_streams
+        self._max_bytes = max_bytes
+        self._pending: OrderedDict[str, Exchange] = OrderedDict()
+        self._bytes = 0
+        self._reported: OrderedDict[str, None] = OrderedDict()
+        self._superseded: set[str] = set()
+        """Responses that a lookup reported while the stream that created them was still open."""
+        self._closing = False
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def close(self) -> None:
+        """Report each response with what is known of it, those too that are still in the queue."""
+        with self._lock:
+            self._closing = True
+            overdue = tuple(self._pending.items())
+        for response_id, exchange in overdue:
+            self._requeue(_overdue(exchange, response_id))
+
+    def resolve(self, exchange: Exchange, decode: Decode) -> Resolved | None:
+        """Return what is to be reported for ``exchange``: one, with its insight; None if nothing is, or not yet.
+
+        Args:
+            exchange: a call of the Responses API that has ended.
+            decode: makes the insight of an exchange.
+        """
+        with self._lock:
+            if exchange.overdue is not None:
+                return self._on_overdue(exchange, exchange.overdue, decode)
+            if exchange.route.looks_up:
+                return self._on_lookup(exchange, decode)
+            return self._on_creation(exchange, decode)
+
+    # Calls
+
+    def _on_creation(self, exchange: Exchange, decode: Decode) -> Resolved | None:
+        from ainsights._processing.continuation import continued  # noqa: PLC0415  see above
+
+        insight = decode(exchange)
+        response_id = insight.response.get("id")
+        if response_id.__class__ is not str or response_id in self._superseded:
+            self._superseded.discard(str(response_id))
+            return None if response_id.__class__ is str or exchange.is_muted else (exchange, insight)
+        if exchange.is_muted:
+            self._report(response_id)
+        elif insight.args.get("background") is True and _is_unfinished(exchange, insight):
+            self._reported.pop(response_id, None)
+            known = self._pending.get(response_id)
+            self._hold(response_id, exchange if known is None else continued(exchange, known))
+        else:
+            self._report(response_id)
+            return exchange, insight
+        return None
+
+    def _on_lookup(self, exchange: Exchange, decode: Decode) -> Resolved | None:
+        from ainsights._processing.continuation import continued, is_stream, looked_up  # noqa: PLC0415  see above
+
+        response_id = looked_up(exchange)
+        if response_id in self._reported or (exchange.status_code or _FIRST_ERROR_STATUS) >= _FIRST_ERROR_STATUS:
+            return None
+        insight, streamed = decode(exchange), is_stream(exchange)
+        if insight.response.get("status") is None and not (streamed and insight.response.get("outline")):
+            return None
+        if not _is_unfinished(exchange, insight):
+            return self._on_end(exchange, response_id, insight, decode)
+        creation = self._pending.get(response_id)
+        if creation is not None and (streamed or not is_stream(creation)):
+            self._hold(response_id, continued(creation, exchange))
+        elif creation is None and streamed:
+            self._hold(response_id, exchange)
+        return None
+
+    def _on_end(self, exchange: Exchange, response_id: str, insight: Insight, decode: Decode) -> Resolved | None:
+        from ainsights._processing.continuation import continued, created_by, is_stream  # noqa: PLC0415  see above
+
+        creation = self._release(response_id)
+        if creation is None:
+            creation = created_by(self._open_streams.exchanges(), response_id)
+            if creation is not None:
+                self._superseded.add(response_id)
+        self._report(response_id)
+        if creation is not None:
+            whole = continued(creation, exchange)
+            return None if creation.is_muted else (whole, decode(whole))
+        is_new = is_stream(exchange) or insight.response.get("background") is True
+        return (
+            (exchange, insight) if is_new else None
+        )  # else one is looked up again that had its end when it was created
+
+    def _on_overdue(self, exchange: Exchange, response_id: str, decode: Decode) -> Resolved | None:
+        if self._closing:
+            exchange = self._release(response_id) or exchange  # lookups may have brought more since
+        if response_id in self._reported:
+            return None
+        self._report(response_id)
+        return exchange, decode(exchange)
+
+    # What is held
+
+    def _hold(self, response_id: str, exchange: Exchange) -> None:
+        self._release(response_id)
+        self._pending[response_id] = exchange
+        self._bytes += exchange.size
+        if self._closing:
+            self._requeue(_overdue(exchange, response_id))
+        while len(self._pending) > MAX_PENDING or self._bytes > self._max_bytes:
+            oldest = next(iter(self._pending))
+            self._requeue(_overdue(self._pending[oldest], oldest))
+            self._release(oldest)
+
+    def _release(self, response_id: str) -> Exchange | None:
+        exchange = self._pending.pop(response_id, None)
+        if exchange is not None:
+            self._bytes -= exchange.size
+        return exchange
+
+    def _report(self, response_id: str) -> None:
+        self._reported[response_id] = None
+        while len(self._reported) > MAX_REPORTED:
+            self._reported.popitem(last=False)
+
+
+def _is_unfinished(exchange: Exchange, insight: Insight) -> bool:
+    """Return whether the response goes on, though this call has ended; an event of an error ends it."""
+    status, error = insight.response.get("status"), insight.response.get("error")
+    if error and exchange.failure is None:
+        return False
+    return status is None or (status.__class__ is str and status in _UNFINISHED)
+
+
+def _overdue(exchange: Exchange, response_id: str) -> Exchange:
+    """Return an exchange that is to be reported with what it has."""
+    marked = copy.copy(exchange)
+    marked.overdue = response_id
+    return marked
