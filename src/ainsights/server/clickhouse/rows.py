@@ -58,17 +58,20 @@ def name_of(key: int) -> str:
     return f"{key:016x}"
 
 
-def encode(rows: Sequence[Row], keys: Mapping[int, int]) -> bytes:
+def encode(rows: Sequence[Row], keys: Mapping[int, int], macs: Sequence[bytes]) -> bytes:
     """Return the rows as ClickHouse's JSONEachRow.
 
     Args:
         rows: the events.
         keys: the conversation's key by seq, for those that continue a conversation that is stored.
+        macs: the MAC of each.
     """
-    return b"\n".join(_line(row, keys.get(row.stored.seq, row.own_key)) for row in rows)
+    return b"\n".join(
+        _line(row, keys.get(row.stored.seq, row.own_key), mac) for row, mac in zip(rows, macs, strict=True)
+    )
 
 
-def _line(row: Row, conversation_key: int) -> bytes:
+def _line(row: Row, conversation_key: int, mac: bytes) -> bytes:
     stored, event = row.stored, row.event
     values: dict[str, Any] = {name: value for name, value in event._asdict().items() if name in EVENT_COLUMNS}
     for name in _TEXTS:
@@ -85,6 +88,7 @@ def _line(row: Row, conversation_key: int) -> bytes:
         "question": padded(event.question),
         "answer": padded(event.answer),
         "body": stored.body.decode(errors="replace"),
+        "mac": mac.hex(),
     }
     return to_json(values)
 
@@ -98,5 +102,7 @@ def padded(text: str) -> str:
 _TEXTS = tuple(
     name
     for name, kind in EVENT_COLUMNS.items()
-    if "String" in kind and not kind.startswith(("Array", "Map")) and name not in ("id", "question", "answer", "body")
+    if "String" in kind
+    and not kind.startswith(("Array", "Map"))
+    and name not in ("id", "question", "answer", "body", "mac")
 )

@@ -4,8 +4,8 @@
 
     event       one row for each insight: its columns, its words and its body
     ledger      the hash chains: one entry for each batch of a replica, with the MACs of its events
-    turn        hashes at which an event of a conversation ends, by hash
-    waiting     hashes that the end of an event that arrives late may have, and the conversation that then moves
+    link        hashes of the texts of conversations: key 0 for the end of a stored event, else the conversation that
+                moves to the event with this end if it arrives late
     erased      MACs of the ids of erased events, which are refused if they arrive once more
     erasure     each erasure, and whether it is hidden (from every reader) or purged (from the disk)
     access      who read and who erased what
@@ -76,6 +76,7 @@ EVENT_COLUMNS = {
     "question": "String CODEC(ZSTD)",
     "answer": "String CODEC(ZSTD)",
     "body": "String CODEC(ZSTD(3))",
+    "mac": "FixedString(32) CODEC(ZSTD)",
 }
 """The columns of ``event``.
 
@@ -99,13 +100,14 @@ SYNCED = "fsync_after_insert = 1, fsync_part_directory = 1"
 
 
 class _Table(NamedTuple):
-    """A small table: its columns, its order, the column that says which of two rows of that order remains."""
+    """A small table; ``version`` is the column that says which of two rows of the same place in the order remains."""
 
     name: str
     columns: str
     order: str
     version: str = ""
     settings: str = ""
+    partition: str = ""
 
 
 class Cluster(NamedTuple):
@@ -155,9 +157,10 @@ def _create(cluster: Cluster, table: _Table) -> str:
     else:
         engine = cluster.engine("MergeTree", table.name)
     settings = f"{SYNCED}, {table.settings}" if table.settings else SYNCED
+    partition = f" PARTITION BY {table.partition}" if table.partition else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {table.name}{cluster.clause} ({table.columns}) "
-        f"ENGINE = {engine} ORDER BY ({table.order}) SETTINGS {settings}"
+        f"ENGINE = {engine}{partition} ORDER BY ({table.order}) SETTINGS {settings}"
     )
 
 
@@ -171,8 +174,7 @@ _FINE = "index_granularity = 1024"
 
 _TABLES = (
     _Table("ledger", _LEDGER, "chain, number", "pruned", "index_granularity = 64"),
-    _Table("turn", "hash UInt64, version UInt8", "hash", "version", _FINE),
-    _Table("waiting", "hash UInt64, key UInt64, version UInt8", "hash, key", "version", _FINE),
+    _Table("link", "hash UInt64, key UInt64, day Date DEFAULT today()", "hash, key", "", _FINE, "toYYYYMM(day)"),
     _Table("erased", "id_mac UInt64, number Int64", "id_mac", "number", _FINE),
     _Table(
         "erasure",
