@@ -49,7 +49,7 @@ def test_migrate_makes_the_database_and_is_idempotent(clickhouse_url: str) -> No
     assert migrations.migrate(where) == [1]
     assert migrations.migrate(where) == []
     connection = Connection(where)
-    tables = [name for (name,) in connection.query(TABLES)]
+    tables = [name for (name,) in connection.rows(TABLES)]
     assert {"event", "ledger", "migration"} <= {*tables}
     migrations.check(connection)
     connection.close()
@@ -95,6 +95,6 @@ def test_the_replicated_tables_are_statements_that_the_engine_parses(clickhouse_
     for statement in (schema.migration_table(Cluster("main")), *schema.statements(Cluster("main"))):
         assert "ON CLUSTER" in statement
         assert "Replicated" in statement
-        parsed = "\n".join(line for (line,) in connection.query(f"EXPLAIN AST {statement}"))
+        parsed = "\n".join(line for (line,) in connection.rows(f"EXPLAIN AST {statement}"))
         assert "Replicated" in parsed
     connection.close()

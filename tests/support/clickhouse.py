@@ -19,12 +19,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ainsights.server.clickhouse import migrations
 from ainsights.server.clickhouse.address import Address, parse
 from ainsights.server.clickhouse.connection import Connection
+from ainsights.server.clickhouse.store import ClickHouseStore
 from support.endpoints import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ainsights.server.store import Limits
 
 VARIABLE = "AINSIGHTS_TEST_CLICKHOUSE"
 PROGRAM = Path(__file__).with_name("clickhouse_server.py")
@@ -108,3 +112,14 @@ def new_database(server: str) -> Iterator[str]:
 def address(url: str) -> Address:
     """Return the parsed address."""
     return parse(url, os.environ)
+
+
+KEY = bytes(range(32))
+
+
+@contextmanager
+def opened(url: str, limits: Limits | None = None, key: bytes = KEY) -> Iterator[ClickHouseStore]:
+    """Migrate and open the store for the length of the block."""
+    migrations.migrate(address(url))
+    with ClickHouseStore(address(url), key, limits) as store:
+        yield store

@@ -6,6 +6,7 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from ainsights.errors import ConfigurationError
 from ainsights.server import files
 from ainsights.server.embedded import EmbeddedEngine
 from ainsights.server.index import Index, IndexOptions
@@ -15,6 +16,7 @@ from ainsights.server.store import SQLiteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     from ainsights.server.keys import KeyStore
     from ainsights.server.options import Options
@@ -49,8 +51,29 @@ def opened(options: Options) -> Iterator[Backend]:
     Raises:
         ConfigurationError: it cannot be used.
     """
-    with _embedded(options) as backend:
+    with _embedded(options) if options.store is None else _on_clickhouse(options, options.store) as backend:
         yield backend
+
+
+@contextmanager
+def _on_clickhouse(options: Options, url: str) -> Iterator[Backend]:
+    with clickhouse().opened(url, options.limits, options.audit_key_path) as parts:
+        yield Backend(*parts)
+
+
+def clickhouse() -> ModuleType:
+    """Return the module that opens stores on ClickHouse, whose driver is an extra.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        from ainsights.server.clickhouse import backend  # noqa: PLC0415  an extra
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("clickhouse_connect"):
+            raise
+        raise ConfigurationError("--store needs the clickhouse extra: pip install 'ainsights[clickhouse]'") from None
+    return backend
 
 
 @contextmanager

@@ -20,7 +20,7 @@ class Options:
     """How to run the endpoint.
 
     Attributes:
-        database: the SQLite file; made if it is not there.
+        database: the SQLite file; made if it is not there. With ``store``, only the name of the audit key's file.
         host: the address to listen on.
         port: 0 takes a free one.
         api_key: one that has every role, beside the named ones; None: only those.
@@ -30,6 +30,7 @@ class Options:
         allowed_hosts: host names under which browsers may reach the pages, beside addresses and ``localhost``.
         paths: where insights are taken.
         is_sample: whether what is stored is a generated sample, as the pages say then.
+        store: the address of a database on ClickHouse, ``clickhouse://user@host/database``, instead of the file.
         on_index_progress: called while the index is built anew, with the done part, 0 to 1, on any thread.
     """
 
@@ -44,6 +45,12 @@ class Options:
     paths: tuple[str, ...] = (DEFAULT_PATH,)
     is_sample: bool = False
     on_index_progress: Callable[[float], None] | None = None
+    store: str | None = None
+
+    @property
+    def audit_key_path(self) -> Path:
+        """Where the key of the hash chain is kept."""
+        return self.audit_key_file or self.database.with_name(f"{self.database.name}.audit-key")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Connection:
             ConfigurationError: host, credentials or database are wrong.
         """
         try:
-            self.query("SELECT 1")
+            self.rows("SELECT 1")
         except StoreError as error:
             raise ConfigurationError(f"store {self.address.name}: {error}") from error.__cause__
 
@@ -69,7 +69,7 @@ class Connection:
             StoreError: ClickHouse is away.
         """
         began = time.time()
-        theirs = self.query("SELECT toUnixTimestamp64Micro(now64(6))")[0][0] / 1e6
+        theirs = self.rows("SELECT toUnixTimestamp64Micro(now64(6))")[0][0] / 1e6
         self._clock_offset = theirs - (began + time.time()) / 2
 
     def close(self) -> None:
@@ -79,10 +79,12 @@ class Connection:
         if client:
             client.close()
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, **settings: Any) -> list[tuple[Any, ...]]:
+    def rows(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, **settings: Any
+    ) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT. Parameters stand in it as ``{name:Type}``."""
         try:
-            rows = self._connected().query(sql, parameters=dict(parameters or {}), settings=settings).result_rows
+            rows = self._connected().query(statement, parameters=dict(parameters or {}), settings=settings).result_rows
         except (ClickHouseError, HTTPError, OSError) as error:
             raise self._failure(error) from error
         return [tuple(row) for row in rows]

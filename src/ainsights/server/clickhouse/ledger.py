@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import secrets
 import struct
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from ainsights.server.store import chain
@@ -94,7 +95,7 @@ def entry_mac(key: bytes, previous: bytes, entry: Entry) -> bytes:
 
 
 class Ledger:
-    """Writes the entries of this replica. Used by one thread at a time."""
+    """Writes the entries of this replica, from any thread."""
 
     def __init__(self, connection: Connection, key: bytes) -> None:
         self._connection = connection
@@ -103,6 +104,7 @@ class Ledger:
         self._number = 0
         self._head = START
         self._unwritten: list[Entry] = []
+        self._lock = threading.Lock()
 
     @property
     def head(self) -> tuple[int, bytes]:
@@ -115,20 +117,14 @@ class Ledger:
         Raises:
             StoreError: it cannot be written now; it will be with the next one.
         """
-        entry = Entry(
-            self._chain,
-            self._number + 1,
-            kind,
-            round(self._connection.now(), 6),
-            tuple(items),
-            detail,
-            items_mac(self._key, items),
-            b"",
-        )
-        entry = entry._replace(mac=entry_mac(self._key, self._head, entry))
-        self._number, self._head = entry.number, entry.mac
-        self._unwritten.append(entry)
-        self.flush()
+        with self._lock:
+            at = round(self._connection.now(), 6)
+            covered = items_mac(self._key, items)
+            entry = Entry(self._chain, self._number + 1, kind, at, tuple(items), detail, covered, b"")
+            entry = entry._replace(mac=entry_mac(self._key, self._head, entry))
+            self._number, self._head = entry.number, entry.mac
+            self._unwritten.append(entry)
+            self._write()
 
     def flush(self) -> None:
         """Write the entries that could not be written.
@@ -136,6 +132,10 @@ class Ledger:
         Raises:
             StoreError: it cannot be done now.
         """
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
         if self._unwritten:
             self._connection.insert("ledger", COLUMNS, [entry.row() for entry in self._unwritten])
             self._unwritten.clear()

@@ -75,7 +75,7 @@ def _create_database(address: Address) -> None:
 
 
 def _check_server(server: Connection) -> None:
-    version = str(server.query("SELECT version()")[0][0])
+    version = str(server.rows("SELECT version()")[0][0])
     if tuple(int(part) for part in version.split(".")[:2]) < LEAST_SERVER:
         least = ".".join(map(str, LEAST_SERVER))
         raise ConfigurationError(
@@ -102,6 +102,6 @@ def _apply(connection: Connection) -> list[int]:
 
 def _version(connection: Connection) -> int:
     known = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'migration'"
-    if not connection.query(known)[0][0]:
+    if not connection.rows(known)[0][0]:
         return 0
-    return int(connection.query("SELECT max(version) FROM migration")[0][0])
+    return int(connection.rows("SELECT max(version) FROM migration")[0][0])

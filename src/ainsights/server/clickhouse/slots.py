@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ class Slot:
         self._token = ""
         self._number = -1
         self._confirmed = float("-inf")
+        self._lock = threading.RLock()
 
     @property
     def is_held(self) -> bool:
@@ -54,8 +56,10 @@ class Slot:
         Raises:
             StoreError: ClickHouse is away, or every slot is taken.
         """
-        if self.is_held:
-            return self._number
+        with self._lock:
+            return self._number if self.is_held else self._take_free()
+
+    def _take_free(self) -> int:
         for _ in range(ATTEMPTS):
             taken = {slot for slot, _ in self._live()}
             free = [slot for slot in range(SLOTS) if slot not in taken]
@@ -76,7 +80,9 @@ class Slot:
         Raises:
             StoreError: ClickHouse is away.
         """
-        if self.is_held:
+        with self._lock:
+            if not self.is_held:
+                return
             began = time.monotonic()
             self._write(self._number, self._token, released=False)
             self._confirmed = began
@@ -96,7 +102,7 @@ class Slot:
         return len(self._live())
 
     def _live(self) -> list[tuple[int, str]]:
-        rows = self._connection.query(_LIVE, {"since": self._connection.now() - FREE_AFTER})
+        rows = self._connection.rows(_LIVE, {"since": self._connection.now() - FREE_AFTER})
         return [(int(slot), str(token)) for slot, token in rows]
 
     def _write(self, number: int, token: str, *, released: bool) -> None:

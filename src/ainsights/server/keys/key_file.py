@@ -77,6 +77,18 @@ def check_key(key: str) -> str:
     return key
 
 
+def check_name(name: str, taken: Iterable[str] = ()) -> None:
+    """Make sure that a new key can have this name.
+
+    Raises:
+        ConfigurationError: it is not a name, or is taken.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"key name {name!r}: give letters, digits and _.@-, 64 at the most")
+    if name in taken:
+        raise ConfigurationError(f"key name {name!r}: is taken; revoke it first, or give another")
+
+
 class KeyFile:
     """The keys of the database at ``database``."""
 
@@ -111,8 +123,7 @@ class KeyFile:
             ConfigurationError: the name is taken, or not a name; the file cannot be used.
         """
         key = PREFIX + secrets.token_urlsafe(32)
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(f"key name {name!r}: give letters, digits and _.@-, 64 at the most")
+        check_name(name)
         with self._exclusively():
             self._append(name, map(Role, roles), key)
         return key
@@ -193,8 +204,7 @@ class KeyFile:
 
     def _append(self, name: str, roles: Iterable[Role], key: str) -> None:
         keys = self.read()
-        if any(each.name == name for each in keys):
-            raise ConfigurationError(f"key name {name!r}: is taken; revoke it first, or give another")
+        check_name(name, (each.name for each in keys))
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._write([*keys, NamedKey(name, frozenset(roles), digest(key), now)])
 

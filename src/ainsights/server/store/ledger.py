@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ainsights.server.store import bulk, chain, codec, legacy, schema
-from ainsights.server.store.protocol import Access
+from ainsights.server.store.protocol import Access, Put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 PROBE_BYTES = 256 * 1024
 """What must be writable before the store counts as recovered."""
-
-
-class Put(NamedTuple):
-    """One event to store."""
-
-    event_id: str
-    received_at: float
-    body: bytes
 
 
 class Ledger:

@@ -42,6 +42,14 @@ class StoredBody(NamedTuple):
     body: bytes
 
 
+class Put(NamedTuple):
+    """One event to store."""
+
+    event_id: str
+    received_at: float
+    body: bytes
+
+
 class Removal(NamedTuple):
     """One entry of the log of removals (erasures and retention).
 

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import shutil
 import time
 from contextlib import ExitStack
@@ -19,13 +18,12 @@ from typing import TYPE_CHECKING
 
 from ainsights._logging import log_rate_limited
 from ainsights.errors import ConfigurationError
-from ainsights.server import files
 from ainsights.server.store import legacy, schema, verify
+from ainsights.server.store.audit_key import audit_key
 from ainsights.server.store.database_file import DatabaseFile
-from ainsights.server.store.ledger import Put
 from ainsights.server.store.lock import ProcessLock
 from ainsights.server.store.maintenance import Maintenance
-from ainsights.server.store.protocol import Access, Removal, StoredBody, StoreError, StoreStatus
+from ainsights.server.store.protocol import Access, Put, Removal, StoredBody, StoreError, StoreStatus
 from ainsights.server.store.reader import Reader
 from ainsights.server.store.retention import Limits
 from ainsights.server.store.writer import Writer
@@ -43,8 +41,6 @@ ERASE_AT_ONCE = 200
 
 SCRUB_SECONDS = 10.0
 """How long an erasure waits for readers that keep removed content in the write-ahead log."""
-
-AUDIT_KEY_BYTES = 32
 
 
 class SQLiteStore:
@@ -80,7 +76,7 @@ class SQLiteStore:
         with ExitStack() as undo:
             _check_usable(self.path)  # before anything is put beside it
             undo.enter_context(ProcessLock(self.path))
-            self._key = _audit_key(self._audit_key_file, self.path)
+            self._key = audit_key(self._audit_key_file, self.path, is_new=not _has_chain(self.path))
             self._file = DatabaseFile(self.path, self._key, self._reader.renew)
             self._writer = Writer(self._file, self._committed)
             self._writer.open()
@@ -238,30 +234,6 @@ def _notify(listener: Callable[[], None]) -> None:
         listener()
     except Exception as error:  # noqa: BLE001  the writer goes on, whatever a listener does
         log_rate_limited("error", "listener", "Internal error in a listener of the store: %r", error, error=error)
-
-
-def _audit_key(path: Path, database: Path) -> bytes:
-    """Return the key of the hash chain; make it for a database that has none yet.
-
-    Raises:
-        ConfigurationError: it cannot be read or made, or a database is there that was written with another one.
-    """
-    try:
-        if not path.exists() and not _has_chain(database):
-            files.create(path, f"{secrets.token_hex(AUDIT_KEY_BYTES)}\n".encode())
-            files.sync_directory(path)
-        key = files.read_ours(path, "audit key file")
-    except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"audit key file {path}: missing; put it back: {database} was written with it. (Any 64 hexadecimal digits "
-            "let the endpoint go on, but what is stored cannot be verified then.)"
-        ) from error
-    except OSError as error:
-        raise ConfigurationError(f"audit key file {path}: {error.strerror}") from error
-    try:
-        return bytes.fromhex(key.decode("ascii"))
-    except ValueError as error:
-        raise ConfigurationError(f"audit key file {path}: holds no key of hexadecimal digits") from error
 
 
 def _has_chain(database: Path) -> bool:

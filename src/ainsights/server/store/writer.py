@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ainsights._logging import log_rate_limited
 from ainsights.errors import InsightsError
-from ainsights.server.store.ledger import Ledger, Put
-from ainsights.server.store.protocol import Access, StoreError
+from ainsights.server.store.ledger import Ledger
+from ainsights.server.store.protocol import Access, Put, StoreError
 
 if TYPE_CHECKING:
     import asyncio
@@ -158,7 +158,7 @@ class Writer:
             self._on_commit(self._ledger.last_seq)  # first: who has an answer finds the event counted
         self._commit_seconds = time.perf_counter() - began
         self._expected = len(waiting) + self._queue.qsize()
-        _settle_all([each.stored for each in waiting], error)
+        settle_all([each.stored for each in waiting], error)
         return following
 
     def _gather(self) -> None:
@@ -231,7 +231,7 @@ class Writer:
                 ledger.close()
 
 
-def _settle_all(futures: Sequence[asyncio.Future[None]], error: StoreError | None) -> None:
+def settle_all(futures: Sequence[asyncio.Future[None]], error: StoreError | None) -> None:
     """Wake those who wait: once for each event loop, since waking one costs a system call."""
     by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
     for future in futures:
