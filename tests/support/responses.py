@@ -89,11 +89,8 @@ def _item_events(item: dict[str, Any], index: int) -> Iterator[dict[str, Any]]:
 
 def _part_events(part: dict[str, Any], place: dict[str, Any]) -> Iterator[dict[str, Any]]:
     name = "refusal" if part["type"] == "refusal" else "text"
-    yield {
-        "type": "response.content_part.added",
-        **place,
-        "part": part | {name: ""} | ({"annotations": []} if name == "text" else {}),
-    }
+    empty = {key: [] if key == "annotations" else value for key, value in part.items()} | {name: ""}
+    yield {"type": "response.content_part.added", **place, "part": empty}
     yield from _text_events(part["type"], name, part[name], place)
     for at, annotation in enumerate(part.get("annotations") or ()):
         yield {

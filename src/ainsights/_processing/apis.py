@@ -110,7 +110,8 @@ class _Responses:
 
     def cut(self, body: Fields) -> Fields:
         broken = {"metadata", "moderation", "object", "service_tier", "status", "usage"}
-        return converter.to_completion({key: value for key, value in body.items() if key not in broken})
+        whole = {key: value for key, value in body.items() if key not in broken}
+        return converter.to_completion(whole, is_whole=False)
 
     def is_finished(self, _completion: Fields, _args: Fields) -> bool:
         return False

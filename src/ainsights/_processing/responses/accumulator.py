@@ -155,4 +155,4 @@ class _Stream:
             fields["output"] = output
         if self.ended is not None:
             return of_response(fields, self.ended)._replace(chunks=self.count)
-        return Accumulation(to_completion(fields), done=False, error=self.error, chunks=self.count)
+        return Accumulation(to_completion(fields, is_whole=False), done=False, error=self.error, chunks=self.count)

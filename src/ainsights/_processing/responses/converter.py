@@ -38,15 +38,20 @@ _TIERS = frozenset(["auto", "default", "flex", "scale", "priority", "fast"])
 _FINISH_REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
-def to_completion(response: Fields) -> Fields:
-    """Return the ChatCompletion of ``response``, which may be incomplete; what it shares with it is not changed."""
+def to_completion(response: Fields, *, is_whole: bool = True) -> Fields:
+    """Return the ChatCompletion of ``response``; what it shares with it is not changed.
+
+    Args:
+        response: as it was sent, or as far as it came.
+        is_whole: False if more was to come.
+    """
     output, items = Output(), response.get("output")
     original: Fields = {}
     for item in items if items.__class__ is list else ():
         output.add(item)
     completion: Fields = {"id": response.get("id"), "object": "chat.completion"}
     completion |= {"created": _created(response.get("created_at")), "model": response.get("model")}
-    completion["choices"] = _choices(response, output)
+    completion["choices"] = _choices(response, output, is_whole=is_whole)
     for key, value in response.items():
         if key in _OWN or not _fits(key, value):
             original[key] = value
@@ -69,18 +74,18 @@ def _created(created_at: Any) -> Any:
     return int(created_at) if is_number else None
 
 
-def _choices(response: Fields, output: Output) -> list[Fields]:
-    status = response.get("status")
-    if not output.outline and status not in ("completed", "incomplete", None):
+def _choices(response: Fields, output: Output, *, is_whole: bool) -> list[Fields]:
+    if not output.outline and response.get("status") not in ("completed", "incomplete"):
         return []
-    choice: Fields = {"index": 0, "message": output.message(), "finish_reason": _finish_reason(response, output)}
+    finish_reason = _finish_reason(response, output, is_whole=is_whole)
+    choice: Fields = {"index": 0, "message": output.message(), "finish_reason": finish_reason}
     choice["logprobs"] = {"content": output.logprobs, "refusal": None} if output.logprobs else None
     return [choice]
 
 
-def _finish_reason(response: Fields, output: Output) -> str | None:
-    details = response.get("incomplete_details")
-    if response.get("status") in ("completed", None):
+def _finish_reason(response: Fields, output: Output, *, is_whole: bool) -> str | None:
+    status, details = response.get("status"), response.get("incomplete_details")
+    if status == "completed" or (status is None and is_whole):
         return "tool_calls" if output.tool_calls else "stop"
     reason = details.get("reason") if details.__class__ is dict else None
     return _FINISH_REASONS.get(reason) if reason.__class__ is str else None
