@@ -49,7 +49,8 @@ class Both(NamedTuple):
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    with serving(tmp_path_factory.mktemp("differential"), random_bodies(400, seed=1)) as served:
+    directory, bodies = tmp_path_factory.mktemp("differential"), random_bodies(400, seed=1)
+    with indexed.small_shards(), serving(directory, bodies) as served:
         stored = served.store.bodies_after(0, 1000)
         with served.index.columns.cursor() as cursor:
             conversations = dict(cursor.execute("SELECT seq, conversation FROM event").fetchall())

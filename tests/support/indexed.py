@@ -8,8 +8,10 @@ import random
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ainsights.server.embedded import EmbeddedEngine
-from ainsights.server.index import Index, IndexOptions
+import pytest
+
+from ainsights.server.embedded import EmbeddedEngine, selection
+from ainsights.server.index import Index, IndexOptions, shards
 from ainsights.server.store.sqlite import SQLiteStore
 from support.polling import PATIENCE
 
@@ -118,6 +120,15 @@ def put(store: SQLiteStore, bodies: Sequence[Body]) -> None:
         await asyncio.gather(*(store.put(*each) for each in bodies))
 
     asyncio.run(put_all())
+
+
+@contextmanager
+def small_shards() -> Iterator[None]:
+    """Let 32 events fill a shard, so that few events do what a million does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "SHARD_BITS", 5)
+        patch.setattr(selection, "BATCH", 5)
+        yield
 
 
 @contextmanager

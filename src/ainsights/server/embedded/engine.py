@@ -10,7 +10,8 @@ import duckdb
 
 from ainsights.server.embedded import conversations, tables, texts
 from ainsights.server.embedded.pages import page
-from ainsights.server.embedded.selection import matches_from, selection, text_query
+from ainsights.server.embedded.selection import matches_of, selection, text_query
+from ainsights.server.index.shards import shard_of
 from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
 from ainsights.server.query.defaults import NEWEST_FIRST, PAGE
 from ainsights.server.query.engine import (
@@ -68,7 +69,8 @@ class EmbeddedEngine:
             if query is None or query.excluded:
                 with selection(self._index, wanted) as condition:
                     return self._seqs(condition, after, limit)
-            for matches in matches_from(self._index, query, after):
+            shards = sorted(number for number in self._index.text.numbers if number >= shard_of(after))
+            for matches in matches_of(self._index, query, shards):
                 with selection(self._index, wanted, [matches]) as condition:
                     found += self._seqs(condition, after, limit)
                 if len(found) >= limit:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ainsights.server.embedded.selection import all_matches, batches, selection, text_query
+from ainsights.server.embedded.selection import batches, matches_of, selection, text_query
 from ainsights.server.index.encoding import LISTS, split_items
-from ainsights.server.index.shards import SHARD_BITS
 from ainsights.server.query.cursors import Position
 from ainsights.server.query.defaults import NEWEST_FIRST
 from ainsights.server.query.dialects.sql import SQL, concat
@@ -47,21 +46,17 @@ def _newest_with_text(index: Index, asked: _Wanted) -> list[tuple[Position, Even
     texts = text_query(asked.filter)
     if texts is None:
         return []
+    latest = index.columns.latest_times()
+    shards = sorted(index.text.numbers, key=lambda shard: latest.get(shard, -1), reverse=True)
     found: list[tuple[Position, EventRow]] = []
-    for batch in batches(all_matches(index, texts)):
+    for batch in batches(matches_of(index, texts, shards)):
         with selection(index, asked.filter, batch) as condition:
             found += _select(index, asked, condition)
         found = sorted(found, key=lambda item: item[0], reverse=True)[: asked.limit]
-        if len(found) == asked.limit and (found[-1][0].value or 0) > _latest_time_before(index, batch[-1].shard):
+        left = shards[shards.index(batch[-1].shard) + 1 :]
+        if left and len(found) == asked.limit and (found[-1][0].value or 0) > latest.get(left[0], -1):
             break
     return found
-
-
-def _latest_time_before(index: Index, shard: int) -> int:
-    """Return the time of the latest event in all earlier shards; -1 if there is none."""
-    sql = "SELECT coalesce(max(time), -1) FROM event WHERE seq < ?"
-    latest: int = columns_rows(index, SQL(sql, (shard << SHARD_BITS,)))[0][0]
-    return latest
 
 
 def _select(index: Index, asked: _Wanted, condition: SQL) -> list[tuple[Position, EventRow]]:

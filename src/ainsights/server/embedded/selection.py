@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ainsights.server.index.shards import SHARD_BITS, shard_of
+from ainsights.server.index.shards import first_seq
 from ainsights.server.index.words import match_any, match_expression
 from ainsights.server.query.dialects import duckdb as dialect
 from ainsights.server.query.dialects.sql import SQL, concat
@@ -80,17 +80,19 @@ def selection(index: Index, wanted: Filter, some: Sequence[Matches] | None = Non
         some = _all_matches_at_once(index, texts)
     else:  # DuckDB skips what is outside of this range
         shards = [matches.shard for matches in some]
-        bounds = (min(shards) << SHARD_BITS, (max(shards) + 1) << SHARD_BITS)
+        bounds = (first_seq(min(shards)), first_seq(max(shards) + 1))
         condition = concat(condition, SQL(" AND seq >= ? AND seq < ?", bounds))
     with _file(some) as path:
         negation = "NOT " if texts.excluded else ""
         yield concat(condition, f" AND {negation}EXISTS ({_READ.replace('PATH', path)} WHERE found.seq = event.seq)")
 
 
-def all_matches(index: Index, texts: TextQuery) -> Iterator[Matches]:
-    """Yield the matches of each shard, the newest first."""
-    for number, lines in index.text.matches(texts.expression):
-        yield Matches(lines, number)
+def matches_of(index: Index, texts: TextQuery, shards: Iterable[int]) -> Iterator[Matches]:
+    """Yield the matches of the shards that have some, in the order given."""
+    for number in shards:
+        lines = index.text.matches_in(number, texts.expression)
+        if lines:
+            yield Matches(lines, number)
 
 
 def _all_matches_at_once(index: Index, texts: TextQuery) -> list[Matches]:
@@ -118,15 +120,6 @@ def batches(found: Iterator[Matches]) -> Iterator[list[Matches]]:
             batch, size, enough = [], 0, enough * 10
     if batch:
         yield batch
-
-
-def matches_from(index: Index, texts: TextQuery, after: int) -> Iterator[Matches]:
-    """Yield the matches of each shard from the one with ``after`` on, the oldest first."""
-    for number in sorted(index.text.numbers):
-        if number >= shard_of(after):
-            lines = index.text.matches_in(number, texts.expression)
-            if lines:
-                yield Matches(lines, number)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ainsights.server.index.columns import IndexFormatError
-from ainsights.server.index.shards import SHARD_BITS
+from ainsights.server.index.shards import first_seq
 
 if TYPE_CHECKING:
     from ainsights.server.index.columns import Columns
@@ -22,7 +22,7 @@ def check_files(columns: Columns, text: TextIndex, store: Store) -> None:
     state = columns.state()
     with columns.cursor() as cursor:
         newest = cursor.execute("SELECT seq, id FROM event ORDER BY seq DESC LIMIT 1").fetchall()
-        shards = cursor.execute("SELECT DISTINCT seq >> ? FROM event", [SHARD_BITS]).fetchall()
+        shards = cursor.execute("SELECT DISTINCT seq // ? FROM event", [first_seq(1)]).fetchall()
     if not state.complete:
         if newest or text.numbers:
             raise IndexFormatError("its last rebuild did not end")

@@ -18,6 +18,7 @@ import duckdb
 from ainsights.server.index.directory import SPILL
 from ainsights.server.index.encoding import encode
 from ainsights.server.index.linking import FORMAT, SCHEMA, insert, quoted, stage
+from ainsights.server.index.shards import first_seq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +52,7 @@ class Columns:
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._path: Path | None = None
+        self._latest_times: dict[int, int] = {}
 
     def open(self) -> None:
         """Open the newest file, or create one.
@@ -109,6 +111,19 @@ class Columns:
         with self._writing() as cursor:
             cursor.execute("UPDATE state SET complete = true, indexed_seq = ?, removals = ?", [indexed_seq, removals])
 
+    def latest_times(self) -> dict[int, int]:
+        """Return, by shard, a time that none of its events is later than; those that are full are read once."""
+        known = self._latest_times
+        sql = "SELECT seq // ?, max(time) FROM event WHERE seq >= ? GROUP BY ALL"
+        with self.cursor() as cursor:
+            rows = cursor.execute(sql, [first_seq(1), first_seq(max(known, default=-1) + 1)]).fetchall()
+        found = known | dict(rows)
+        newest = max(found, default=0)
+        with self._lock:
+            if self._latest_times is known:  # no rebuild has loaded events meanwhile
+                self._latest_times = {shard: time for shard, time in found.items() if shard < newest}
+        return found
+
     def add(self, events: Sequence[Event]) -> None:
         """Add events that follow the last one, in one transaction."""
         path = self._directory / "incoming.ndjson"
@@ -128,6 +143,8 @@ class Columns:
         with self._writing() as cursor:
             stage(cursor, path, "")
             insert(cursor)
+        with self._lock:
+            self._latest_times = {}
 
     def replace(self, events: Sequence[Event]) -> None:
         """Link events to conversations anew, whose first event was removed."""

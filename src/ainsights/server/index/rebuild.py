@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ainsights.server.index.build_process import BuildProcess
-from ainsights.server.index.shards import SHARD_SIZE, shard_of
+from ainsights.server.index.shards import first_seq, shard_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -113,7 +113,7 @@ class Rebuild:
             self._text.install(number, built)
 
     def _bodies(self, number: int, last_seq: int) -> Iterator[list[StoredBody]]:
-        after, end = number * SHARD_SIZE - 1, min((number + 1) * SHARD_SIZE - 1, last_seq)
+        after, end = first_seq(number) - 1, min(first_seq(number + 1) - 1, last_seq)
         while after < end:
             if self._stopping.is_set():
                 raise RebuildStoppedError

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 from ainsights.server.events.words import spaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from ainsights.server.events import Event
 
 SHARD_BITS = 16
-SHARD_SIZE = 1 << SHARD_BITS
 FORMAT = 1
 
 _SCHEMA = f"""
@@ -36,6 +35,11 @@ PRAGMA user_version = {FORMAT};
 def shard_of(seq: int) -> int:
     """Return the number of the shard that holds the event."""
     return seq >> SHARD_BITS
+
+
+def first_seq(shard: int) -> int:
+    """Return the lowest number that an event of the shard may have."""
+    return shard << SHARD_BITS
 
 
 class Shard:
@@ -179,13 +183,6 @@ class TextIndex:
             self.path(number).with_name(self.path(number).name + suffix).unlink(missing_ok=True)
         built.replace(self.path(number))
         self._shards = {**self._shards, number: Shard(self.path(number))}
-
-    def matches(self, expression: str) -> Iterator[tuple[int, str]]:
-        """Yield the number of each shard with matches, the newest first, and :meth:`Shard.matches` of it."""
-        for number in sorted(self._shards, reverse=True):
-            found = self.matches_in(number, expression)
-            if found:
-                yield number, found
 
     def matches_in(self, number: int, expression: str) -> str:
         """Return :meth:`Shard.matches` of one shard."""
