@@ -1,4 +1,4 @@
-"""Random queries give the same answers from the index and from plain tables in SQLite."""
+"""Random queries give the same answers from the index, from ClickHouse, and from plain tables in SQLite."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import indexed, queries
-from support.indexed import Served, random_bodies, serving
+from support.engines import ENGINES, Answering, answering
+from support.indexed import random_bodies
 from support.oracle import Oracle
 
 from ainsights.server.events import build_event
@@ -43,26 +44,25 @@ QUERIES = queries.queries(FILTERS, KEYS)
 
 
 class Both(NamedTuple):
-    served: Served
+    answering: Answering
     oracle: Oracle
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    directory, bodies = tmp_path_factory.mktemp("differential"), random_bodies(400, seed=1)
-    with indexed.small_shards(), serving(directory, bodies) as served:
-        stored = served.store.bodies_after(0, 1000)
-        with served.index.columns.cursor() as cursor:
-            conversations = dict(cursor.execute("SELECT seq, conversation FROM event").fetchall())
-        yield Both(served, Oracle([build_event(*body) for body in stored], conversations))
+@pytest.fixture(scope="module", params=ENGINES)
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    directory = tmp_path_factory.mktemp("differential")
+    bodies = random_bodies(400, seed=1)
+    with indexed.small_shards(), answering(request.param, request, directory, bodies) as found:
+        stored = found.store.bodies_after(0, 1000)
+        yield Both(found, Oracle([build_event(*body) for body in stored], found.conversations))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(wanted=FILTERS)
 def test_the_same_events_pass_a_filter(both: Both, wanted: Filter) -> None:
     expected = [row["seq"] for row in both.oracle.rows(wanted)]
-    assert both.served.engine.count(wanted) == len(expected)
-    assert both.served.engine.seqs(wanted, 0, 1000) == sorted(expected)
+    assert both.answering.engine.count(wanted) == len(expected)
+    assert both.answering.engine.seqs(wanted, 0, 1000) == sorted(expected)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -72,7 +72,7 @@ def test_pages_together_are_the_whole_list_in_order(both: Both, query: Query) ->
     ids: list[str] = []
     cursor = None
     while True:
-        page = both.served.engine.events(query, cursor)
+        page = both.answering.engine.events(query, cursor)
         ids += [row.id for row in page.rows]
         cursor = page.next_cursor
         if cursor is None:
@@ -85,7 +85,7 @@ def test_pages_together_are_the_whole_list_in_order(both: Both, query: Query) ->
 @example(query=Query(Filter(), (Measure("events"),), (Group("tool"), Group("tag"))))
 def test_a_table_has_the_same_rows_in_the_same_order(both: Both, query: Query) -> None:
     query = query if query.measures else Query(query.filter, (Measure("events"),))
-    table = both.served.engine.aggregate(query)
+    table = both.answering.engine.aggregate(query)
     expected = both.oracle.table(query, table.bucket)
     limit = query.limit or 1000
     assert table.truncated == (len(expected) > limit)
@@ -101,5 +101,5 @@ def _rounded(row: tuple[object, ...]) -> tuple[object, ...]:
 @given(wanted=FILTERS, name=st.sampled_from(["model", "user", "stream", "tag", "tool", "template", "meta.team"]))
 def test_a_facet_counts_the_same_values(both: Both, wanted: Filter, name: str) -> None:
     expected = both.oracle.table(Query(wanted, (Measure("events"),), (Group(name),)), None)
-    facet = both.served.engine.facets(wanted, [name], 100)[name]
+    facet = both.answering.engine.facets(wanted, [name], 100)[name]
     assert [tuple(each) for each in facet] == expected

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.indexed import Served, body, serving
+from support.engines import ENGINES, Answering, answering
+from support.indexed import body
 
 from ainsights.server.query import parse_filter
 
@@ -26,11 +27,12 @@ QUESTIONS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=ENGINES)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answering]:
     bodies = [body(f"q{number}", messages=text, response={}) for number, text in enumerate(QUESTIONS)]
     answer = {"choices": [{"message": {"role": "assistant", "content": "An answer about ferrets"}}]}
-    with serving(tmp_path_factory.mktemp("text"), [*bodies, body("a", messages="stoat", response=answer)]) as served:
+    bodies.append(body("a", messages="stoat", response=answer))
+    with answering(request.param, request, tmp_path_factory.mktemp("text"), bodies) as served:
         yield served
 
 
@@ -66,12 +68,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         ('"hello* OR"', []),
     ],
 )
-def test_a_search_finds(served: Served, text: str, ids: list[str]) -> None:
+def test_a_search_finds(served: Answering, text: str, ids: list[str]) -> None:
     wanted = parse_filter(text)
     seqs = served.engine.seqs(wanted, 0, 100)
     assert [stored.event_id for stored in served.store.bodies(seqs)] == ids
     assert served.engine.count(wanted) == len(ids)
 
 
-def test_an_excluded_word_alone_leaves_all_other_events(served: Served) -> None:
+def test_an_excluded_word_alone_leaves_all_other_events(served: Answering) -> None:
     assert served.engine.count(parse_filter("-hello")) == len(QUESTIONS) + 1 - 3

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from ainsights.server.store import Store
 
 MODELS = ["gpt-4o", "gpt-4o-mini", "o3", "Gpt-4o"]
 USERS = ["Ann", "Bob", "a b", 'quo"te', "ünï"]
@@ -113,7 +114,7 @@ def _random_body(source: random.Random, number: int) -> Body:
     return body(f"event-{number}", START + source.choice([0, 1, 60, 3600, 7200, 86_400, 9 * 86_400, number]), **changes)
 
 
-def put(store: SQLiteStore, bodies: Sequence[Body]) -> None:
+def put(store: Store, bodies: Sequence[Body]) -> None:
     """Store the events, in order."""
 
     async def put_all() -> None:

@@ -18,14 +18,14 @@ EVENTS = "event FINAL"
 
 
 class Database(Protocol):
-    """Runs a statement whose values the server binds."""
+    """Runs statements whose values the server binds."""
 
-    def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        """Return what the statement selects."""
+    def rows(self, statement: str, parameters: Mapping[str, Any], /) -> Sequence[tuple[Any, ...]]:
+        """Return the rows of a SELECT."""
         ...
 
 
-def select(database: Database, statement: SQL) -> Sequence[Sequence[Any]]:
+def select(database: Database, statement: SQL) -> Sequence[tuple[Any, ...]]:
     """Return the rows of a statement."""
     return database.rows(*dialect.bind(statement))
 
