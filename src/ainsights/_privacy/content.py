@@ -2,11 +2,11 @@
 
 It is built from lists of what may pass; what is on none of them is left out:
 
-- ``response``: id, object, created, model, provider, system_fingerprint, service_tier; the numbers of ``usage``; of
-  each choice its index and finish reasons, of its message the role and the names of the tools it calls; of an error
-  its type, code and status.
-- ``messages``, ``template``: of each message its role, the types of its parts, the names of the tools that it calls,
-  and the ids of the calls.
+- ``response``: id, object, created, model, provider, system_fingerprint, service_tier, status; the numbers of
+  ``usage``; of each choice its index and finish reasons, of its message the role and the names of the tools it calls;
+  of an error its type, code and status; of ``output`` the types of the items; what a response goes on with.
+- ``messages``, ``template``: of each message its role or type, the types of its parts, the names of the tools that it
+  calls, and the ids of the calls.
 - ``args``: the model, numbers and switches as ``temperature`` or ``stream``, the names of the tools, the type of
   ``response_format``.
 - ``user_id`` and ``meta`` whole: the program sets them in order to find the call again. The
@@ -27,14 +27,16 @@ from ainsights._model import Insight, MetaKey
 if TYPE_CHECKING:
     from collections.abc import Container
 
-_PLAIN = ("id", "object", "created", "model", "provider", "system_fingerprint", "service_tier")
+_PLAIN = ("id", "object", "created", "model", "provider", "system_fingerprint", "service_tier", "status")
 _CHOICE = ("index", "finish_reason", "native_finish_reason")
 _ERROR = ("type", "code", "status")
 _NUMBERS = frozenset(
-    """frequency_penalty logprobs max_completion_tokens max_tokens min_p n parallel_tool_calls presence_penalty
-    repetition_penalty seed store stream temperature top_a top_k top_logprobs top_p""".split()  # noqa: SIM905  words read better
+    """background best_of echo frequency_penalty logprobs max_completion_tokens max_output_tokens max_tokens
+    max_tool_calls min_p n parallel_tool_calls presence_penalty repetition_penalty seed store stream temperature top_a
+    top_k top_logprobs top_p""".split()  # noqa: SIM905  words read better
 )
-_SETTINGS = ("model", "modalities", "reasoning_effort", "service_tier", "verbosity")
+_SETTINGS = ("model", "modalities", "reasoning_effort", "service_tier", "truncation", "verbosity")
+_LINKS = ("previous_response_id", "conversation")
 _PARTS = ("text", "image_url", "input_audio", "file", "refusal")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LONGEST = 256
@@ -62,7 +64,28 @@ def _response(response: dict[str, Any]) -> dict[str, Any]:
     outline["choices"] = [_choice(each) for each in _dicts(choices)]
     if isinstance(response.get("error"), dict):
         outline["error"] = _error(response["error"])
-    return outline
+    if isinstance(response.get("output"), list):
+        outline["output"] = [_item(each) for each in response["output"]]
+    if isinstance(response.get("incomplete_details"), dict):
+        outline["incomplete_details"] = _identifiers(response["incomplete_details"], ("reason",))
+    return outline | _links(response)
+
+
+def _item(item: Any) -> dict[str, Any]:
+    known = _identifiers(item, ("id", "type", "status")) if isinstance(item, dict) else {}
+    return known | {MetaKey.CHARS: _chars_beside(item, known) if isinstance(item, dict) else _chars(item)}
+
+
+def _links(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the ids of what a response goes on with."""
+    links = _identifiers(fields, _LINKS)
+    if isinstance(fields.get("conversation"), dict):
+        links["conversation"] = _identifiers(fields["conversation"], ("id",))
+    return links
+
+
+def _identifiers(fields: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: fields[key] for key in keys if _is_identifier(fields.get(key))}
 
 
 def _choice(choice: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +98,7 @@ def _choice(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def _error(error: dict[str, Any]) -> dict[str, Any]:
-    known = {key: error[key] for key in _ERROR if _is_identifier(error.get(key))}
+    known = _identifiers(error, _ERROR)
     return known | {MetaKey.CHARS: _chars_beside(error, known)}
 
 
@@ -89,6 +112,8 @@ def _messages(messages: Any) -> Any:
 def _message(message: Any) -> dict[str, Any]:
     if not isinstance(message, dict):
         return {"content": None, MetaKey.CHARS: _chars(message)}
+    if "role" not in message and "type" in message:  # an item of a response's input that is no message
+        return _item(message)
     outline = _short(message, ("role", "tool_call_id"))
     content, calls, called = message.get("content"), message.get("tool_calls"), message.get("function_call")
     shown = {"role", "tool_call_id", "tool_calls", "function_call", *(["content"] if isinstance(content, list) else [])}
@@ -132,14 +157,19 @@ def _args(args: dict[str, Any]) -> dict[str, Any]:
             outline[key] = [_typed(each) for each in args[key]]
     if isinstance(args.get("stream_options"), dict):
         outline["stream_options"] = _numbers(args["stream_options"])
-    return outline
+    if isinstance(args.get("reasoning"), dict):
+        outline["reasoning"] = _identifiers(args["reasoning"], ("effort", "summary"))
+    if isinstance(args.get("text"), dict):
+        kind = {"format": _typed(args["text"]["format"])} if "format" in args["text"] else {}
+        outline["text"] = kind | _identifiers(args["text"], ("verbosity",))
+    return outline | _links(args)
 
 
 def _typed(value: Any) -> Any:
     """Return the type and the name of a tool, or of what is chosen; a word of the API whole."""
     if not isinstance(value, dict):
         return value if value in ("none", "auto", "required") else None
-    outline = {key: value[key] for key in ("type", "name") if _is_identifier(value.get(key))}
+    outline = _identifiers(value, ("type", "name"))
     for key in ("function", "custom"):
         if isinstance(value.get(key), dict):
             outline[key] = _short(value[key], ("name",)) | {MetaKey.CHARS: _chars_beside(value[key], {"name"})}

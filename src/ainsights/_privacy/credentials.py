@@ -54,6 +54,10 @@ _PAIR_NAMES = ("name", "key")
 _PAIR_VALUE = "value"
 """Fields of an object that is one field in the form of a pair, as environment variables and headers often are."""
 
+_OUTLINE = "outline"
+_ANSWERED = frozenset({"choices", "error", "instructions", "output", _OUTLINE})
+"""Fields of a response that repeat no settings of its request."""
+
 _ACCOUNT = re.compile(r"(?<=://)[^/?#\s@]+@")
 _PARAMETER = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]+)")
 _URL_SECRETS = frozenset({"code", "key", "sig", "signature"})
@@ -70,15 +74,37 @@ class _Kind(Enum):
 
 
 def strip_credentials(insight: Insight) -> Insight:
-    """Return ``insight`` without credentials in its arguments, its metadata and an error of the model API."""
-    args, meta, response = _masked(insight.args), _masked_meta(insight.meta), insight.response
+    """Return ``insight`` without credentials in its arguments, metadata and tools, and in an error of the model API."""
+    args, meta, response = _masked(insight.args), _masked_meta(insight.meta), _masked_response(insight.response)
+    messages = _masked_items(insight.messages)
     if "error" in response:
         response = response | {"error": _scrubbed(_masked(response["error"]))}
         if MetaKey.ERROR_TYPE in meta:
             meta = meta | {MetaKey.ERROR_TYPE: _scrubbed(meta[MetaKey.ERROR_TYPE])}
-    if args is insight.args and meta is insight.meta and response is insight.response:
+    changed = {"args": args, "meta": meta, "messages": messages, "response": response}
+    if all(item is insight.__dict__[key] for key, item in changed.items()):
         return insight
-    return Insight.model_construct(**insight.__dict__ | {"args": args, "response": response, "meta": meta})
+    return Insight.model_construct(**insight.__dict__ | changed)
+
+
+def _masked_response(response: dict[str, Any]) -> dict[str, Any]:
+    """Return a response without credentials in what a response of the Responses API repeats of its request."""
+    if _OUTLINE not in response:
+        return response
+    masked = {key: item if key in _ANSWERED else _masked_field(key, item, named=True) for key, item in response.items()}
+    if "output" in response:
+        masked["output"] = _masked_items(response["output"])
+    return response if all(masked[key] is response[key] for key in response) else masked
+
+
+def _masked_items(items: Any) -> Any:
+    """Return messages, or output items, without credentials in the tools that some of them bring."""
+    if not isinstance(items, list) or not any(isinstance(item, dict) and "tools" in item for item in items):
+        return items
+    return [
+        item | {"tools": _masked(item["tools"])} if isinstance(item, dict) and "tools" in item else item
+        for item in items
+    ]
 
 
 def _masked_meta(meta: dict[str, Any]) -> dict[str, Any]:

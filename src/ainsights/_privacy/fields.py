@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 API = frozenset(
-    """annotations args arguments audio bytes choices completion_tokens content created created_at custom data detail
-    error file file_data file_id filename finish_reason format function function_call id image_url index input
-    input_audio logprob logprobs message messages metadata model name object parameters prompt_tokens refusal role
-    schema system_fingerprint service_tier text token tool_call_id tool_calls tool_choice tools top_logprobs
-    total_tokens transcript type url usage""".split()  # noqa: SIM905  words read better
+    """action annotations args arguments audio background bytes call_id choices code completion_tokens content
+    conversation created created_at custom data detail end_index error file file_data file_id filename finish_reason
+    format function function_call id image_url incomplete_details index input input_audio instructions logprob logprobs
+    message messages metadata model name object original outline output parameters previous_response_id prompt_tokens
+    queries query reasoning reasoning_content refusal result results role schema service_tier start_index status summary
+    system_fingerprint text title token tool_call tool_call_id tool_calls tool_choice tools top_logprobs total_tokens
+    transcript type url url_citation usage""".split()  # noqa: SIM905  words read better
 )
 
 KINDS = frozenset({"finish_reason", "object", "role", "type"})
 """Fields whose values name the kind of a thing."""
 
 WORDS = frozenset(
-    """allowed_tools array assistant boolean chat.completion content_filter critic custom developer file function
-    function_call grammar image_url input_audio integer json_object json_schema length null number object refusal stop
-    string system text tool tool_calls tool_use url_citation user""".split()  # noqa: SIM905  words read better
+    """allowed_tools array assistant boolean chat.completion code_interpreter code_interpreter_call compaction
+    computer_call computer_call_output content_filter critic custom custom_tool_call custom_tool_call_output developer
+    file file_citation file_search_call function function_call function_call_output grammar image_generation_call
+    image_url input_audio input_file input_image input_text integer item_reference json_object json_schema length
+    local_shell_call mcp_approval_request mcp_call mcp_list_tools message null number object output_text reasoning
+    reasoning_text refusal shell_call shell_call_output stop string summary_text system text tool tool_calls tool_use
+    url_citation user web_search web_search_call""".split()  # noqa: SIM905  words read better
 )
 """The values that they have."""

@@ -142,6 +142,8 @@ class Redaction:
         if isinstance(before, list) and isinstance(after, list):
             choices = [self._choice(*pair, changed=changed) for pair in zip(before, after, strict=True)]
             redacted = {key: choices if key == "choices" else item for key, item in redacted.items()}
+        if changed and "outline" in redacted:
+            redacted = {key: _without_logprobs(item) if key == "outline" else item for key, item in redacted.items()}
         return _without_token_lists(redacted) if changed else redacted
 
     def _choice(self, before: Any, after: Any, *, changed: bool) -> Any:
@@ -230,12 +232,28 @@ def _tokens(logprobs: Any) -> list[str]:
     return [token for token in tokens if isinstance(token, str)]
 
 
+def _without_logprobs(value: Any) -> Any:
+    """Return ``value`` with no tokens in logprobs, at any depth."""
+    if isinstance(value, dict):
+        return {
+            key: _without_tokens(item) if key == "logprobs" else _without_logprobs(item) for key, item in value.items()
+        }
+    return [_without_logprobs(item) for item in value] if isinstance(value, list) else value
+
+
 def _without_tokens(logprobs: Any) -> Any:
     if isinstance(logprobs, dict):
-        return {key: None if key == "bytes" else _without_tokens(item) for key, item in logprobs.items()}
+        return {key: None if key == "bytes" else _token_free(key, item) for key, item in logprobs.items()}
     if isinstance(logprobs, list):
         return [_without_tokens(item) for item in logprobs]
     return "" if isinstance(logprobs, str) else logprobs
+
+
+def _token_free(key: str, item: Any) -> Any:
+    """Return what is without tokens; in legacy ``top_logprobs`` they are the names."""
+    if key == "top_logprobs" and isinstance(item, list):
+        return [_without_tokens(each) if isinstance(each, dict) and "token" in each else None for each in item]
+    return _without_tokens(item)
 
 
 def _without_token_lists(fields: dict[str, Any]) -> dict[str, Any]:
