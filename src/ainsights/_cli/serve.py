@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ainsights._base_url import DEFAULT_PATH
-from ainsights._cli import arguments, serve_keys
+from ainsights._cli import arguments, serve_keys, serve_migrate
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--db", type=Path, default=Path("insights.db"), help="SQLite file (default: %(default)s)")
     parser.add_argument(
+        "--store",
+        metavar="URL",
+        help="a database on ClickHouse instead of the file: clickhouse://user@host/database (clickhouses:// for TLS); "
+        "the password from AINSIGHTS_CLICKHOUSE_PASSWORD",
+    )
+    parser.add_argument(
         "--api-key",
         metavar="KEY",
         help=f"a key that has every role; other users of the machine can see it here, but not in {KEY_VARIABLE} "
@@ -74,7 +80,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="key of the hash chain, made if it is not there (default: the database's name + .audit-key)",
     )
     parser.set_defaults(run=run)
-    serve_keys.add_parser(parser)
+    commands = parser.add_subparsers(metavar="[keys | migrate]")
+    serve_keys.add_parser(commands)
+    serve_migrate.add_parser(commands)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
         args.audit_key_file,
         tuple(args.allowed_host),
         paths,
+        store=args.store,
         on_index_progress=_show_progress if sys.stderr.isatty() else None,
     )
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ainsights.server.keys import KeyFile
+    from collections.abc import Iterator
+
+    from ainsights.server.keys import KeyStore
 
 ROLES = ("write", "read", "admin")
 MISUSED = 2
 
 
-def add_parser(serve: argparse.ArgumentParser) -> None:
-    """Add ``keys`` to the command ``serve``."""
-    keys = serve.add_subparsers(metavar="[keys]").add_parser(
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``keys`` to those of ``serve``."""
+    keys = commands.add_parser(
         "keys", help="add, list and revoke API keys", description="Manage API keys; a running endpoint follows at once."
     )
     actions = keys.add_subparsers(metavar="ACTION", required=True)
@@ -40,11 +43,18 @@ def add_parser(serve: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--db", type=Path, default=argparse.SUPPRESS, help="SQLite file of the endpoint (default: insights.db)"
         )
+        action.add_argument(
+            "--store",
+            metavar="URL",
+            default=argparse.SUPPRESS,
+            help="the endpoint's store on ClickHouse, if it is there",
+        )
 
 
 def _add(args: argparse.Namespace) -> int:
     try:
-        key = _file(args).add(args.name, args.role or ["write"])
+        with _opened(args) as keys:
+            key = keys.add(args.name, args.role or ["write"])
     except ConfigurationError as error:
         return _fail(error)
     print(f"API key {args.name!r}, shown only now: {key}")
@@ -53,7 +63,8 @@ def _add(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     try:
-        keys = _file(args).read()
+        with _opened(args) as store:
+            keys = store.read()
     except ConfigurationError as error:
         return _fail(error)
     for key in keys:
@@ -65,22 +76,25 @@ def _list(args: argparse.Namespace) -> int:
 
 def _revoke(args: argparse.Namespace) -> int:
     try:
-        if not _file(args).revoke(args.name):
-            return _fail(f"no key is called {args.name!r}")
+        with _opened(args) as keys:
+            if not keys.revoke(args.name):
+                return _fail(f"no key is called {args.name!r}")
     except ConfigurationError as error:
         return _fail(error)
     print(f"Revoked {args.name!r}.")
     return 0
 
 
-def _file(args: argparse.Namespace) -> KeyFile:
+@contextmanager
+def _opened(args: argparse.Namespace) -> Iterator[KeyStore]:
     try:
-        from ainsights.server.keys import KeyFile  # noqa: PLC0415  an extra, and start-up of the others stays light
+        from ainsights.server import backends  # noqa: PLC0415  an extra, and start-up of the others stays light
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("ainsights"):
             raise
         raise ConfigurationError("needs the server extra: pip install 'ainsights[server]'") from None
-    return KeyFile(args.db)
+    with backends.opened_keys(args.db, args.store) as keys:
+        yield keys
 
 
 def _fail(error: object) -> int:

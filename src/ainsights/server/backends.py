@@ -16,6 +16,7 @@ from ainsights.server.store import SQLiteStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import ModuleType
 
     from ainsights.server.keys import KeyStore
@@ -59,6 +60,20 @@ def opened(options: Options) -> Iterator[Backend]:
 def _on_clickhouse(options: Options, url: str) -> Iterator[Backend]:
     with clickhouse().opened(url, options.limits, options.audit_key_path) as parts:
         yield Backend(*parts)
+
+
+@contextmanager
+def opened_keys(database: Path, url: str | None) -> Iterator[KeyStore]:
+    """Yield the keys of the endpoint with this file or this store, whether it runs or not.
+
+    Raises:
+        ConfigurationError: they cannot be used.
+    """
+    if url is None:
+        yield KeyFile(database)
+        return
+    with clickhouse().opened_keys(url) as keys:
+        yield keys
 
 
 def clickhouse() -> ModuleType:

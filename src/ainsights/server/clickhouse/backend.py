@@ -67,6 +67,22 @@ def opened(url: str, limits: Limits, audit_key_file: Path) -> Iterator[ClickHous
         raise ConfigurationError(f"store {address.name}: {error}") from error
 
 
+@contextmanager
+def opened_keys(url: str) -> Iterator[KeyTable]:
+    """Yield the keys of a store.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    connection = Connection(parse(url, os.environ))
+    try:
+        connection.check()
+        migrations.check(connection)
+        yield KeyTable(connection)
+    finally:
+        connection.close()
+
+
 def find_audit_key(address: Address, file: Path) -> bytes:
     """Return the audit key: from the variable, else from the file, which is made for a store that has none yet.
 
