@@ -61,6 +61,8 @@ CALLS = {
     [
         ("model", "gpt-4o", {}),
         ("model", "asked", {"response": {}, "args": {"model": "asked"}}),
+        ("api", "responses", {"meta": meta(api="responses")}),
+        ("api", None, {}),
         ("user", "Ann", {"user_id": "Ann"}),
         ("user", "Ann", {"args": {"safety_identifier": "Ann", "user": "Bob"}}),
         ("user", "Bob", {"args": {"user": "Bob"}}),
@@ -101,6 +103,14 @@ CALLS = {
         ("reasoning_tokens", 6, {"response": {"usage": {"completion_tokens_details": {"reasoning_tokens": 6}}}}),
         ("tool", ["shell", "weather"], {"response": says(CALLS)}),
         ("tool", ["old"], {"response": says({"function_call": {"name": "old", "arguments": "{}"}})}),
+        ("tool", ["computer", "roll", "weather", "web_search"], {"response": {"output": [
+            {"type": "web_search_call", "action": {"type": "search", "query": "x"}}, {"type": "computer_call"},
+            {"type": "mcp_call", "name": "roll"}, {"type": "message"}, {"type": 3}, "x",
+        ], **says({"tool_calls": CALLS["tool_calls"][:1]})}}),
+        ("conversation", "conv_1", {"meta": meta(conversation_id="conv_1")}),
+        ("conversation", "mine", {"meta": {"session_id": "mine"} | meta(conversation_id="conv_1")}),
+        ("conversation", "conv_1", {"args": {"conversation": {"id": "conv_1"}}}),
+        ("conversation", "conv_1", {"args": {"conversation": "conv_1"}}),
         ("input", ["city", "name"], {"template": "Hi {name} of {city}", "inputs": {"name": "Ann", "city": "Rome"}}),
         ("url", ["https://a.example/x?y=1", "https://b.example"], {
             "messages": "See https://b.example.", "response": says({"content": "[Here](https://a.example/x?y=1)!"}),
@@ -121,6 +131,16 @@ CALLS = {
 )  # fmt: skip
 def test_a_column_is_filled_from_the_body(column: str, expected: object, changes: dict[str, Any]) -> None:
     assert getattr(event(**changes), column) == expected
+
+
+def test_a_response_can_be_continued_by_its_id_alone() -> None:
+    first = event(response=response(id="resp_1"), meta=meta(api="responses"))
+    second = event(response=response(id="resp_2"), meta=meta(api="responses", previous_response_id="resp_1"))
+    of_curl = event(response=response(id="resp_3"), args={"previous_response_id": "resp_1"})
+    assert first.reply == second.previous == of_curl.previous
+    assert first.reply not in (None, second.reply)
+    assert (second.prefixes, second.turn) == ([], None)
+    assert event(response=response(id="chatcmpl-1"), meta=meta(api="chat")).reply is None
 
 
 def test_meta_holds_every_scalar_but_those_with_columns() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,86 @@ def test_any_order_and_batches_give_the_same_conversations(tmp_path: Path) -> No
             for at in range(0, len(bodies), 7):
                 put(served.store, bodies[at : at + 7])
                 assert served.index.wait(PATIENCE)
+            rows = served.engine.events(parse_query("limit 1000")).rows
+            found.append({row.id: row.conversation for row in rows})
+    assert found[0] == found[1] == found[2]
+
+
+def response(number: int, previous: int | None = None, user: str | None = "Ann", **meta: Any) -> Body:
+    """Return a response that continues another by its id alone: its messages are only what is new."""
+    meta["ainsights.api"] = "responses"
+    if previous is not None:
+        meta["ainsights.previous_response_id"] = f"resp_{previous}"
+    answer = says(f"Answer {number}") | {"id": f"resp_{number}"}
+    messages = [{"role": "user", "content": "And then?"}]
+    return body(f"{number}", START + number, messages=messages, response=answer, user_id=user, meta=meta)
+
+
+def in_batches(served: Served, bodies: list[Body], size: int) -> None:
+    for at in range(0, len(bodies), size):
+        put(served.store, bodies[at : at + size])
+        assert served.index.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3, 4), (4, 3, 2, 1), (3, 1, 4, 2), (2, 4, 1, 3)], ids=str)
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_responses_that_continue_one_another_by_id_are_one_conversation(
+    served: Served, order: tuple[int, ...], size: int
+) -> None:
+    chained = {number: response(number, number - 1 or None) for number in range(1, 5)}
+    in_batches(served, [chained[number] for number in order], size)
+    assert conversations(served) == [{"1", "2", "3", "4"}]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
+def test_responses_continue_what_meta_named_or_content_found(served: Served, order: tuple[int, ...]) -> None:
+    named = [response(1, session_id="s"), response(2, 1), response(3, 2)]
+    in_batches(served, [named[number] for number in order], 1)
+    found = [chat("a", "Hi", "Hello"), chat("b", "Hi", "Hello", "How are you?", "Fine"), response(5, 4)]
+    insight = json.loads(found[1].body)
+    insight["response"]["id"] = "resp_4"
+    found[1] = found[1]._replace(body=json.dumps(insight).encode())
+    in_batches(served, [found[number] for number in order], 1)
+    assert conversations(served) == [{"1", "2", "3"}, {"5", "a", "b"}]
+    assert [row.id for row in served.engine.conversation("s")] == ["1", "2", "3"]
+
+
+def test_responses_of_the_api_s_own_conversations_are_named_after_them(served: Served) -> None:
+    put(served.store, [response(number, **{"ainsights.conversation_id": "conv_1"}) for number in (1, 2)])
+    of_curl = {"conversation": {"id": "conv_1"}}
+    put(served.store, [body("curl", START + 9, args=of_curl)])
+    assert conversations(served) == [{"1", "2", "curl"}]
+    assert served.engine.conversation("conv_1")
+
+
+def test_responses_that_branch_or_lack_their_first_are_found_by_what_is_there(served: Served) -> None:
+    put(served.store, [response(3, 2), response(4, 2), response(5, 4), response(9, 8)])
+    assert conversations(served) == [{"3", "4", "5"}, {"9"}]
+
+
+def test_ids_that_go_round_in_a_circle_do_no_harm(served: Served) -> None:
+    in_batches(served, [response(1, 3), response(2, 1), response(3, 2), response(4, 3), response(5, 5)], 1)
+    assert conversations(served) == [{"1", "2", "3", "4"}, {"5"}]
+
+
+def test_an_erased_response_parts_what_follows_it(served: Served) -> None:
+    put(served.store, [response(number, number - 1 or None) for number in range(1, 6)])
+    assert served.index.wait(PATIENCE)
+    served.store.erase([3], by="test", reason="test")
+    assert conversations(served) == [{"1", "2"}, {"4", "5"}]
+
+
+def test_any_order_and_batches_of_chains_give_the_same_conversations(tmp_path: Path) -> None:
+    source = random.Random(11)
+    bodies = [response(number, source.choice([None, *range(1, number)])) for number in range(1, 60)]
+    bodies = [each for each in bodies if source.random() < 0.8]
+    found = []
+    for attempt in range(3):
+        source.shuffle(bodies)
+        directory = tmp_path / str(attempt)
+        directory.mkdir()
+        with serving(directory) as served:
+            in_batches(served, bodies, source.choice([3, 7, 60]))
             rows = served.engine.events(parse_query("limit 1000")).rows
             found.append({row.id: row.conversation for row in rows})
     assert found[0] == found[1] == found[2]

@@ -44,6 +44,7 @@ EVENT_COLUMNS = {
     "received_at": "Float64 CODEC(ZSTD)",
     "time": "Int64 CODEC(Delta, ZSTD)",
     "model": "LowCardinality(String)",
+    "api": "LowCardinality(String)",
     "user": "String CODEC(ZSTD)",
     "status": "LowCardinality(String)",
     "error": "LowCardinality(String)",

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from ainsights._model import MetaKey
 from ainsights.server.events import messages as texts
+from ainsights.server.events import responses
 from ainsights.server.events.prices import cost_of
 from ainsights.server.events.reading import (
     as_dict,
@@ -29,7 +30,7 @@ from ainsights.server.events.usage import Usage, usage_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CONVERSATION_KEYS = ("conversation_id", "session_id", "thread_id", "trace_id")
+CONVERSATION_KEYS = ("conversation_id", "session_id", "thread_id", "trace_id", MetaKey.CONVERSATION_ID)
 """The keys of meta that name a conversation; the first that is there counts."""
 
 _COLUMNS = frozenset(
@@ -42,6 +43,7 @@ _COLUMNS = frozenset(
         MetaKey.TTFT_MS,
         MetaKey.STREAM,
         MetaKey.BASE_URL,
+        MetaKey.API,
     )
 )
 """The keys of meta that have columns of their own."""
@@ -63,6 +65,8 @@ class Event(NamedTuple):
         latency: milliseconds, as is ``ttft``.
         cost: US dollars; ``cost_source`` says whose.
         conversation: the id that meta gives it.
+        reply: a hash of the response's id, by which the Responses API continues it, and ``previous`` the ``reply`` of
+            the response that this one continues.
         prefixes: see :class:`~ainsights.server.events.messages.Turns`, as for ``turn`` (its end) and ``messages``.
         question: the last user message, and ``answer`` the answer: for the text index alone.
         size: bytes of the body.
@@ -73,6 +77,7 @@ class Event(NamedTuple):
     id: str
     time: int
     model: str | None
+    api: str | None
     user: str | None
     status: str | None
     error: str | None
@@ -81,6 +86,8 @@ class Event(NamedTuple):
     host: str | None
     template: str | None
     conversation: str | None
+    reply: int | None
+    previous: int | None
     prefixes: list[int]
     turn: int | None
     stream: bool | None
@@ -125,7 +132,10 @@ def build_event(
     messages = texts.message_list(insight.get("messages")) or texts.render(insight.get("template"), inputs)
     question, answer = texts.last_user_text(messages), texts.answer_of(response)
     user = _user(insight, args)
+    previous = responses.previous_of(meta, args)
     turns = texts.turns_of(user, messages, texts.answer_message(response))
+    if previous is not None:  # its messages are only the last of the conversation
+        turns = turns._replace(prefixes=[], end=None)
     usage, model = usage_of(response), as_text(response.get("model")) or as_text(args.get("model"))
     base_url, latency = as_text(meta.get(MetaKey.BASE_URL)), as_number(meta.get(MetaKey.LATENCY_MS))
     own = own_time(meta, event_id)
@@ -138,6 +148,7 @@ def build_event(
         id=event_id.replace("\0", "\ufffd"),
         time=time,
         model=model,
+        api=responses.api_of(meta),
         user=user,
         status=as_text(meta.get(MetaKey.STATUS)) or _status(response),
         error=as_text(meta.get(MetaKey.ERROR_TYPE)) or _error(response),
@@ -145,7 +156,9 @@ def build_event(
         release=scalars.get("release"),
         host=_host(base_url) if base_url else None,
         template=_template(insight.get("template")),
-        conversation=next((scalars[key] for key in conversation_keys if scalars.get(key)), None),
+        conversation=_conversation(scalars, args, conversation_keys),
+        reply=responses.reply_of(response, meta),
+        previous=previous,
         prefixes=turns.prefixes,
         turn=turns.end,
         stream=as_flag(args.get("stream")) if stream is None else stream,
@@ -171,6 +184,10 @@ def build_event(
         answer=answer,
         is_dated=own is not None,
     )
+
+
+def _conversation(scalars: dict[str, str], args: dict[str, Any], keys: Sequence[str]) -> str | None:
+    return next((scalars[key] for key in keys if scalars.get(key)), None) or responses.conversation_of(args)
 
 
 def _user(insight: dict[str, Any], args: dict[str, Any]) -> str | None:
@@ -236,6 +253,7 @@ def _tools(response: dict[str, Any]) -> list[str]:
         for call in calls:
             called = as_dict(as_dict(call).get("function")) or as_dict(as_dict(call).get("custom"))
             names.append(called.get("name"))
+    names += responses.hosted_tools(response)
     return as_texts(names, MAX_LIST) if names else []
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
+from ainsights.server.index.chaining import orphan_followers
 from ainsights.server.index.directory import SPILL
 from ainsights.server.index.encoding import encode
 from ainsights.server.index.linking import FORMAT, SCHEMA, insert, quoted, stage
@@ -173,6 +174,7 @@ class Columns:
                 "CREATE OR REPLACE TEMP TABLE ended AS "
                 "SELECT turn FROM event SEMI JOIN gone USING (seq) WHERE turn IS NOT NULL"
             )
+            orphan_followers(cursor)
             for table in ("event", "waiting", "orphan"):
                 cursor.execute(f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM gone)")  # noqa: S608
             cursor.execute("DELETE FROM ended WHERE turn IN (SELECT turn FROM event WHERE turn IS NOT NULL)")

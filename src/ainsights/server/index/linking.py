@@ -2,19 +2,22 @@
 
 Where meta does not name the conversation, content does: an event belongs to the event whose end (`turn`) is the
 shortest of its message prefixes, else it begins a conversation. That depends on which events there are, not on their
-order: when an event arrives late, the events that waited for it move over.
+order: when an event arrives late, the events that waited for it move over. A response that continues another by its id
+belongs where that one does; see :mod:`ainsights.server.index.chaining`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ainsights.server.index.chaining import chain, move_followers
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
 
-FORMAT = 1
+FORMAT = 2
 
 MAX_LINE = 4 * 2**20
 """Bytes of one event's columns as JSON, whose texts and lists are bounded. DuckDB takes buffers of twice the size."""
@@ -24,6 +27,7 @@ LOADED = {
     "id": "VARCHAR",
     "time": "BIGINT",
     "model": "VARCHAR",
+    "api": "VARCHAR",
     "user": "VARCHAR",
     "status": "VARCHAR",
     "error": "VARCHAR",
@@ -32,6 +36,8 @@ LOADED = {
     "host": "VARCHAR",
     "template": "VARCHAR",
     "conversation": "VARCHAR",
+    "reply": "UBIGINT",
+    "previous": "UBIGINT",
     "prefixes": "UBIGINT[]",
     "turn": "UBIGINT",
     "stream": "BOOLEAN",
@@ -79,7 +85,8 @@ def stage(cursor: duckdb.DuckDBPyConnection, path: Path, where: str) -> None:
     cursor.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE incoming AS
-        SELECT * REPLACE (if(conversation IS NULL, turn, NULL) AS turn)
+        SELECT * REPLACE (if(conversation IS NULL, turn, NULL) AS turn,
+                          if(conversation IS NULL, previous, NULL) AS previous)
         FROM read_json('{quoted(path)}', format = 'newline_delimited', columns = {{{_STRUCT}}},
                        maximum_object_size = {MAX_LINE})
         {where}
@@ -107,7 +114,7 @@ def insert(cursor: duckdb.DuckDBPyConnection) -> None:
         SELECT {_INSERTED},
                if(i.conversation IS NULL, key, md5_number_lower(i.conversation))
         FROM incoming i LEFT JOIN root USING (seq),
-        LATERAL (SELECT coalesce(root.hash, i.turn, md5_number_lower(i.id)) AS key) k,
+        LATERAL (SELECT coalesce(i.previous, root.hash, i.turn, md5_number_lower(i.id)) AS key) k,
         LATERAL (SELECT lower(lpad(to_hex(key), 16, '0')) AS name) n;
 
         INSERT INTO waiting
@@ -120,6 +127,7 @@ def insert(cursor: duckdb.DuckDBPyConnection) -> None:
         """  # noqa: S608  names of our own
     )
     if cursor.execute("SELECT count(*) FROM late").fetchall()[0][0]:
+        move_followers(cursor)
         cursor.execute(
             """
             UPDATE event SET conversation_key = late.hash, conversation = lower(lpad(to_hex(late.hash), 16, '0'))
@@ -127,3 +135,4 @@ def insert(cursor: duckdb.DuckDBPyConnection) -> None:
             DELETE FROM waiting USING late WHERE waiting.seq = late.seq AND waiting.depth >= late.depth
             """
         )
+    chain(cursor)

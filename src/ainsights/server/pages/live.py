@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "time", "status", "model", "user", "question", "answer", "latency", "ttft", "tokens", "prompt_tokens",
     "completion_tokens", "cached_tokens", "reasoning_tokens", "tokens_per_second", "cost", "error", "finish", "tool",
-    "tag", "template", "conversation", "release", "host", "stream", "size", "id",
+    "tag", "template", "conversation", "release", "host", "api", "stream", "size", "id",
 )  # fmt: skip
 DEFAULT = ("time", "status", "model", "user", "question", "answer", "latency", "tokens", "cost")
 ORDERED = ("time", "latency", "ttft", "tokens", "prompt_tokens", "completion_tokens", "cost", "size")
@@ -32,7 +32,7 @@ UNITS = {
     "tokens": "count", "prompt_tokens": "count", "completion_tokens": "count", "cached_tokens": "count",
     "reasoning_tokens": "count",
 }  # fmt: skip
-FACETS = ("status", "model", "user", "error", "finish", "tool", "tag", "template", "release", "host", "stream")
+FACETS = ("status", "model", "user", "error", "finish", "tool", "tag", "template", "release", "host", "api", "stream")
 SHOWN = 6
 """Values of a facet that are shown at first."""
 

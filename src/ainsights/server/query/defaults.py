@@ -17,7 +17,7 @@ TEXTS = 20
 
 WORDS = 100
 
-FACETS = ("model", "status", "error", "finish", "user", "host", "release", "template", "stream", "tool", "tag")
+FACETS = ("model", "api", "status", "error", "finish", "user", "host", "release", "template", "stream", "tool", "tag")
 """The fields whose values are counted if none is named."""
 
 TEXT_LENGTH = 1000

@@ -28,6 +28,7 @@ class EventRow(NamedTuple):
     id: str
     time: float
     model: str | None
+    api: str | None
     user: str | None
     status: str | None
     error: str | None

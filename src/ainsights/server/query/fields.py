@@ -52,6 +52,7 @@ class Field:
 _FIELDS = (
     Field("id", Kind.TEXT, "event id"),
     Field("model", Kind.TEXT, "model that answered"),
+    Field("api", Kind.TEXT, "API that was called: chat, responses or completions"),
     Field("user", Kind.TEXT, "end user"),
     Field("status", Kind.TEXT, "ok, error, closed_early, abandoned, cancelled, unread"),
     Field("error", Kind.TEXT, "error type"),
