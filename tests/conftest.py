@@ -4,12 +4,17 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from support.doctor import Doctor
+from support.models import Captured, capturing
 
 from ainsights import _internal_errors, _logging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 settings.register_profile("short", max_examples=30, deadline=None)
 settings.register_profile("long", max_examples=300, deadline=None)  # .ci/run: pytest --hypothesis-profile=long
@@ -36,6 +41,13 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(os.environ):
         if name.startswith(("AINSIGHTS_", "REQUESTY_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def captured() -> Iterator[Captured]:
+    """Events of what openai does in the test."""
+    with capturing() as it:
+        yield it
 
 
 @pytest.fixture

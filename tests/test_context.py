@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from support.models import DONE, EVENTS, MESSAGES, async_client, capturing, client, event, streaming
+from support.models import DONE, EVENTS, MESSAGES, async_client, client, event, streaming
 
 import ainsights
 import ainsights.testing
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from ainsights import Insight
 
 
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    with capturing() as it:
-        yield it
+@pytest.fixture(autouse=True)
+def _context_ends_with_the_test() -> Iterator[None]:
+    yield
     assert current.get() is None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from support.models import MESSAGES, async_client, capturing, client
+from support.models import MESSAGES, async_client, client
 
 import ainsights
 from ainsights import ConfigurationError
@@ -27,10 +27,9 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    with capturing() as it:
-        yield it
+@pytest.fixture(autouse=True)
+def _context_ends_with_the_test() -> Iterator[None]:
+    yield
     assert current.get() is None
 
 

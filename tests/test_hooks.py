@@ -35,12 +35,6 @@ ATTRIBUTES = [
 ]
 
 
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    with capturing() as it:
-        yield it
-
-
 def originals() -> list[Any]:
     return [vars(owner)[name] for owner, name in ATTRIBUTES]
 

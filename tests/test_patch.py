@@ -15,15 +15,9 @@ from ainsights._context.scope import Context, current
 from ainsights._instrumentation import patch as _patch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from support.models import Captured
-
-
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    with capturing() as it:
-        yield it
 
 
 def create(it: openai.OpenAI, **more: Any) -> Any:

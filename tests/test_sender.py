@@ -3,7 +3,6 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import pytest
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
-from support.endpoints import Endpoint, Handler, Server, endpoint
+from support.endpoints import Endpoint, Handler, endpoint
 
 from ainsights._delivery.http_sender import _plain_answer, senders
 from ainsights._delivery.retry import Answer
@@ -118,19 +117,8 @@ def authority() -> trustme.CA:
 def https(authority: trustme.CA) -> Iterator[Endpoint]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    it = Endpoint()
-    server = Server(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"endpoint": it}))
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    it.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with endpoint(tls=context) as it:
         yield it
-    finally:
-        it.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_certificate_that_is_trusted_is_taken(

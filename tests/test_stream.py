@@ -15,18 +15,12 @@ from support.models import DONE, EVENTS, MESSAGES, Body, async_client, capturing
 from ainsights._instrumentation import patch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from support.models import Captured
 
 BASE_CLIENT_CLOSES = "finally" in inspect.getsource(openai.Stream.__stream__)
 PARTS = [*EVENTS[:3], event(content="d"), DONE]
-
-
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    with capturing() as it:
-        yield it
 
 
 def create(answer: Callable[[Any], Any]) -> Any:

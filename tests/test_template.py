@@ -2,43 +2,19 @@ from __future__ import annotations
 
 import enum
 import string
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.models import capturing, client
+from support.templates import content
 from support.values import Trap
 
 from ainsights import Template, TemplateError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.models import Captured
-
 FIELDS = ["a", "b", "name", "größe", "class", "self", "_"]
 NAMES = st.sampled_from(FIELDS)
 TEXTS = st.text() | st.text(alphabet="{}a.[]!:_", max_size=12)
-
-
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    with capturing() as it:
-        yield it
-
-
-def send(messages: Any) -> Any:
-    return client().chat.completions.create(model="m", messages=messages)
-
-
-def content(template: Template, **inputs: Any) -> Any:
-    messages: list[Any] = list(template.format(**inputs))
-    return messages[-1]["content"]
-
-
-def told(body: dict[str, Any]) -> tuple[Any, Any]:
-    return body["template"], body["inputs"]
 
 
 # What it makes

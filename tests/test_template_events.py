@@ -6,35 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.models import MESSAGES, async_client, capturing, client, completed
+from support.models import MESSAGES, async_client, client, completed
+from support.templates import recorded, send
 from support.values import Trap
 
 import ainsights
 from ainsights import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from support.models import Captured
-
-
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    with capturing() as it:
-        yield it
-
-
-def send(messages: Any) -> Any:
-    return client().chat.completions.create(model="m", messages=messages)
-
-
-def content(template: Template, **inputs: Any) -> Any:
-    messages: list[Any] = list(template.format(**inputs))
-    return messages[-1]["content"]
-
-
-def told(body: dict[str, Any]) -> tuple[Any, Any]:
-    return body["template"], body["inputs"]
 
 
 # What the event tells
@@ -44,9 +24,9 @@ def test_event_tells_the_template_its_inputs_and_the_messages(captured: Captured
     messages = Template("Hi {name}, {n}!").format(name="Ann", n=3)
     send(messages)
     send(MESSAGES)
-    assert told(captured[0]) == ("Hi {name}, {n}!", {"name": "Ann", "n": 3})
+    assert recorded(captured[0]) == ("Hi {name}, {n}!", {"name": "Ann", "n": 3})
     assert captured[0]["messages"] == messages == [{"role": "user", "content": "Hi Ann, 3!"}]
-    assert told(captured[1]) == (None, {})
+    assert recorded(captured[1]) == (None, {})
 
 
 def test_bytes_sent_are_those_of_the_same_messages_by_hand(captured: Captured) -> None:
@@ -71,12 +51,12 @@ SOURCE = [
 
 def test_event_tells_a_template_of_messages_with_parts(captured: Captured) -> None:
     send(Template(SOURCE).format(mood="kind \U0001f600 é", q='"q"\n', u="https://x/"))
-    assert told(captured[0]) == (SOURCE, {"mood": "kind \U0001f600 é", "q": '"q"\n', "u": "https://x/"})
+    assert recorded(captured[0]) == (SOURCE, {"mood": "kind \U0001f600 é", "q": '"q"\n', "u": "https://x/"})
 
 
 def test_event_tells_what_a_partial_template_was_given(captured: Captured) -> None:
     send(Template("{a} {b}").partial(a=1).format(b=2))
-    assert told(captured[0]) == ("{a} {b}", {"a": 1, "b": 2})
+    assert recorded(captured[0]) == ("{a} {b}", {"a": 1, "b": 2})
 
 
 @pytest.mark.parametrize(
@@ -105,18 +85,18 @@ def test_event_tells_inputs_as_they_were_when_formatted(captured: Captured) -> N
 
 def test_stream_tells_its_template(captured: Captured) -> None:
     client().chat.completions.create(model="m", messages=Template("{a}").format(a=1), stream=True).close()
-    assert told(captured[0]) == ("{a}", {"a": 1})
+    assert recorded(captured[0]) == ("{a}", {"a": 1})
 
 
 def test_async_call_tells_its_template(captured: Captured) -> None:
     asyncio.run(async_client().chat.completions.create(model="m", messages=Template("{a}").format(a=1)))
-    assert told(captured[0]) == ("{a}", {"a": 1})
+    assert recorded(captured[0]) == ("{a}", {"a": 1})
 
 
 def test_messages_may_stand_around_those_of_the_template(captured: Captured) -> None:
     system = Template("Be {mood}.", role="system").format(mood="kind")
     send([*system, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, *MESSAGES])
-    assert told(captured[0]) == ([{"role": "system", "content": "Be {mood}."}], {"mood": "kind"})
+    assert recorded(captured[0]) == ([{"role": "system", "content": "Be {mood}."}], {"mood": "kind"})
 
 
 def test_of_several_templates_the_last_in_the_messages_counts(captured: Captured) -> None:
@@ -125,7 +105,7 @@ def test_of_several_templates_the_last_in_the_messages_counts(captured: Captured
     send(messages)
     messages += [{"role": "assistant", "content": "so"}, *question.format(it="two")]
     send(messages)
-    assert [told(body) for body in captured] == [("About {it}?", {"it": "one"}), ("About {it}?", {"it": "two"})]
+    assert [recorded(body) for body in captured] == [("About {it}?", {"it": "one"}), ("About {it}?", {"it": "two"})]
 
 
 def test_of_templates_that_end_at_the_same_message_the_longest_counts(captured: Captured) -> None:
@@ -140,14 +120,14 @@ def test_of_templates_that_make_the_same_the_last_formatted_counts(captured: Cap
     messages = Template("same {a}").format(a=1)
     Template("{b} 1").format(b="same")
     send(messages)
-    assert told(captured[0]) == ("{b} 1", {"b": "same"})
+    assert recorded(captured[0]) == ("{b} 1", {"b": "same"})
 
 
 def test_message_that_was_changed_is_not_of_the_template(captured: Captured) -> None:
     messages: Any = Template("to be changed {a}").format(a=1)
     messages[0]["content"] += "!"
     send(messages)
-    assert told(captured[0]) == (None, {})
+    assert recorded(captured[0]) == (None, {})
 
 
 # With a context
@@ -156,13 +136,13 @@ def test_message_that_was_changed_is_not_of_the_template(captured: Captured) -> 
 def test_context_wins_over_what_was_formatted(captured: Captured) -> None:
     with ainsights.context(template="mine {x}", inputs={"x": 1}):
         send(Template("{a}").format(a=1))
-    assert told(captured[0]) == ("mine {x}", {"x": 1})
+    assert recorded(captured[0]) == ("mine {x}", {"x": 1})
 
 
 def test_context_adds_to_what_was_formatted(captured: Captured) -> None:
     with ainsights.context(inputs={"b": 2, "a": "over"}):
         send(Template("{a}").format(a=1))
-    assert told(captured[0]) == ("{a}", {"a": "over", "b": 2})
+    assert recorded(captured[0]) == ("{a}", {"a": "over", "b": 2})
 
 
 def test_context_with_the_template_alone_leaves_the_inputs_to_format(captured: Captured) -> None:
@@ -170,5 +150,5 @@ def test_context_with_the_template_alone_leaves_the_inputs_to_format(captured: C
     with ainsights.context(template=template):
         send(template.format(mood="kind", q="q", u="u"))
         send(MESSAGES)
-    assert told(captured[0]) == (SOURCE, {"mood": "kind", "q": "q", "u": "u"})
-    assert told(captured[1]) == (SOURCE, {})
+    assert recorded(captured[0]) == (SOURCE, {"mood": "kind", "q": "q", "u": "u"})
+    assert recorded(captured[1]) == (SOURCE, {})

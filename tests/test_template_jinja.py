@@ -1,30 +1,18 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.models import capturing, client
+from support.models import client
+from support.templates import content
 
 from ainsights import ConfigurationError, Template, TemplateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from support.models import Captured
-
-
-@pytest.fixture
-def captured() -> Iterator[Captured]:
-    with capturing() as it:
-        yield it
-
-
-def content(template: Template, **inputs: Any) -> Any:
-    messages: list[Any] = list(template.format(**inputs))
-    return messages[-1]["content"]
 
 
 def test_event_tells_a_jinja_template_and_its_inputs(captured: Captured) -> None:

@@ -4,9 +4,37 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import clickhouse
+from support.serving import KEY, LIMIT, Client
+
+from ainsights.server import Options, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from ainsights.server import Endpoint
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
+    """An endpoint that runs for one test."""
+    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def bounded_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """An endpoint that runs for all tests of a file, and takes bodies up to a small limit."""
+    database = tmp_path_factory.mktemp("server") / "insights.db"
+    with running(Options(database, api_key=KEY, max_body_bytes=LIMIT)) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def client(endpoint: Endpoint) -> Iterator[Client]:
+    """A connection to the endpoint of the test or of its file."""
+    with Client(endpoint) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,8 @@ import pytest
 from support.requesty_forms import MESSAGES, RESPONSE
 from support.serving import KEY, Client
 
-from ainsights.server import Endpoint, Options, running
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from ainsights.server import Endpoint
 
 CURL_BODY = """{
   "template": "Summarise {text} for {reader}.",
@@ -57,12 +54,6 @@ CURL_COLUMNS = {
     "latency": None,
     "error": None,
 }
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
-        yield endpoint
 
 
 def only_item(endpoint: Endpoint, **filters: Any) -> dict[str, Any]:

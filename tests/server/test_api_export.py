@@ -10,31 +10,16 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from support.polling import wait_until
-from support.serving import KEY, Client, insight
+from support.serving import BEARER, KEY, Client, insight
 
-from ainsights.server import Endpoint, Options, running
 from ainsights.server.api import export
 from ainsights.server.store import SQLiteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
+    from ainsights.server import Endpoint
     from ainsights.server.store import StoredBody
-
-BEARER = {"Authorization": f"Bearer {KEY}"}
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as client:
-        yield client
 
 
 def exported(endpoint: Endpoint, **params: str) -> httpx.Response:

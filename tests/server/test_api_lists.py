@@ -1,21 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from support.serving import KEY, Client, insight
-
-from ainsights.server import Options, running
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
-    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint, Client(endpoint) as client:
-        yield client
+from support.serving import Client, insight
 
 
 def ids(page: Any) -> list[str]:

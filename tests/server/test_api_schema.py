@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from support.serving import KEY, Client, insight
+from support.serving import BEARER, KEY, Client, insight
 
 from ainsights.server import Endpoint, Options, running
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 schemathesis = pytest.importorskip("schemathesis")
 
-BEARER = {"Authorization": f"Bearer {KEY}"}
 ENDLESS = {"/insights/stream"}
 OPERATIONS = [
     ("PUT", "/insight"),

@@ -6,30 +6,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
 from support.polling import wait_until
-from support.serving import KEY, Client, insight
+from support.serving import BEARER, KEY, Client, insight
 
 from ainsights.server import Endpoint, Options, running
 from ainsights.server.api import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-BEARER = {"Authorization": f"Bearer {KEY}"}
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as client:
-        yield client
+    import pytest
 
 
 def open_stream(endpoint: Endpoint, after: int | None = None, **params: str) -> Any:

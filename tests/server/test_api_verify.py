@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from support.polling import wait_until
-from support.serving import KEY, Client, insight
+from support.serving import BEARER, KEY, Client, insight
 
 from ainsights import _cli
 from ainsights.server import Endpoint, Options, running
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-
-BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 def put(endpoint: Endpoint, count: int) -> None:

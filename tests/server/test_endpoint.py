@@ -10,31 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.polling import wait_until
-from support.serving import KEY, Client, bodies, event_ids, insight
-
-from ainsights.server import Options, running
+from support.serving import BEARER, KEY, LIMIT, Client, bodies, event_ids, insight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ainsights.server import Endpoint
 
-LIMIT = 100_000
 GOOD = json.dumps(insight()).encode()
-BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    database = tmp_path_factory.mktemp("server") / "insights.db"
-    with running(Options(database, api_key=KEY, max_body_bytes=LIMIT)) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as client:
-        yield client
+def endpoint(bounded_endpoint: Endpoint) -> Endpoint:
+    return bounded_endpoint
 
 
 BAD = {

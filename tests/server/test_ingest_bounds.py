@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.polling import wait_until
 from support.serve_process import serving
-from support.serving import KEY, Client, bodies, insight
+from support.serving import BEARER, KEY, Client, bodies, insight
 
 from ainsights.server import Endpoint, Options, connections, running
 from ainsights.server.ingest import IngestRoute
@@ -29,25 +29,14 @@ from ainsights.server.keys import Authorization
 from ainsights.server.store import SQLiteStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-LIMIT = 100_000
-BEARER = {"Authorization": f"Bearer {KEY}"}
 GOOD = json.dumps(insight()).encode()
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    database = tmp_path_factory.mktemp("server") / "insights.db"
-    with running(Options(database, api_key=KEY, max_body_bytes=LIMIT)) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as client:
-        yield client
+def endpoint(bounded_endpoint: Endpoint) -> Endpoint:
+    return bounded_endpoint
 
 
 def connect(endpoint: Endpoint) -> socket.socket:

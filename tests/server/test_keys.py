@@ -10,21 +10,14 @@ from support.serving import KEY, Client, insight
 
 from ainsights import _cli
 from ainsights.errors import ConfigurationError
-from ainsights.server import Endpoint, Options, running
+from ainsights.server import Endpoint
 from ainsights.server.keys import Authorization, KeyFile, Role
 from ainsights.server.keys.authorization import MAX_WRONG
 from ainsights.server.problems import Problem
 from ainsights.server.store.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
-        yield endpoint
 
 
 def add(endpoint: Endpoint, *arguments: str, capsys: pytest.CaptureFixture[str]) -> str:

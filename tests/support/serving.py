@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ainsights.server import Endpoint
 
 KEY = "key-of-the-test"
+BEARER = {"Authorization": f"Bearer {KEY}"}
+LIMIT = 100_000
+"""Bytes of a body that the endpoint of some tests takes."""
 
 
 class Answer(NamedTuple):
