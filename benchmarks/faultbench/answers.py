@@ -120,14 +120,14 @@ def refused(bare: float, seconds: float) -> Row:
     return found
 
 
-def alternating(bare: float) -> Row:
+def alternating(bare: float, events: int) -> Row:
     """Refuse every other request: few events, for the unlucky ones wait longer each time."""
 
     def every_other(it: Sink, handler: Handler) -> bool:
         return handler.answer(500, b"no") if handler.number % 2 else it.take(handler)
 
     with sink(every_other) as it:
-        found = row("200 and 500 in turn", it, ran(it.url, *CALLS, "--calls", "40", "--flush", "60"), bare)
+        found = row("200 and 500 in turn", it, ran(it.url, *CALLS, "--calls", str(events), "--flush", "60"), bare)
     found.expect_all_once()
     return found
 
@@ -138,16 +138,20 @@ def partial(handler: Handler) -> None:
     handler.reset()
 
 
+def garbage(handler: Handler) -> None:
+    handler.raw(b"\x16\x03\x01garbage\r\n\r\n")
+
+
 def rows(size: Size, bare: float) -> Iterator[tuple[str, Callable[[], Row]]]:
     """Return the scenarios of this kind, by name."""
     for_a_while: dict[str, float] = {"seconds": size.seconds}
     yield "503", lambda: recovers(f"503 for {size.seconds:g} s", lambda h: h.answer(503, b""), bare, **for_a_while)
     yield "429", lambda: retry_after(bare)
     yield "refused", lambda: refused(bare, size.seconds)
-    yield "reset", lambda: recovers("reset in the answer", partial, bare, requests=5)
+    yield "reset", lambda: recovers("reset in the answer", partial, bare, requests=size.failures)
     yield "slow-loris", lambda: recovers("slow-loris", lambda h: h.drip(b"HTTP/1.1 200 OK\r\n", 0.3), bare, requests=2)
-    yield "garbage", lambda: recovers("garbage", lambda h: h.raw(b"\x16\x03\x01garbage\r\n\r\n"), bare, requests=5)
-    yield "alternating", lambda: alternating(bare)
+    yield "garbage", lambda: recovers("garbage", garbage, bare, requests=size.failures)
+    yield "alternating", lambda: alternating(bare, size.unlucky)
     yield "401", lambda: recovers(f"401 for {size.seconds:g} s", lambda h: h.answer(401, b"who?"), bare, **for_a_while)
     yield "hang", lambda: _hanging(bare)
     yield "tls", lambda: _untrusted(bare)

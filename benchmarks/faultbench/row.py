@@ -18,10 +18,14 @@ class Size:
     kills: int
     requests: int
     burst: int
+    failures: int
+    """Requests that fail one after the other; each waits longer than the one before."""
+    unlucky: int
+    """Events, where every other request is refused: the one that is refused most often waits longest."""
 
 
-FULL = Size(seconds=10, events=50_000, kills=50, requests=1_000, burst=2_000)
-SMALL = Size(seconds=1, events=1_500, kills=2, requests=60, burst=300)
+FULL = Size(seconds=10, events=50_000, kills=50, requests=1_000, burst=2_000, failures=5, unlucky=40)
+SMALL = Size(seconds=1, events=1_500, kills=2, requests=60, burst=300, failures=2, unlucky=6)
 
 
 @dataclass

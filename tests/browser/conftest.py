@@ -16,7 +16,7 @@ from ainsights import server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, StorageState
 
     from ainsights.server import Endpoint
 
@@ -48,6 +48,20 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     with server.running(server.Options(database, api_key=KEY)) as running:
         put(running, [*sample(400), hostile()])
         yield running
+
+
+@pytest.fixture(scope="session")
+def session(browser: Browser, endpoint: Endpoint) -> StorageState:
+    """What a browser keeps after signing in."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{endpoint.url}/ui/login")
+    page.fill("#key", KEY)
+    page.click("button")
+    page.wait_for_selector("nav.side")
+    state = context.storage_state()
+    context.close()
+    return state
 
 
 def hostile() -> bytes:

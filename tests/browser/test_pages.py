@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import axe_playwright_python
 import pytest
-from support.explorer import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, StorageState
 
     from ainsights.server import Endpoint
 
 AXE = Path(str(next(iter(axe_playwright_python.__path__)))) / "axe.min.js"
 WIDTHS = (390, 820, 1440)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LISTS = {
     "insight": ("/ui/", "a.open"),
     "hostile": ("/ui/?id=hostile", "a.open"),
@@ -81,50 +80,54 @@ class Watched:
         return self.page
 
 
-@contextmanager
-def watched(browser: Browser, endpoint: Endpoint, **options: object) -> Iterator[Watched]:
-    context = browser.new_context(**options)  # type: ignore[arg-type]
-    page = context.new_page()
-    page.goto(f"{endpoint.url}/ui/login")
-    page.fill("#key", KEY)
-    page.click("button")
-    page.wait_for_selector("nav.side")
-    yield Watched(page, endpoint.url)
-    context.close()
+@pytest.fixture
+def watched(browser: Browser, endpoint: Endpoint, session: StorageState) -> Iterator[Callable[..., Watched]]:
+    contexts = []
+
+    def watched(**options: object) -> Watched:
+        contexts.append(browser.new_context(storage_state=session, **options))  # type: ignore[arg-type]
+        return Watched(contexts[-1].new_page(), endpoint.url)
+
+    yield watched
+    for context in contexts:
+        context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+def looks(page: Page, widths: Sequence[int]) -> Iterator[str]:
+    """Show the page in each width and colour scheme, and yield what they are."""
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            yield f"{width} {scheme}"
+
+
+@pytest.mark.parametrize("path", [*PLAIN, *LISTS])
 @pytest.mark.parametrize("script", [True, False])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_renders(browser: Browser, endpoint: Endpoint, width: int, script: bool, scheme: str) -> None:  # noqa: FBT001
-    size = {"width": width, "height": 900}
-    options = {"viewport": size, "color_scheme": scheme, "java_script_enabled": script}
-    with watched(browser, endpoint, **options) as visit:
-        for path in (*PLAIN, *LISTS):
-            page = visit.open(path)
-            assert page.locator("h1").count() == 1, path
-            if script:
-                too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                assert too_wide <= 0, (path, too_wide)
-            assert visit.complaints == [], path
+def test_every_page_renders(watched: Callable[..., Watched], path: str, script: bool) -> None:  # noqa: FBT001
+    visit = watched(java_script_enabled=script)
+    page = visit.open(path)
+    for look in looks(page, WIDTHS):
+        assert page.locator("h1").count() == 1, look
+        if script:
+            too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert too_wide <= 0, (look, too_wide)
+        assert visit.complaints == [], look
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
-def test_axe_finds_nothing(browser: Browser, endpoint: Endpoint, width: int, scheme: str) -> None:
-    size = {"width": width, "height": 900}
+@pytest.mark.parametrize("path", [*PLAIN, *LISTS])
+def test_axe_finds_nothing(watched: Callable[..., Watched], path: str) -> None:
     found = []
-    with watched(browser, endpoint, viewport=size, color_scheme=scheme, bypass_csp=True) as visit:
-        for path in (*PLAIN, *LISTS):
-            page = visit.open(path)
-            page.evaluate(AXE.read_text())
-            tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-            answer = page.evaluate(f"axe.run(document, {{runOnly: {tags}, resultTypes: ['violations']}})")
-            found += [
-                (path, each["id"], node["html"][:160], node["any"][:1])
-                for each in answer["violations"]
-                for node in each["nodes"][:2]
-            ]
+    page = watched(bypass_csp=True).open(path)
+    page.evaluate(AXE.read_text())
+    for look in looks(page, (WIDTHS[0], WIDTHS[-1])):
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        answer = page.evaluate(f"axe.run(document, {{runOnly: {tags}, resultTypes: ['violations']}})")
+        found += [
+            (look, each["id"], node["html"][:160], node["any"][:1])
+            for each in answer["violations"]
+            for node in each["nodes"][:2]
+        ]
     assert found == [], "\n".join(map(str, found))
 
 
@@ -137,12 +140,12 @@ def test_login_page_is_clean(browser: Browser, endpoint: Endpoint) -> None:
     context.close()
 
 
-def test_hostile_body_runs_nothing(browser: Browser, endpoint: Endpoint) -> None:
-    with watched(browser, endpoint) as visit:
-        dialogs: list[str] = []
-        visit.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-        for path in ("hostile", "hostile-user", "/ui/?q=id%3Ahostile", "/ui/errors", "/ui/questions?tab=messages"):
-            page = visit.open(path)
-            assert page.locator("main").is_visible(), path
-            assert page.locator("main script, main style, main img, main [style]").count() == 0, path
-        assert (dialogs, visit.complaints) == ([], [])
+def test_hostile_body_runs_nothing(watched: Callable[..., Watched]) -> None:
+    visit = watched()
+    dialogs: list[str] = []
+    visit.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    for path in ("hostile", "hostile-user", "/ui/?q=id%3Ahostile", "/ui/errors", "/ui/questions?tab=messages"):
+        page = visit.open(path)
+        assert page.locator("main").is_visible(), path
+        assert page.locator("main script, main style, main img, main [style]").count() == 0, path
+    assert (dialogs, visit.complaints) == ([], [])

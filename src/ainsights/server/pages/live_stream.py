@@ -45,12 +45,14 @@ class LiveStreams:
         if self._open >= MAX_STREAMS:
             return PlainTextResponse("too many pages are open\n", 503)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._messages(wanted), media_type="text/event-stream", headers=headers)
+        messages = self._messages(wanted, self._site.store.last_seq())
+        return StreamingResponse(messages, media_type="text/event-stream", headers=headers)
 
-    async def _messages(self, wanted: Filter) -> AsyncIterator[str]:
+    async def _messages(self, wanted: Filter, seen: int) -> AsyncIterator[str]:
+        """Yield how many events of ``wanted`` are new after ``seen``, now and again."""
         self._open += 1
         try:
-            seen = looked = self._site.store.last_seq()
+            looked = seen
             yield "retry: 2000\n\n"
             sent = time.monotonic()
             while not self._service.stopping.is_set():
