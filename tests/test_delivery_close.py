@@ -107,7 +107,7 @@ def test_slow_before_send_holds_up_close_no_longer_than_its_deadline(
     )
     for number in range(30):
         insights.capture(response=COMPLETION, messages=str(number))
-    assert closing_takes(insights, 1) < 2
+    assert closing_takes(insights, 1) < 4  # the hooks of all take 9
     stats = insights.stats()
     assert stats.captured == 30
     assert stats.delivered + stats.spooled + stats.dropped["exit"] == 30

@@ -1,19 +1,22 @@
-"""Each step of ours is made to fail in turn: the user's result is what it was, we say so once, and go on afterwards."""
+"""Each function of ours that runs within a call of the user's is made to fail, and the call returns what it would."""
 
 from __future__ import annotations
 
 import logging
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.faults import (
     PATIENCE,
     BrokenError,
-    Fault,
+    Failing,
     abandoned,
     async_plain,
     async_stream,
     closed,
+    functions_entered,
     goes_on,
     instrumented,
     load_pipeline,
@@ -22,58 +25,32 @@ from support.faults import (
 )
 
 import ainsights
-from ainsights import _client, _internal_errors, _logging
-from ainsights._delivery import http_sender
-from ainsights._delivery.counters import Counters
-from ainsights._destination import Destination
-from ainsights._instrumentation import exchange as _exchange
-from ainsights._instrumentation import patch
-from ainsights._instrumentation.exchange import Exchange
-from ainsights._model import Insight
-from ainsights._processing import outcome, processor
+from ainsights import _internal_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from support.endpoints import Endpoint
 
-CALLS = 3
-"""Calls that are made while a step fails: one line is logged for all of them."""
-
-ALL = (plain, stream, async_plain, async_stream)
-STREAMS = (stream, async_stream)
-STEPS: dict[str, tuple[Any, str, str, set[str], tuple[Any, ...]]] = {
-    # what fails: where its name is looked up, on which threads, as what it is counted, the forms of a call it concerns;
-    # what had no beginning is tried once more when its response comes
-    "deciding to capture": (_client.Insights, "begin", "caller", {"recording a call", "recording a response"}, ALL),
-    "making an exchange": (_client, "Exchange", "caller", {"recording a call", "recording a response"}, ALL),
-    "starting the pipeline": (Destination, "_start", "caller", {"recording a call", "recording a response"}, ALL),
-    "a request": (Exchange, "on_request", "caller", {"recording a request", "recording a response"}, ALL),
-    "a body": (_exchange, "content_of", "caller", {"recording a request"}, STREAMS),
-    "a response": (Exchange, "on_response", "caller", {"recording a response"}, STREAMS),
-    "a response whose result is taken": (
-        Exchange,
-        "on_response",
-        "caller",
-        {"recording a response"},
-        (plain, async_plain),
+CALLS: tuple[Callable[[], Any], ...] = (plain, stream, async_plain, async_stream, closed, abandoned)
+IN_PLACE_OF_OPENAI = {
+    *(f"_instrumentation/patch.{name}" for name in ("request", "build_request", "process_response")),
+    *(
+        f"_instrumentation/stream.{name}"
+        for name in ("__iter__", "_recording", "close", "__aiter__", "__anext__", "aclose")
     ),
-    "a whole body": (Exchange, "on_body", "caller", {"recording a response"}, (plain, async_plain)),
-    "watching a stream": (patch, "watch", "caller", {"recording a response"}, STREAMS),
-    "the end of a stream": (Exchange, "on_stream_end", "caller", {"recording the end of a stream"}, (stream,)),
-    "closing": (Exchange, "end", "caller", {"recording the end of a stream"}, (closed,)),
-    "the end at collection": (Exchange, "end", "caller", {"recording the end of a stream"}, (abandoned,)),
-    "submitting a call": (Destination, "put", "caller", {"recording a response"}, (plain, async_plain)),
-    "submitting a stream": (Destination, "put", "caller", {"recording the end of a stream"}, STREAMS),
-    "counting a call": (Counters, "add_captured", "caller", {"recording a response"}, (plain, async_plain)),
-    "counting a stream": (Counters, "add_captured", "caller", {"recording the end of a stream"}, STREAMS),
-    "decoding": (processor, "decode", "worker", {"encoding an event"}, ALL),
-    "accumulating": (outcome, "accumulate", "worker", {"encoding an event"}, STREAMS),
-    "naming an event": (processor, "new_event_id", "worker", {"encoding an event"}, ALL),
-    "encoding": (Insight, "encode", "worker", {"encoding an event"}, ALL),
 }
-STILL_CAPTURED = {"a body", "the end of a stream", "a response whose result is taken"}
-"""With what is known all the same: the close of the response ends a stream too."""
+"""Their first line is a line of the user's call."""
+GUARDED_WITHIN = {
+    *(f"_internal_errors.{name}" for name in ("__enter__", "__exit__")),
+    *(f"_instrumentation/patch.{name}" for name in ("_begin", "_see_response")),
+    *(f"_instrumentation/stream.{name}" for name in ("_make_room", "_stop", "_close", "_collected")),
+}
+"""The guard, and functions whose first line it is: before it there is nothing that could fail."""
+UNCOUNTED = {"_delivery/counters._apply"}
+"""Nothing counts what could not be counted."""
+CONNECTIONS = 3
+EXCEPT = IN_PLACE_OF_OPENAI | GUARDED_WITHIN | UNCOUNTED
 
 
 @pytest.fixture
@@ -84,77 +61,68 @@ def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 
 
 @pytest.fixture
-def breaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str, str], Fault]]:
-    faults: list[Fault] = []
-
-    def breaks(owner: Any, name: str, where: str) -> Fault:
-        fault = Fault(getattr(owner, name), where)
-        monkeypatch.setattr(owner, name, lambda *args, **kwargs: fault.raise_instead(*args, **kwargs))  # noqa: PLW0108  a function becomes a method
-        faults.append(fault)
-        return fault
-
-    yield breaks
-    for fault in faults:
-        fault.repaired = True
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    return lambda: [record.getMessage() for record in caplog.records if record.name == "ainsights"]
 
 
-def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "ainsights"]
+@pytest.mark.parametrize("call", CALLS)
+def test_function_that_fails_is_kept_from_the_user_counted_logged_once_and_over_when_it_works(
+    it: Endpoint, logged: Callable[[], list[str]], call: Callable[[], Any]
+) -> None:
+    load_pipeline(it)
+    functions = functions_entered(call) - EXCEPT
+    assert len(functions) > 20
+    for function in sorted(functions):
+        failing, before = Failing(function, on_worker=False), sum(ainsights.stats().failures.values())
+        with failing.once_in_this_thread():
+            assert call() == "abc", function
+        assert sum(ainsights.stats().failures.values()) >= before + failing.times, function
+    assert ainsights.flush(PATIENCE)
+    stats = ainsights.stats()
+    assert len(logged()) == len(stats.failures)
+    assert (stats.queued_events, stats.queued_bytes) == (0, 0)
+    assert set(it.times_stored.values()) == {1}
+    assert goes_on(it)
 
 
 @pytest.mark.parametrize(
-    ("step", "call"),
-    [(step, call) for step, row in STEPS.items() for call in row[-1]],
-    ids=lambda it: getattr(it, "__name__", it),
+    ("function", "call"),
+    [
+        ("_instrumentation/exchange.content_of", stream),
+        ("_instrumentation/exchange.on_stream_end", stream),
+        ("_instrumentation/exchange.on_response", plain),
+    ],
 )
-def test_step_that_fails_is_kept_from_the_user_counted_logged_once_and_over_when_repaired(
-    it: Endpoint,
-    breaks: Callable[[Any, str, str], Fault],
-    caplog: pytest.LogCaptureFixture,
-    step: str,
-    call: Callable[[], Any],
+def test_call_of_which_one_step_could_not_be_recorded_is_an_event(
+    it: Endpoint, function: str, call: Callable[[], Any]
 ) -> None:
-    owner, name, where, counted, _ = STEPS[step]
-    if step.startswith(("submitting", "counting")):
-        load_pipeline(it)  # or the thread that loads it would queue the event, and fail instead of the caller
-    fault = breaks(owner, name, where)
-    assert [call() for _ in range(CALLS)] == ["abc"] * CALLS
-    assert fault.wait(CALLS)
+    failing = Failing(function, on_worker=False)  # which steps an event needs is a fact about these very functions
+    with failing.once_in_this_thread():
+        assert call() == "abc"
+    assert failing.times == 1
     assert ainsights.flush(PATIENCE)
-    stats = ainsights.stats()
-    assert set(stats.failures) == counted
-    assert min(stats.failures.values()) >= CALLS
-    assert (stats.queued_events, stats.queued_bytes) == (0, 0)
-    assert len(it.stored) == (CALLS if step in STILL_CAPTURED else 0)
-    assert len(logged(caplog)) == len(counted)
-    fault.repaired = True
-    assert goes_on(it)
-
-
-@pytest.mark.parametrize("call", [stream, async_stream])
-def test_chunk_that_cannot_be_noted_is_kept_from_the_user(
-    it: Endpoint, breaks: Callable[[Any, str, str], Fault], call: Callable[[], Any]
-) -> None:
-    fault = breaks(Exchange, "reserve", "caller")
-    assert call() == "abc"
-    assert set(ainsights.stats().failures) == {"recording a chunk"}
-    fault.repaired = True
-    assert goes_on(it)
+    assert len(it.stored) == 1
 
 
 def test_connection_that_cannot_be_made_is_made_again(
-    it: Endpoint, breaks: Callable[[Any, str, str], Fault], caplog: pytest.LogCaptureFixture
+    it: Endpoint, logged: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fault = breaks(http_sender, "HttpSender", "worker")
-    assert [plain() for _ in range(CALLS)] == ["abc"] * CALLS
-    assert not ainsights.flush(0.5)
-    assert fault.wait(CALLS)
-    assert len(logged(caplog)) == 1
-    assert "is sent again: BrokenError" in caplog.text
-    fault.repaired = True
+    connect, failures = socket.socket.connect, []
+
+    def fail(sock: socket.socket, address: Any) -> None:
+        if threading.current_thread() is threading.main_thread() or len(failures) >= CONNECTIONS:
+            connect(sock, address)
+            return
+        failures.append(address)
+        raise BrokenError
+
+    monkeypatch.setattr(socket, "socket", type("Broken", (socket.socket,), {"connect": fail}))
+    assert plain() == "abc"
     assert ainsights.flush(PATIENCE)
+    assert len(failures) == CONNECTIONS
+    assert len(logged()) == 1
+    assert "is sent again: BrokenError" in logged()[0]
     assert set(it.times_stored.values()) == {1}
-    assert (ainsights.stats().delivered, ainsights.stats().queued_events) == (CALLS, 0)
 
 
 class Deaf(logging.Handler):
@@ -162,15 +130,13 @@ class Deaf(logging.Handler):
         raise BrokenError
 
 
-def test_failing_log_handler_of_the_users_does_not_make_our_failure_theirs(
-    it: Endpoint, breaks: Callable[[Any, str, str], Fault]
-) -> None:
+def test_failing_log_handler_of_the_users_does_not_make_our_failure_theirs(it: Endpoint) -> None:
     handler = Deaf()
-    _logging.logger.addHandler(handler)
+    logging.getLogger("ainsights").addHandler(handler)
     try:
-        fault = breaks(Exchange, "on_response", "caller")
-        assert plain() == "abc"
-        fault.repaired = True
+        for function in sorted(functions_entered(plain) - EXCEPT):
+            with Failing(function, on_worker=False).once_in_this_thread():
+                assert plain() == "abc", function
         assert goes_on(it)
     finally:
-        _logging.logger.removeHandler(handler)
+        logging.getLogger("ainsights").removeHandler(handler)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.endpoints import Endpoint, Handler, endpoint, free_port
-from support.polling import PATIENCE
+from support.polling import PATIENCE, wait_until
 
 from ainsights._config import load
 from ainsights._delivery.counters import Counters
@@ -172,8 +172,7 @@ def test_endpoint_that_comes_back_gets_all(pipe: Callable[..., Pipeline]) -> Non
     port = free_port()
     pipeline = pipe(f"http://127.0.0.1:{port}")
     put(pipeline, 20)
-    while pipeline.state == "running":
-        time.sleep(0.01)
+    wait_until(lambda: pipeline.state != "running")
     assert pipeline.state.startswith("retrying: ConnectionRefusedError")
     with endpoint(port=port) as it:
         assert pipeline.flush(PATIENCE)

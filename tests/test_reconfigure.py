@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.endpoints import Endpoint, Handler, endpoint
 from support.models import COMPLETION, EVENTS, MESSAGES, client, streaming
-from support.polling import PATIENCE
+from support.polling import PATIENCE, wait_until
 
 import ainsights
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LONG = 30.0
 """Seconds that a flush would wait for an endpoint that hangs."""
-AT_ONCE = 2.0
+AT_ONCE = 5.0
 """Seconds that tell what waits from what does not, also on a busy machine."""
 
 
@@ -48,15 +48,6 @@ def users(it: Endpoint) -> list[Any]:
     return sorted(body["user_id"] for body in it.stored)
 
 
-def until(condition: Any) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 def hold(it: Endpoint) -> threading.Event:
     """Let the endpoint answer only after the event that is returned is set."""
     released = threading.Event()
@@ -73,7 +64,7 @@ def test_change_does_not_wait_for_an_endpoint_that_hangs(old: Endpoint, new: End
     old.behave = lambda handler: handler.hang()
     ainsights.instrument(base_url=old.url, api_key="k", exit_timeout=LONG)
     ask("before")
-    assert until(lambda: ainsights.stats().in_flight)
+    wait_until(lambda: ainsights.stats().in_flight)
     began = time.monotonic()
     ainsights.instrument(base_url=new.url, api_key="k", exit_timeout=LONG)
     ask("after")
@@ -85,7 +76,7 @@ def test_change_does_not_hold_up_a_call_that_needs_the_default_client(old: Endpo
     old.behave = lambda handler: handler.hang()
     ainsights.instrument(base_url=old.url, api_key="k", exit_timeout=LONG)
     ask("before")
-    assert until(lambda: ainsights.stats().in_flight)
+    wait_until(lambda: ainsights.stats().in_flight)
     changing = threading.Thread(
         target=ainsights.instrument, kwargs={"base_url": new.url, "api_key": "k", "exit_timeout": LONG}
     )
@@ -104,7 +95,7 @@ def test_each_event_goes_where_it_was_to_go_and_is_counted_once(old: Endpoint, n
     ainsights.instrument(base_url=new.url, api_key="k", user_id="nobody")
     for number in range(3):
         ask(f"new {number}")
-    assert until(lambda: ainsights.stats().delivered == 3)
+    wait_until(lambda: ainsights.stats().delivered == 3)
     stats = ainsights.stats()
     assert (stats.captured, stats.delivered, stats.queued_events) == (8, 3, 5)
     released.set()
@@ -121,7 +112,7 @@ def test_earlier_threads_end_once_their_events_are_delivered(old: Endpoint, new:
         ainsights.instrument(base_url=old.url, api_key="k", user_id=str(number))
         ask(str(number))
     assert old.wait_for(lambda: len(old.stored) == 5)
-    assert until(lambda: threading.active_count() <= before + 2 + 5)  # endpoint's connections end with the workers
+    wait_until(lambda: threading.active_count() <= before + 2 + 5)  # the endpoint's connections end with the workers
     ainsights.instrument(base_url=new.url, api_key="k")
     assert ainsights.shutdown(PATIENCE)
     assert ainsights.stats().captured == 0
@@ -131,7 +122,7 @@ def test_event_that_the_old_key_kept_back_goes_by_the_new_one(old: Endpoint) -> 
     old.behave = lambda handler: handler.answer(200 if handler.headers["Authorization"] == "Bearer right" else 401)
     ainsights.instrument(base_url=old.url, api_key="wrong")
     ask("ann")
-    assert until(lambda: ainsights.stats().held)
+    wait_until(lambda: ainsights.stats().held)
     ainsights.instrument(base_url=old.url, api_key="right")
     assert ainsights.flush(PATIENCE)
     assert (users(old), ainsights.stats().state) == (["ann"], "running")
@@ -149,7 +140,7 @@ def test_event_that_the_old_key_keeps_back_after_the_change_goes_by_the_new_one(
     old.behave = answer
     ainsights.instrument(base_url=old.url, api_key="wrong")
     ask("ann")
-    assert until(lambda: ainsights.stats().in_flight)
+    wait_until(lambda: ainsights.stats().in_flight)
     ainsights.instrument(base_url=old.url, api_key="right")
     released.set()
     assert old.wait_for(lambda: users(old) == ["ann"])
@@ -161,7 +152,7 @@ def test_what_the_old_endpoint_never_takes_is_counted_as_lost(
     old.behave = lambda handler: handler.hang()
     ainsights.instrument(base_url=old.url, api_key="k")
     ask("old")
-    assert until(lambda: ainsights.stats().in_flight)
+    wait_until(lambda: ainsights.stats().in_flight)
     ainsights.instrument(base_url=new.url, api_key="k")
     ask("new")
     assert new.wait_for(lambda: users(new) == ["new"])

@@ -9,11 +9,12 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
-from support.endpoints import Endpoint, endpoint
 from support.programs import MODEL, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from support.endpoints import Endpoint
 
 BY_HAND = "response=COMPLETION, messages=MESSAGES, user_id=user)"
 WATCHED = "audit.watch(client()).chat.completions.create(model='m', messages=MESSAGES, user=user)"
@@ -41,16 +42,9 @@ ENTRY_POINTS = {
 """What each does with ``do(user)``. The last one keeps its events from being delivered."""
 
 
-@pytest.fixture
-def it() -> object:
-    with endpoint() as it:
-        yield it
-
-
-@pytest.fixture(params=ENTRY_POINTS)
-def entry_point(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+KINDS = {"instrument", "capture", "watch", "run"}
+"""The process's client and one's own, calls that are captured or passed, and a program without a line of ours."""
+ALL = [pytest.param(name, marks=[] if name in KINDS else pytest.mark.slow) for name in ENTRY_POINTS]
 
 
 def run(it: Endpoint, directory: Path, entry_point: str, scenario: str) -> subprocess.CompletedProcess[str]:
@@ -78,12 +72,14 @@ def delivered(it: Endpoint, entry_point: str, *users: str) -> bool:
     return stored == ([] if entry_point == "testing" else sorted(users))
 
 
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
 def test_events_are_delivered_at_a_plain_exit(it: Endpoint, tmp_path: Path, entry_point: str) -> None:
     ran = run(it, tmp_path, entry_point, "do('one')\ndo('two')")
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert delivered(it, entry_point, "one", "two")
 
 
+@pytest.mark.parametrize("entry_point", ALL)
 def test_events_are_delivered_after_an_uncaught_exception_and_by_a_fork_that_exits(
     it: Endpoint, tmp_path: Path, entry_point: str
 ) -> None:
@@ -104,6 +100,7 @@ def test_events_are_delivered_after_an_uncaught_exception_and_by_a_fork_that_exi
     assert delivered(it, entry_point, "parent before", "child", "parent after")
 
 
+@pytest.mark.parametrize("entry_point", ALL)
 def test_events_are_delivered_by_children_of_multiprocessing(it: Endpoint, tmp_path: Path, entry_point: str) -> None:
     scenario = """
     import multiprocessing

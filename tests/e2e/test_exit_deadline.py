@@ -11,6 +11,9 @@ from support.programs import run, settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+SHARED = 3.5
+"""Seconds that an exit takes at the most, on a busy machine, if all share one second; one after the other takes 4."""
+
 TIMED = """
 import atexit, time
 began = []
@@ -56,7 +59,7 @@ def test_four_clients_of_a_hanging_endpoint_share_one_deadline() -> None:
     with endpoint(lambda handler: handler.hang()) as it:
         ran = run(TIMED + FOUR, **settings(it.url, exit_timeout="1"))
     assert ran.status == 0
-    assert 0.9 < exit_seconds(ran.out) < 1.8
+    assert 0.9 < exit_seconds(ran.out) < SHARED
     assert ran.err.count("20 events lost at shutdown: ") == 4
 
 
@@ -64,7 +67,7 @@ def test_four_clients_with_a_slow_before_send_share_one_deadline(tmp_path: Path)
     with endpoint() as it:
         ran = run(TIMED + FOUR, str(tmp_path), **settings(it.url, exit_timeout="1"))
         assert ran.status == 0
-        assert exit_seconds(ran.out) < 2
+        assert exit_seconds(ran.out) < SHARED
         lost = [int(count) for count in re.findall(r"(\d+) events? lost at shutdown", ran.err)]
         assert len(lost) == 4
         assert sum(lost) + len(it.times_stored) <= 80
@@ -74,7 +77,7 @@ def test_client_that_must_work_on_the_exiting_thread_keeps_the_deadline() -> Non
     with endpoint(lambda handler: handler.hang()) as it:
         ran = run(TIMED + NO_THREADS, **settings(it.url, exit_timeout="1", timeout="30"))
     assert ran.status == 0
-    assert exit_seconds(ran.out) < 2
+    assert exit_seconds(ran.out) < SHARED
     assert "1 event lost at shutdown: " in ran.err
 
 

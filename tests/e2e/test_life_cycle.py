@@ -48,7 +48,7 @@ def test_hanging_endpoint_holds_up_the_end_no_longer_than_allowed(exit_timeout: 
         program = timed + INSTRUMENT + "call(); began.append(time.monotonic())"
         ran = run(program, **settings(it.url, exit_timeout=str(exit_timeout)))
         assert ran.status == 0
-        assert float(ran.out) < exit_timeout + 0.5
+        assert float(ran.out) < exit_timeout + 3  # the request alone would wait for ten seconds
         assert "1 event lost at shutdown: " in ran.err
 
 

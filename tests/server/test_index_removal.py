@@ -105,11 +105,12 @@ def test_an_event_that_is_erased_before_it_is_indexed_leaves_no_lag(served: Serv
         assert index.status().lag_seconds == 0
 
 
+@pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_an_event_that_was_erased_while_the_index_was_closed_is_never_in_an_answer(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     monkeypatch.setattr(removals, "REST", 0)  # else each purge waits for 20 times as long as the one before took
-    for number in range(5):
+    for number in range(times):
         served.index.close()
         erase(served.store, f"event-{number}")
         served.index.open()

@@ -42,20 +42,28 @@ import os, sys
 from pathlib import Path
 from ainsights.server.store import SQLiteStore
 
-left = int(sys.argv[2])
+def open_and_be_killed(database, moment):
+    left = moment
 
-def kill(event, args):
-    global left
-    if event in {"open", "sqlite3.connect", "os.rename", "os.remove"} and "insights.db" in str(args[0]):
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), 9)
+    def kill(event, args):
+        nonlocal left
+        if event in {"open", "sqlite3.connect", "os.rename", "os.remove"} and "insights.db" in str(args[0]):
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), 9)
 
-sys.addaudithook(kill)
-SQLiteStore(Path(sys.argv[1])).open()
-os.kill(os.getpid(), 9)
+    sys.addaudithook(kill)
+    SQLiteStore(Path(database)).open()
+    os.kill(os.getpid(), 9)
+
+for moment, database in enumerate(sys.argv[1:]):
+    child = os.fork()
+    if not child:
+        open_and_be_killed(database, moment)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-"""Opens a store, and is killed when it touches a file for the n-th time, or afterwards."""
+"""Opens each store in a child, which is killed when it touches a file for the n-th time, or afterwards."""
+MOMENTS = 12
 
 
 class Putter(threading.Thread):
@@ -152,16 +160,19 @@ def test_migration_survives_kills(tmp_path: Path, rounds: int) -> None:
     assert not database.with_name("insights.db.v1").exists()
 
 
-@pytest.mark.parametrize("moment", range(12))
 @pytest.mark.parametrize("old", [0, 50])
-def test_kill_within_a_first_start_leaves_a_database_that_opens(tmp_path: Path, moment: int, old: int) -> None:
-    database = tmp_path / "insights.db"
-    if old:
-        make_schema_1(database, old)
-    ran = subprocess.run([sys.executable, "-c", KILLED_WHILE_OPENING, str(database), str(moment)], check=False)
+def test_kill_within_a_first_start_leaves_a_database_that_opens(tmp_path: Path, old: int) -> None:
+    databases = [tmp_path / str(moment) / "insights.db" for moment in range(MOMENTS)]
+    for database in databases:
+        database.parent.mkdir()
+        if old:
+            make_schema_1(database, old)
+    command = [sys.executable, "-c", KILLED_WHILE_OPENING, *map(str, databases)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
 
-    assert ran.returncode == -9
-    with SQLiteStore(database) as store:
-        put(store, [("a", body("x"))])
-        wait_until(lambda: store.to_migrate == 0)
-        assert (store.verify().problem, store.verify().events) == (None, old + 1)
+    assert ran.stdout.split() == ["-9"] * MOMENTS
+    for moment, database in enumerate(databases):
+        with SQLiteStore(database) as store:
+            put(store, [("a", body("x"))])
+            wait_until(lambda: store.to_migrate == 0)
+            assert (store.verify().problem, store.verify().events) == (None, old + 1), moment

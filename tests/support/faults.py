@@ -1,11 +1,14 @@
-"""Making a step of ours fail, and calls whose results tell whether the user notices."""
+"""Making a function of ours fail, and calls whose results tell whether the user notices."""
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
+import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ainsights
@@ -15,38 +18,79 @@ from support.models import EVENTS, MESSAGES, async_client, client, completed, st
 from support.polling import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 WORKER = "ainsights"
 """The name of our threads."""
+PACKAGE = Path(ainsights.__file__).parent
 
 
 class BrokenError(Exception):
-    """A step of ours failed."""
+    """A function of ours failed."""
 
 
-class Fault:
-    """Stands for a step of ours, and raises; on the threads that ``where`` names, elsewhere it does the work."""
+def functions_of(*places: str) -> list[str]:
+    """Return the functions of modules of ours that do something, as module.name; a folder stands for its modules."""
+    paths = [PACKAGE / place for place in places]
+    modules = [module for path in paths for module in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
+    found = {
+        f"{module.relative_to(PACKAGE).with_suffix('').as_posix()}.{node.name}"
+        for module in modules
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and not (len(node.body) == 1 and isinstance(node.body[0], ast.Expr))
+    }
+    return sorted(found)
 
-    def __init__(self, original: Any, where: str) -> None:
-        self.original = original
-        self.where = where
+
+def functions_entered(call: Callable[[], Any]) -> set[str]:
+    """Return the functions of ours that ``call`` runs in this thread, named likewise."""
+    found: set[str] = set()
+
+    def note(frame: FrameType, _event: str, _arg: Any) -> None:
+        path = Path(frame.f_code.co_filename)
+        if PACKAGE in path.parents and not frame.f_code.co_name.startswith("<"):
+            found.add(f"{path.relative_to(PACKAGE).with_suffix('').as_posix()}.{frame.f_code.co_name}")
+
+    sys.settrace(note)
+    try:
+        call()
+    finally:
+        sys.settrace(None)
+    return found
+
+
+class Failing:
+    """A trace function that raises when one function of ours is entered, once for each time that it is set.
+
+    Args:
+        function: as :func:`functions_of` names it.
+        on_worker: whether it fails on our threads, or on those of the user.
+    """
+
+    def __init__(self, function: str, *, on_worker: bool) -> None:
+        module, _, self.name = function.rpartition(".")
+        self.file = str(PACKAGE / f"{module}.py")
+        self.on_worker = on_worker
         self.times = 0
-        self.repaired = False
-        self.changed = threading.Condition()
 
-    def raise_instead(self, *args: Any, **kwargs: Any) -> Any:
-        ours = threading.current_thread().name == WORKER
-        if self.repaired or (self.where == "caller" and ours) or (self.where == "worker" and not ours):
-            return self.original(*args, **kwargs)
-        with self.changed:
+    def __call__(self, frame: FrameType, _event: str, _arg: Any) -> None:
+        code = frame.f_code
+        if code.co_name != self.name or code.co_filename != self.file:
+            return
+        if (threading.current_thread().name == WORKER) is self.on_worker:
             self.times += 1
-            self.changed.notify_all()
-        raise BrokenError
+            raise BrokenError
 
-    def wait(self, times: int) -> bool:
-        with self.changed:
-            return self.changed.wait_for(lambda: self.times >= times, PATIENCE)
+    @contextmanager
+    def once_in_this_thread(self) -> Iterator[None]:
+        """Fail at the first time in the block, after which Python takes a trace function away that has raised."""
+        sys.settrace(self)
+        try:
+            yield
+        finally:
+            sys.settrace(None)
 
 
 def plain() -> Any:
