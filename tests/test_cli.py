@@ -89,7 +89,10 @@ def test_wrong_argument_is_explained(args: tuple[str, ...], message: str, capsys
     assert capsys.readouterr().err.endswith(f": error: {message}\n")
 
 
-@pytest.mark.parametrize("command", [command.__name__.rpartition(".")[2] for command in COMMANDS])
+MODULES = [command.__name__.rpartition(".")[2] for command in COMMANDS]
+
+
+@pytest.mark.parametrize("command", ["import" if name == "copy" else name for name in MODULES])
 def test_each_command_has_help(command: str) -> None:
     ran = run(command, "--help")
     assert ran.returncode == 0

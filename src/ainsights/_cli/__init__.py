@@ -9,14 +9,14 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ainsights._cli import demo, doctor, insights, run, serve, spool
+from ainsights._cli import copy, demo, doctor, insights, run, serve, spool
 from ainsights._version import __version__
 from ainsights.errors import InsightsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (run, doctor, spool, serve, *insights.COMMANDS, demo)
+COMMANDS = (run, doctor, spool, serve, *insights.COMMANDS, copy, demo)
 
 OUTPUT_FAILED = {errno.EBADF, errno.EIO, errno.ENOSPC, errno.EPIPE}
 """How a write to stdout fails."""

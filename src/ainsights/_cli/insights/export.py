@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from ainsights._cli import copy
 from ainsights._cli.insights import options, output
 from ainsights._cli.insights.client import CommandError
 
@@ -27,6 +28,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     options.add_filter(parser)
     parser.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="(default: %(default)s)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="(default: stdout)")
+    copy.add_export(parser)
+    ask = parser.get_default("run")
+    parser.set_defaults(run=lambda args: copy.run_export(args) if args.db or args.store else ask(args))
 
 
 def run(client: Client, args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from ainsights.server.clickhouse.address import parse
 from ainsights.server.clickhouse.connection import Connection
 from ainsights.server.clickhouse.engine import ClickHouseEngine
 from ainsights.server.clickhouse.keys import KeyTable
+from ainsights.server.clickhouse.source import ClickHouseSource
 from ainsights.server.clickhouse.store import ClickHouseStore
 from ainsights.server.clickhouse.views import ViewTable
 from ainsights.server.store import StoreError
@@ -65,6 +66,35 @@ def opened(url: str, limits: Limits, audit_key_file: Path) -> Iterator[ClickHous
                 keys.close()
     except StoreError as error:
         raise ConfigurationError(f"store {address.name}: {error}") from error
+
+
+@contextmanager
+def opened_store(url: str, audit_key_file: Path) -> Iterator[ClickHouseStore]:
+    """Yield the store alone.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    address = parse(url, os.environ)
+    key = find_audit_key(address, audit_key_file)
+    with ClickHouseStore(address, key) as store:
+        yield store
+
+
+@contextmanager
+def opened_source(url: str) -> Iterator[ClickHouseSource]:
+    """Yield the events of a store, to read.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    connection = Connection(parse(url, os.environ))
+    try:
+        connection.check()
+        migrations.check(connection)
+        yield ClickHouseSource(connection)
+    finally:
+        connection.close()
 
 
 @contextmanager

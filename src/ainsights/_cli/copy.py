@@ -1,0 +1,126 @@
+"""``ainsights export --db|--store`` and ``ainsights import``: whole stores from one place to another."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ainsights.errors import ConfigurationError, InsightsError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from ainsights.server.store import Store
+
+FAILED = 1
+MISUSED = 2
+DEFAULT = Path("insights.db")
+
+_ABOUT = """\
+Store what 'ainsights export --db FILE' or 'ainsights export --store URL' writes, in a SQLite file or on ClickHouse.
+Events that are there already change nothing, so that an import may be repeated. One that was cut off says how to go on.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command ``import`` to those of ``ainsights``."""
+    parser = subparsers.add_parser("import", help="store the copy of another store", description=_ABOUT)
+    add_store(parser)
+    parser.add_argument("--audit-key-file", type=Path, metavar="FILE", help="key of the hash chain, as for serve")
+    parser.set_defaults(run=run_import)
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a store."""
+    parser.add_argument("--db", type=Path, metavar="FILE", help="a SQLite file")
+    parser.add_argument("--store", metavar="URL", help="a database on ClickHouse: clickhouse://user@host/database")
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Add the options that have ``export`` copy a store instead of asking an endpoint."""
+    group = parser.add_argument_group("copying a whole store for 'ainsights import', without an endpoint")
+    group.add_argument("--db", type=Path, metavar="FILE", help="a SQLite file")
+    group.add_argument("--store", metavar="URL", help="a database on ClickHouse: clickhouse://user@host/database")
+    group.add_argument("--after", default="", metavar="PLACE", help="go on after the place that an import named")
+    group.add_argument("--hash", action="store_true", help="print count and hash of the store instead of its events")
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Write the copy of a store; return the exit status."""
+    try:
+        from ainsights.server.copying import stores, transfer  # noqa: PLC0415  an extra
+    except ModuleNotFoundError as error:
+        return _missing("export", error)
+    try:
+        with stores.opened_source(args.db or DEFAULT, args.store) as source, _progress("exporting") as show:
+            if args.hash:
+                tally = stores.tally(source)
+                print(f"{tally.events} events, hash {tally.hash}")
+            else:
+                transfer.export(source, sys.stdout.buffer.write, args.after, show)
+                sys.stdout.buffer.flush()
+    except ConfigurationError as error:
+        return _fail("export", str(error), MISUSED)
+    except InsightsError as error:
+        return _fail("export", str(error), FAILED)
+    return 0
+
+
+def run_import(args: argparse.Namespace) -> int:
+    """Store a copy from stdin; return the exit status: 0 if all of it is stored."""
+    try:
+        from ainsights.server.copying import stores  # noqa: PLC0415  an extra
+        from ainsights.server.copying.stream import CopyError  # noqa: PLC0415  the same
+    except ModuleNotFoundError as error:
+        return _missing("import", error)
+    database = args.db or DEFAULT
+    try:
+        with stores.opened_target(database, args.store, args.audit_key_file) as target:
+            _store(target)
+    except ConfigurationError as error:
+        return _fail("import", str(error), MISUSED)
+    except CopyError as error:
+        return _fail("import", str(error), FAILED)
+    return 0
+
+
+def _store(target: Store) -> None:
+    from ainsights.server.copying import transfer  # noqa: PLC0415  an extra
+    from ainsights.server.copying.stream import CopyError  # noqa: PLC0415  the same
+
+    try:
+        with _progress("importing") as show:
+            done = transfer.store(target, sys.stdin.buffer, show)
+    except transfer.CutOffError as error:
+        go_on = f"; to go on, export again with --after '{error.place}'" if error.place else ""
+        raise CopyError(f"{error}; {error.stored} events are stored{go_on}") from error
+    print(f"Imported {done.events} events, hash {done.hash}, into {target.name}.")
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what shows how far it is, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415  an extra
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=max(done, total))
+
+
+def _missing(command: str, error: ModuleNotFoundError) -> int:
+    if error.name and error.name.startswith("ainsights"):
+        raise error
+    return _fail(command, "needs the server extra: pip install 'ainsights[server]'", FAILED)
+
+
+def _fail(command: str, message: str, status: int) -> int:
+    print(f"ainsights {command}: {message}", file=sys.stderr)
+    return status
