@@ -8,7 +8,11 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from support.inverse import response_of
+
+from ainsights._processing.responses.request import to_messages
 from ainsights.mock_openai import completion, parse_directives
+from ainsights.mock_openai.responses.body import response_body
 from ainsights.mock_openai.script import directives_of
 
 if TYPE_CHECKING:
@@ -20,7 +24,7 @@ FORM = re.compile(r"form ([a-z_]+):")
 
 
 class Exchange(NamedTuple):
-    """One HTTP exchange that went well, as an event must tell it."""
+    """One HTTP exchange that went well, as an event must describe it."""
 
     form: str
     messages: list[Any]
@@ -29,19 +33,30 @@ class Exchange(NamedTuple):
 
 
 def successful(requests: Iterable[RecordedRequest]) -> list[Exchange]:
-    """Return the exchanges of the chat completions among ``requests`` that were answered with a completion."""
+    """Return the exchanges among ``requests`` that were answered with a completion or a response."""
     seen: Counter[bytes] = Counter()
     exchanges = []
     for received in requests:
-        if not received.path.endswith("/chat/completions"):
+        if not received.path.endswith(("/chat/completions", "/responses")):
             continue
         seen[received.body] += 1
         request = json.loads(received.body)
         script = parse_directives(directives_of(request["model"])).for_attempt(seen[received.body])
         if script.status is None:
             key = hashlib.blake2b(received.body, digest_size=12).hexdigest()
-            exchanges.append(_exchange(request, completion(script, request, key)))
+            is_response = received.path.endswith("/responses")
+            exchanges.append(
+                _response_exchange(request, response_body(script, request, (), key))
+                if is_response
+                else _exchange(request, completion(script, request, key))
+            )
     return exchanges
+
+
+def _response_exchange(request: dict[str, Any], response: dict[str, Any]) -> Exchange:
+    args = {name: value for name, value in request.items() if name not in ("instructions", "input")}
+    messages = to_messages(request.get("instructions"), request["input"])
+    return Exchange(form_of(request), messages, args, json.loads(json.dumps(response)))
 
 
 def _exchange(request: dict[str, Any], answer: dict[str, Any]) -> Exchange:
@@ -54,15 +69,21 @@ def _exchange(request: dict[str, Any], answer: dict[str, Any]) -> Exchange:
 def told(events: Iterable[dict[str, Any]]) -> list[Exchange]:
     """Return what ``events`` tell of calls that went well."""
     return [
-        Exchange(form_of(event["messages"]), event["messages"], event["args"], event["response"])
+        Exchange(form_of(event["messages"]), event["messages"], event["args"], _answered(event))
         for event in events
         if event["meta"]["ainsights.status"] == "ok"
     ]
 
 
-def form_of(messages: list[Any]) -> str:
-    """Return the form of call that ``messages`` were sent by; its name stands in them."""
-    found = FORM.search(json.dumps(messages))
+def _answered(event: dict[str, Any]) -> dict[str, Any]:
+    """Return what the model API answered: of a response, what the event was made of."""
+    answered: dict[str, Any] = event["response"]
+    return response_of(answered) if event["meta"]["ainsights.api"] == "responses" else answered
+
+
+def form_of(sent: Any) -> str:
+    """Return the form of call that a request, or its messages, were sent by; its name stands in them."""
+    found = FORM.search(json.dumps(sent))
     return found[1] if found else "unknown"
 
 

@@ -30,6 +30,13 @@ async def batched(text: str) -> list[Any]:
     return [shown(answer) for answer in await chat().abatch([f"{text} {number}" for number in range(5)])]
 
 
+RESPONSES: dict[str, Any] = {"use_responses_api": True}
+
+
+async def async_response_streamed(text: str) -> list[Any]:
+    return [chunk.content async for chunk in chat(**RESPONSES).astream(text)]
+
+
 run(
     plain=lambda text: shown(chat().invoke(text)),
     streamed=lambda text: [chunk.content for chunk in chat().stream(text)],
@@ -45,4 +52,14 @@ run(
     retried=lambda text: shown(chat(model=SHAKY).invoke(text)),
     failed=lambda text: chat(model=FAILING).invoke(text),
     async_failed=lambda text: asynchronous(text, model=FAILING),
+    response=lambda text: shown(chat(**RESPONSES).invoke(text)),
+    response_streamed=lambda text: [chunk.content for chunk in chat(**RESPONSES).stream(text)],
+    response_asynchronous=lambda text: asynchronous(text, **RESPONSES),
+    async_response_streamed=async_response_streamed,
+    response_structured=lambda text: chat(**RESPONSES).with_structured_output(City).invoke(text),
+    response_tools=lambda text: shown(chat(**RESPONSES).bind_tools([get_weather], tool_choice="any").invoke(text)),
+    response_reasoning=lambda text: shown(chat("mock:reasoning,output=web_search_call", **RESPONSES).invoke(text)),
+    response_retried=lambda text: shown(chat(model=SHAKY, **RESPONSES).invoke(text)),
+    response_failed=lambda text: chat(model=FAILING, **RESPONSES).invoke(text),
+    async_response_failed=lambda text: asynchronous(text, model=FAILING, **RESPONSES),
 )

@@ -35,6 +35,27 @@ async def async_streamed(text: str) -> list[Any]:
     return [chunk.choices[0].delta.content async for chunk in stream]
 
 
+def response_options(text: str, model: str = MODEL, **more: Any) -> dict[str, Any]:
+    return {"model": f"openai/{model}", "input": text, "api_base": BASE_URL, "api_key": KEY, **more}
+
+
+def respond(text: str, **more: Any) -> Any:
+    return litellm.responses(**response_options(text, **more)).output_text
+
+
+async def respond_async(text: str, **more: Any) -> Any:
+    return (await litellm.aresponses(**response_options(text, **more))).output_text
+
+
+def respond_streamed(text: str) -> list[Any]:
+    return [event.type for event in litellm.responses(**response_options(text, stream=True))]
+
+
+async def respond_async_streamed(text: str) -> list[Any]:
+    stream = await litellm.aresponses(**response_options(text, stream=True))
+    return [event.type async for event in stream]
+
+
 TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
 
 run(
@@ -49,4 +70,10 @@ run(
     retried=lambda text: complete(text, model=SHAKY, num_retries=2),
     failed=lambda text: complete(text, model=FAILING),
     async_failed=lambda text: complete_async(text, model=FAILING),
+    response=respond,
+    response_asynchronous=respond_async,
+    response_streamed=respond_streamed,
+    response_async_streamed=respond_async_streamed,
+    response_failed=lambda text: respond(text, model=FAILING),
+    async_response_failed=lambda text: respond_async(text, model=FAILING),
 )

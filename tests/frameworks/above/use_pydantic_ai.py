@@ -4,13 +4,13 @@ from typing import Any
 
 from forms import BASE_URL, FAILING, KEY, MODEL, SHAKY, City, get_weather, run
 from pydantic_ai import Agent, NativeOutput
-from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 
-def agent(model: str = MODEL, **more: Any) -> Agent[None, Any]:
+def agent(model: str = MODEL, kind: type[Any] = OpenAIChatModel, **more: Any) -> Agent[None, Any]:
     provider = OpenAIProvider(base_url=BASE_URL, api_key=KEY)
-    return Agent(OpenAIChatModel(model, provider=provider), **more)
+    return Agent(kind(model, provider=provider), **more)
 
 
 async def asynchronous(text: str, **more: Any) -> Any:
@@ -26,6 +26,8 @@ def streamed(text: str) -> list[Any]:
     return list(agent().run_stream_sync(text).stream_output(debounce_by=None))
 
 
+TOOLS: dict[str, Any] = {"model": "mock:tools,reasoning", "kind": OpenAIResponsesModel, "tools": [get_weather]}
+
 run(
     plain=lambda text: agent().run_sync(text).output,
     streamed=streamed,
@@ -39,4 +41,12 @@ run(
     retried=lambda text: asynchronous(text, model=SHAKY),
     failed=lambda text: agent(model=FAILING).run_sync(text),
     async_failed=lambda text: asynchronous(text, model=FAILING),
+    response=lambda text: agent(kind=OpenAIResponsesModel).run_sync(text).output,
+    response_asynchronous=lambda text: asynchronous(text, kind=OpenAIResponsesModel),
+    response_streamed=lambda text: async_streamed(text, kind=OpenAIResponsesModel),
+    response_structured=lambda text: asynchronous(text, kind=OpenAIResponsesModel, output_type=City),
+    response_tools=lambda text: asynchronous(text, **TOOLS),
+    response_tools_streamed=lambda text: async_streamed(text, **TOOLS),
+    response_retried=lambda text: asynchronous(text, model=SHAKY, kind=OpenAIResponsesModel),
+    response_failed=lambda text: asynchronous(text, model=FAILING, kind=OpenAIResponsesModel),
 )

@@ -98,6 +98,40 @@ async def async_left_early(text: str) -> Any:
         return await anext(aiter(stream))
 
 
+def question(text: str, **more: Any) -> dict[str, Any]:
+    return {"model": "gpt-4o-mini", "input": text, **more}
+
+
+def response(text: str, **more: Any) -> Any:
+    return client().responses.create(**question(text, **more))
+
+
+async def async_response(text: str, **more: Any) -> Any:
+    return await async_client().responses.create(**question(text, **more))
+
+
+def response_streamed(text: str, **more: Any) -> list[Any]:
+    return list(response(text, stream=True, **more))
+
+
+async def async_response_streamed(text: str, **more: Any) -> list[Any]:
+    return [event async for event in await async_response(text, stream=True, **more)]
+
+
+def response_parsed(text: str) -> Any:
+    return client().responses.parse(**question(text), text_format=City).output_parsed
+
+
+def response_managed(text: str) -> Any:
+    with client().responses.stream(**question(text)) as stream:
+        return stream.get_final_response().output_text
+
+
+def response_left_early(text: str) -> Any:
+    with response(text, stream=True) as stream:
+        return next(iter(stream))
+
+
 _runner = asyncio.Runner()
 
 

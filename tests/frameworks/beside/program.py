@@ -17,6 +17,8 @@ from forms import (
     FAILING,
     async_left_early,
     async_parsed,
+    async_response,
+    async_response_streamed,
     async_streamed,
     asynchronous,
     left_early,
@@ -26,6 +28,11 @@ from forms import (
     parsed,
     plain,
     raw,
+    response,
+    response_left_early,
+    response_managed,
+    response_parsed,
+    response_streamed,
     retried,
     run,
     settle,
@@ -98,6 +105,17 @@ run(
     failed=lambda text: plain(text, model=FAILING),
     failed_streamed=lambda text: streamed(text, model=FAILING),
     async_failed=lambda text: asynchronous(text, model=FAILING),
+    response=response,
+    response_streamed=response_streamed,
+    async_response=async_response,
+    async_response_streamed=async_response_streamed,
+    response_tools=lambda text: response(text, model="mock:tools,reasoning,output=web_search_call"),
+    response_tools_streamed=lambda text: response_streamed(text, model="mock:tools,reasoning,output=web_search_call"),
+    response_parsed=response_parsed,
+    response_managed=response_managed,
+    response_left_early=response_left_early,
+    response_failed=lambda text: response(text, model=FAILING),
+    async_response_failed=lambda text: async_response(text, model=FAILING),
 )
 tell(records=records())
 
@@ -108,9 +126,9 @@ tell(records_with_one_undone=records())
 
 UNDO[OTHER[UNDONE_FIRST]]()
 tell(restored=seams() == before)
-run(both_undone=plain, async_both_undone=asynchronous, both_undone_streamed=streamed)
+run(both_undone=plain, async_both_undone=asynchronous, both_undone_streamed=streamed, response_both_undone=response)
 tell(records_with_both_undone=records())
 
 instrument()
-run(again=plain, async_again=asynchronous, again_streamed=streamed)
+run(again=plain, async_again=asynchronous, again_streamed=streamed, response_again=response)
 tell(records_in_the_end=records(), failures=dict(ainsights.stats().failures))
