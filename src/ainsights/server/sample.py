@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic_core import to_json
 
 from ainsights._model import MetaKey
+from ainsights.server.sample_responses import as_response, asks_for_responses
 from ainsights.server.sample_texts import LANGUAGES, SHARES, TEMPLATES, TOOLS
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class _Conversation(NamedTuple):
     session: str | None
     template: int | None
     inputs: dict[str, str]
+    previous: str | None = None
+    """The id of the last response, if the user asks for responses."""
 
 
 def generate(count: int, *, seed: int = 0, until: float = 1_764_000_000.0, days: float = 30.0) -> Iterator[Sample]:
@@ -109,11 +112,16 @@ class _Generator:
         failed = draw.random() < 0.03  # noqa: PLR2004
         response, answer = self._failure(conversation) if failed else self._completion(conversation, messages)
         meta = self._meta(conversation, time, response, failed=failed)
+        sent, previous = messages, None
+        number = hash_of(conversation.user)
+        if asks_for_responses(number, conversation.model[1]):
+            response, sent, added = as_response(response, messages, conversation.previous, number)
+            meta, previous = meta | added, response["id"]
         if not failed and len(messages) < 2 * _MAX_TURNS and draw.random() < 0.45:  # noqa: PLR2004
-            self._keep(conversation._replace(messages=[*messages, answer]))
+            self._keep(conversation._replace(messages=[*messages, answer], previous=previous))
         body = {
             "response": response,
-            "messages": messages,
+            "messages": sent,
             "template": None
             if conversation.template is None
             else [{"role": "system", "content": TEMPLATES[conversation.template]}],
@@ -216,6 +224,7 @@ class _Generator:
             MetaKey.STATUS: status,
             MetaKey.BASE_URL: conversation.model[1],
             MetaKey.SDK: "ainsights/0.1.0 openai/3.54.0 python/3.11",
+            MetaKey.API: "chat",
             MetaKey.RETRIES: 0 if draw.random() < 0.95 else 1,  # noqa: PLR2004
             "team": _TEAMS[hash_of(conversation.user) % len(_TEAMS)],
             "release": f"1.{int(time // 86_400) % 30}",

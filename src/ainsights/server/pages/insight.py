@@ -9,7 +9,7 @@ from starlette.responses import Response
 from ainsights._model import META_KEYS, MetaKey
 from ainsights.server.events import build_event
 from ainsights.server.events.reading import as_dict, as_number, parse_body
-from ainsights.server.pages import prompt_diff, snippets, transcript
+from ainsights.server.pages import output_items, prompt_diff, response_chain, snippets, transcript
 from ainsights.server.pages.links import LIVE, url
 from ainsights.server.pages.live import words_of
 from ainsights.server.problems import Problem
@@ -44,6 +44,9 @@ def show(visit: Visit) -> Response:
         back=url(LIVE, visit.query, **visit.links.kept),
         messages=transcript.request_messages(insight),
         answers=transcript.answers(insight),
+        items=output_items.items(insight),
+        state=output_items.state(insight),
+        chain=response_chain.chain(visit, insight, event),
         words=words_of(visit.query),
         template=prompt_diff.compare(insight),
         error=_error(insight),
