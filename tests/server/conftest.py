@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support import clickhouse
+from support import backends, clickhouse
 from support.serving import KEY, LIMIT, Client
 
 from ainsights.server import Options, running
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
+def endpoint(options: Options) -> Iterator[Endpoint]:
     """An endpoint that runs for one test."""
-    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
+    with running(options) as endpoint:
         yield endpoint
 
 
@@ -49,3 +49,17 @@ def clickhouse_url(clickhouse_server: str) -> Iterator[str]:
     """The address of a database that is not there yet."""
     with clickhouse.new_database(clickhouse_server) as url:
         yield url
+
+
+@pytest.fixture(params=backends.STORES)
+def options(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Options]:
+    """Options of an endpoint over an empty store; each test runs on SQLite and on ClickHouse."""
+    with backends.options_of(request.param, request, tmp_path) as options:
+        yield options
+
+
+@pytest.fixture(scope="module", params=backends.STORES)
+def shared_options(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Options]:
+    """The same for all tests of a module."""
+    with backends.options_of(request.param, request, tmp_path_factory.mktemp("server")) as options:
+        yield options

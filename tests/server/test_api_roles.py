@@ -6,11 +6,12 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from support.backends import keys_of
 from support.polling import wait_until
-from support.serving import KEY, Client, insight
+from support.serving import Client, insight
 
 from ainsights.server import Endpoint, Options, running
-from ainsights.server.keys import KeyFile, Role
+from ainsights.server.keys import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,18 +22,18 @@ WRITE = {("put", "/insight")}
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    with running(Options(tmp_path_factory.mktemp("server") / "insights.db", api_key=KEY)) as endpoint:
+def keys(shared_options: Options) -> dict[Role, str]:
+    with keys_of(shared_options) as store:
+        return {role: store.add(f"test-{role.value}", [role]) for role in Role}
+
+
+@pytest.fixture(scope="module")
+def endpoint(shared_options: Options, keys: dict[Role, str]) -> Iterator[Endpoint]:  # noqa: ARG001  made before it runs
+    with running(shared_options) as endpoint:
         with Client(endpoint) as client:
             client.put(insight("e", user_id="ann", meta={"status": "ok"}))
             client.await_index()
         yield endpoint
-
-
-@pytest.fixture(scope="module")
-def keys(endpoint: Endpoint) -> dict[Role, str]:
-    file = KeyFile(endpoint.database)
-    return {role: file.add(f"test-{role.value}", [role]) for role in Role}
 
 
 def operations(endpoint: Endpoint) -> set[tuple[str, str]]:

@@ -41,8 +41,8 @@ OPERATIONS = [
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    with running(Options(tmp_path_factory.mktemp("server") / "insights.db", api_key=KEY)) as endpoint:
+def endpoint(shared_options: Options) -> Iterator[Endpoint]:
+    with running(shared_options) as endpoint:
         with Client(endpoint) as client:
             for n in range(5):
                 client.put(insight(f"e{n}", user_id="ann", template="Hi {x}", meta={"latency_ms": n}))

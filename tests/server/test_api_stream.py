@@ -100,7 +100,7 @@ def test_wrong_last_event_id_is_a_problem(client: Client) -> None:
     assert (answer.status, answer.json["parameter"]) == (422, "Last-Event-ID")
 
 
-def test_stream_does_not_hold_up_the_end_of_the_server(tmp_path: Path) -> None:
+def test_stream_does_not_hold_up_the_end_of_the_server(options: Options) -> None:
     ended: list[list[str]] = []
 
     def follow(endpoint: Endpoint, started: threading.Event) -> None:
@@ -110,7 +110,7 @@ def test_stream_does_not_hold_up_the_end_of_the_server(tmp_path: Path) -> None:
             started.set()
             ended.append(list(lines))
 
-    with running(Options(tmp_path / "other.db", api_key=KEY)) as endpoint:
+    with running(options) as endpoint:
         started = threading.Event()
         thread = threading.Thread(target=follow, args=(endpoint, started))
         thread.start()

@@ -10,7 +10,7 @@ from support.serving import KEY, Client, insight
 
 from ainsights import _cli
 from ainsights.errors import ConfigurationError
-from ainsights.server import Endpoint
+from ainsights.server import Endpoint, Options
 from ainsights.server.keys import Authorization, KeyFile, Role
 from ainsights.server.keys.authorization import MAX_WRONG
 from ainsights.server.problems import Problem
@@ -18,6 +18,12 @@ from ainsights.server.store.reader import Reader
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    """The keys are in a file here; in ClickHouse, they are in a table."""
+    return Options(tmp_path / "insights.db", api_key=KEY)
 
 
 def add(endpoint: Endpoint, *arguments: str, capsys: pytest.CaptureFixture[str]) -> str:

@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from support.backends import keys_of
 from support.explorer import Visitor, put, sample, visiting
+from support.polling import wait_until
 from support.serving import insight
 
-from ainsights.server.keys import KeyFile, Role
+from ainsights.server.keys import Role
 from ainsights.server.pages.routes import PAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ainsights.server import Options
 
 PLAIN = [path for path in PAGES if path != "/ui/erase" and not (path.endswith("/") and path != "/ui/")]
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> javascript:alert(3) \u202eevil\u0007\u0000"
 
 
 @pytest.fixture(scope="module")
-def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
-    with visiting(tmp_path_factory.mktemp("explorer"), sample(300)) as visitor:
+def visitor(shared_options: Options) -> Iterator[Visitor]:
+    with visiting(shared_options, sample(300)) as visitor:
         yield visitor
 
 
@@ -179,8 +183,8 @@ def test_saved_view_leads_nowhere_else(visitor: Visitor) -> None:
     assert "evil.example" not in visitor.get("/ui/")
 
 
-def test_empty_store_says_what_to_do(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with visiting(tmp_path_factory.mktemp("empty")) as visitor:
+def test_empty_store_says_what_to_do(options: Options) -> None:
+    with visiting(options) as visitor:
         for path in PLAIN:
             text = visitor.get(path)
             if path not in ("/ui/explore", "/ui/export", "/ui/download"):
@@ -188,7 +192,7 @@ def test_empty_store_says_what_to_do(tmp_path_factory: pytest.TempPathFactory) -
                 assert f"AINSIGHTS_BASE_URL={visitor.endpoint.url}" in text
 
 
-def test_hostile_body_is_text_on_every_page(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_hostile_body_is_text_on_every_page(options: Options) -> None:
     message = {
         "role": "assistant",
         "content": HOSTILE,
@@ -205,7 +209,7 @@ def test_hostile_body_is_text_on_every_page(tmp_path_factory: pytest.TempPathFac
         meta={"base_url": HOSTILE, "error_type": HOSTILE, "status": "error", "latency_ms": 5},
     )
     body["meta"] |= {"session_id": HOSTILE, "tags": [HOSTILE], "release": HOSTILE}
-    with visiting(tmp_path_factory.mktemp("hostile"), [json.dumps(body).encode()]) as visitor:
+    with visiting(options, [json.dumps(body).encode()]) as visitor:
         paths = [*PLAIN, "/ui/insights/hostile%2F%3Cb%3E", "/ui/questions?tab=messages", "/ui/questions?tab=words"]
         paths += [visitor.link(f"/ui/{name}", f'/ui/{name}/[^"]+') for name in ("users", "conversations", "templates")]
         for path in paths:
@@ -220,24 +224,24 @@ def test_hostile_body_is_text_on_every_page(tmp_path_factory: pytest.TempPathFac
             assert " style=" not in text, path
 
 
-def test_chart_is_not_stretched_by_a_wrong_clock(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_chart_is_not_stretched_by_a_wrong_clock(options: Options) -> None:
     times = ("2025-01-01T12:00:00Z", "2025-01-03T12:00:00Z", "2099-01-01T00:00:00Z")
     bodies = [json.dumps(insight(f"e{n}", meta={"timestamp": time})).encode() for n, time in enumerate(times)]
-    with visiting(tmp_path_factory.mktemp("clock"), bodies) as visitor:
+    with visiting(options, bodies) as visitor:
         text = visitor.get("/ui/explore?show=events&by=day")
         assert re.findall(r'data-key="([^"]+)"', text) == [f"2025-01-0{day}T00:00:00Z" for day in (1, 2, 3)]
 
 
-def test_cell_that_a_spreadsheet_would_run_is_neutralised(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_cell_that_a_spreadsheet_would_run_is_neutralised(options: Options) -> None:
     bodies = [json.dumps(insight(f"e{n}", messages=text)).encode() for n, text in enumerate(("=1+1", "+1", "-1", "@x"))]
-    with visiting(tmp_path_factory.mktemp("formulas"), bodies) as visitor:
+    with visiting(options, bodies) as visitor:
         rows = list(csv.reader(io.StringIO(visitor.get("/ui/export?format=csv&columns=question"))))
         assert sorted(row[0] for row in rows[1:]) == ["'+1", "'-1", "'=1+1", "'@x"]
 
 
-def test_erasure_says_what_goes_and_does_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_erasure_says_what_goes_and_does_it(options: Options) -> None:
     bodies = [json.dumps(insight(f"e{n}", user_id="ann" if n % 2 else "bob")).encode() for n in range(7)]
-    with visiting(tmp_path_factory.mktemp("erasure"), bodies) as visitor:
+    with visiting(options, bodies) as visitor:
         text = visitor.get("/ui/erase?q=user%3Aann")
         assert "Erase 3 insights" in text
         assert visitor.post("/ui/erase?q=user%3Aann").status_code == 422
@@ -253,10 +257,10 @@ def test_erasure_without_a_filter_is_refused(visitor: Visitor) -> None:
     assert visitor.post("/ui/erase", confirm="yes").status_code == 422
 
 
-def test_read_key_sees_but_does_not_erase(tmp_path_factory: pytest.TempPathFactory) -> None:
-    directory = tmp_path_factory.mktemp("roles")
-    with visiting(directory, [json.dumps(insight("e1", user_id="ann")).encode()]) as admin:
-        key = KeyFile(directory / "insights.db").add("dashboards", [Role.READ])
+def test_read_key_sees_but_does_not_erase(options: Options) -> None:
+    with keys_of(options) as keys:
+        key = keys.add("dashboards", [Role.READ])
+    with visiting(options, [json.dumps(insight("e1", user_id="ann")).encode()]) as admin:
         with Visitor(admin.endpoint, key) as reader:
             assert events(reader.get("/ui/")) == ["e1"]
             reader.get("/ui/erase?q=user%3Aann", 403)
@@ -265,26 +269,24 @@ def test_read_key_sees_but_does_not_erase(tmp_path_factory: pytest.TempPathFacto
         assert events(admin.get("/ui/")) == ["e1"]
 
 
-def test_write_key_does_not_sign_in(tmp_path_factory: pytest.TempPathFactory) -> None:
-    directory = tmp_path_factory.mktemp("write")
-    with visiting(directory) as visitor:
-        key = KeyFile(directory / "insights.db").add("app", [Role.WRITE])
-        with Visitor(visitor.endpoint, key) as writer:
-            assert writer.signed_in.status_code == 403
+def test_write_key_does_not_sign_in(options: Options) -> None:
+    with keys_of(options) as keys:
+        key = keys.add("app", [Role.WRITE])
+    with visiting(options) as visitor, Visitor(visitor.endpoint, key) as writer:
+        assert writer.signed_in.status_code == 403
 
 
-def test_revoked_key_ends_its_sessions(tmp_path_factory: pytest.TempPathFactory) -> None:
-    directory = tmp_path_factory.mktemp("revoked")
-    with visiting(directory) as visitor:
-        keys = KeyFile(directory / "insights.db")
-        with Visitor(visitor.endpoint, keys.add("dashboards", [Role.READ])) as reader:
+def test_revoked_key_ends_its_sessions(options: Options) -> None:
+    with keys_of(options) as keys:
+        key = keys.add("dashboards", [Role.READ])
+        with visiting(options) as visitor, Visitor(visitor.endpoint, key) as reader:
             reader.get("/ui/")
             keys.revoke("dashboards")
-            reader.get("/ui/", 401)
+            wait_until(lambda: reader.client.get("/ui/").status_code == 401)
 
 
-def test_printed_link_signs_in_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with visiting(tmp_path_factory.mktemp("link")) as visitor:
+def test_printed_link_signs_in_once(options: Options) -> None:
+    with visiting(options) as visitor:
         with httpx.Client() as client:
             answer = client.get(visitor.endpoint.explorer)
             assert "HttpOnly" in answer.headers["set-cookie"]
@@ -318,10 +320,10 @@ def test_static_files_are_kept_for_ever_and_pages_are_not(visitor: Visitor) -> N
     visitor.get("/ui/static/000000000000/explorer.css", 404)
 
 
-def test_stream_counts_new_insights_of_the_filter(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_stream_counts_new_insights_of_the_filter(options: Options) -> None:
     bodies = [json.dumps(insight(f"e{n}", user_id="ann" if n < 2 else "bob")).encode() for n in range(5)]
     with (
-        visiting(tmp_path_factory.mktemp("stream")) as visitor,
+        visiting(options) as visitor,
         visitor.client.stream("GET", "/ui/stream?q=user%3Aann") as answer,
     ):
         lines = answer.iter_lines()

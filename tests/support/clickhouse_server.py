@@ -14,6 +14,8 @@ import threading
 import time
 import uuid
 import zlib
+from email.parser import BytesParser
+from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +116,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _run(self, body: bytes) -> None:
         given = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        if self.headers.get_content_type() == "multipart/form-data":  # parameters too long for a URL
+            given |= form_fields(self.headers["Content-Type"], body)
+            body = given.pop("query", "").encode()
         params = {name.removeprefix("param_"): value for name, value in given.items() if name.startswith("param_")}
         began = time.monotonic()
         headers = {"X-ClickHouse-Query-Id": given.get("query_id") or str(uuid.uuid4())}
@@ -153,6 +158,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         pass
+
+
+def form_fields(content_type: str, body: bytes) -> dict[str, str]:
+    """Return the fields of a form."""
+    form = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + body)
+    fields = {}
+    for part in form.iter_parts():
+        content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        fields[str(part.get_param("name", header="content-disposition"))] = content.decode()
+    return fields
 
 
 def with_settings(sql: str, given: dict[str, str]) -> str:

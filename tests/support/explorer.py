@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from html import unescape
 from typing import TYPE_CHECKING
@@ -14,11 +15,10 @@ from ainsights.server.sample import generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from typing_extensions import Self
 
-    from ainsights.server import Endpoint
+    from ainsights.server import Endpoint, Options
 
 KEY = "key-of-the-test"
 
@@ -53,9 +53,9 @@ class Visitor:
 
 
 @contextmanager
-def visiting(directory: Path, bodies: Sequence[bytes] = ()) -> Iterator[Visitor]:
+def visiting(options: Options, bodies: Sequence[bytes] = ()) -> Iterator[Visitor]:
     """Run an endpoint that has these bodies, and sign in."""
-    with server.running(server.Options(directory / "insights.db", api_key=KEY)) as endpoint:
+    with server.running(options) as endpoint:
         put(endpoint, bodies)
         with Visitor(endpoint) as visitor:
             yield visitor
@@ -65,8 +65,9 @@ def put(endpoint: Endpoint, bodies: Sequence[bytes]) -> None:
     """Send the bodies, and wait until queries see them."""
     headers = {"Authorization": f"Bearer {endpoint.api_key}", "Content-Type": "application/json"}
     with httpx.Client(base_url=endpoint.url, headers=headers, timeout=60) as client:
-        for body in bodies:
-            assert client.put("/insight", content=body).status_code == 200
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda body: client.put("/insight", content=body), bodies))
+        assert {answer.status_code for answer in answers} <= {200}
         while True:
             status = client.get("/status").json()["index"]
             if status["indexed_seq"] >= status["last_seq"]:

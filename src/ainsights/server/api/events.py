@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ainsights.server.api import answers
 from ainsights.server.problems import Problem
-from ainsights.server.query import Condition, Filter, Query, QueryError
+from ainsights.server.query import QueryError
 from ainsights.server.query.engine import IndexUnavailableError, Neighbors
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def one_event(service: Service, event_id: str, asked: Asked) -> bytes:
     event = answers.event_of(stored)
     row, neighbors = answers.row_of(event), Neighbors(None, None)
     try:
-        row = next(iter(rows_of(service, [event.id])), row)
+        row = next(iter(service.engine.rows([stored.seq])), row)
         neighbors = service.engine.neighbors(asked.query, event_id)
     except IndexUnavailableError:  # the event itself is more than enough to answer
         pass
@@ -72,23 +72,6 @@ def one_event(service: Service, event_id: str, asked: Asked) -> bytes:
         "neighbors": neighbors._asdict(),
     }
     return answers.with_body(shown, stored.body)
-
-
-def rows_by_seq(service: Service, seqs: Sequence[int]) -> list[EventRow]:
-    """Return what the index has of these events, in order of their arrival."""
-    ids = [stored_id(body) for seq in seqs for body in service.store.bodies([seq])]
-    return rows_of(service, ids) if ids else []
-
-
-def stored_id(body: StoredBody) -> str:
-    """Return the event's id as the index has it."""
-    return body.event_id.replace("\0", "\ufffd")
-
-
-def rows_of(service: Service, ids: Sequence[str]) -> list[EventRow]:
-    """Return what the index has of the events with these ids, in order of their arrival."""
-    wanted = Filter((Condition("id", ":", tuple(ids)),))
-    return sorted(service.engine.events(Query(wanted, limit=len(ids))).rows, key=lambda row: row.seq)
 
 
 def conversation(service: Service, conversation_id: str) -> bytes:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from ainsights.server.api import answers
-from ainsights.server.api.events import bodies_of, rows_by_seq
+from ainsights.server.api.events import bodies_of
 from ainsights.server.query.engine import EventRow
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def export(service: Service, wanted: Filter, form: _Format) -> AsyncIterat
 def _parts(service: Service, seqs: list[int], form: _Format) -> Iterator[bytes]:
     lines: list[bytes] = []
     size = 0
-    for row, body in bodies_of(service, rows_by_seq(service, seqs)):
+    for row, body in bodies_of(service, service.engine.rows(seqs)):
         lines.append(form.line(answers.item(row, answers.event_of(body), None), body.body))
         size += len(lines[-1])
         if size >= PART_BYTES:

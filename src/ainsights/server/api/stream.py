@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ainsights.server.api import answers
-from ainsights.server.api.events import bodies_of, rows_by_seq
+from ainsights.server.api.events import bodies_of
 from ainsights.server.problems import Problem
 from ainsights.server.query.engine import IndexUnavailableError
 
@@ -86,7 +86,7 @@ def _read(service: Service, wanted: Filter, after: int) -> _Batch:
         return _Batch(b"", after)
     seqs = service.engine.seqs(wanted, after, AT_ONCE)
     parts = []
-    for row, body in bodies_of(service, rows_by_seq(service, seqs)):
+    for row, body in bodies_of(service, service.engine.rows(seqs)):
         shown = answers.encode(answers.item(row, answers.event_of(body)))
         parts.append(b"id: %d\nevent: insight\ndata: %b\n\n" % (row.seq, shown))
     return _Batch(b"".join(parts), seqs[-1] if len(seqs) == AT_ONCE else max(status.indexed_seq, *seqs, after))

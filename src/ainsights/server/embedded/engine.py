@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ainsights.server.embedded import conversations, tables, texts
-from ainsights.server.embedded.pages import page
+from ainsights.server.embedded.pages import page, rows_of
 from ainsights.server.embedded.selection import matches_of, selection, text_query
 from ainsights.server.index.shards import shard_of
 from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
@@ -81,6 +81,11 @@ class EmbeddedEngine:
         sql = f"SELECT seq FROM event WHERE seq > ? AND {condition.text} ORDER BY seq LIMIT {limit:d}"  # noqa: S608  bound
         with self._index.columns.cursor() as cursor:
             return [seq for (seq,) in cursor.execute(sql, [after, *condition.values]).fetchall()]
+
+    def rows(self, seqs: Sequence[int]) -> list[EventRow]:
+        """Return what is known of these events, by seq upwards."""
+        with self._answering():
+            return rows_of(self._index, seqs)
 
     def aggregate(self, query: Query) -> Table:
         """Return the measures of the query, by its groups."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ainsights.server.embedded.selection import batches, matches_of, selection, text_query
+from ainsights.server.embedded.selection import batches, columns_condition, matches_of, selection, text_query
 from ainsights.server.index.encoding import LISTS, split_items
 from ainsights.server.query.cursors import Position
 from ainsights.server.query.defaults import NEWEST_FIRST
 from ainsights.server.query.dialects.sql import SQL, concat
 from ainsights.server.query.engine import EventRow
+from ainsights.server.query.model import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ainsights.server.index import Index
-    from ainsights.server.query.model import Filter, Order
+    from ainsights.server.query.model import Order
 
 _ROW = ", ".join("time / 1000000.0" if name == "time" else f'"{name}"' for name in EventRow._fields)
 
@@ -86,6 +87,12 @@ def rows_where(index: Index, condition: SQL, order: str) -> list[EventRow]:
     """Return the events that meet a condition."""
     statement = concat(f"SELECT {_ROW} FROM event WHERE ", condition, f" ORDER BY {order}")  # noqa: S608  names of our own
     return [_event_row(row) for row in columns_rows(index, statement)]
+
+
+def rows_of(index: Index, seqs: Sequence[int]) -> list[EventRow]:
+    """Return the events with these numbers."""
+    wanted = SQL(" AND seq IN (SELECT unnest(?::BIGINT[]))", (list(seqs),))
+    return rows_where(index, concat(columns_condition(index, Filter()), wanted), "seq")
 
 
 def _event_row(row: Sequence[Any]) -> EventRow:

@@ -190,6 +190,10 @@ class Engine(Protocol):
         """Return the next ``limit`` events that pass, by seq from ``after`` upwards: for exports and erasure."""
         ...
 
+    def rows(self, seqs: Sequence[int]) -> list[EventRow]:
+        """Return what is known of these events, by seq upwards; those that were removed are left out."""
+        ...
+
     def aggregate(self, query: Query) -> Table:
         """Return the measures of the query, by its groups."""
         ...

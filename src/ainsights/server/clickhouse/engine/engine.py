@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ainsights.server.clickhouse.engine import conversations, facets, tables, texts
-from ainsights.server.clickhouse.engine.pages import Asked, page
+from ainsights.server.clickhouse.engine.pages import Asked, page, rows_where
 from ainsights.server.clickhouse.engine.source import EVENTS, passing, select
 from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
 from ainsights.server.query.defaults import NEWEST_FIRST, PAGE
@@ -59,6 +59,10 @@ class ClickHouseEngine:
             f" ORDER BY seq LIMIT {limit:d}",
         )  # fmt: skip
         return [seq for (seq,) in select(self._database, statement)]
+
+    def rows(self, seqs: Sequence[int]) -> list[EventRow]:
+        """Return what is known of these events, by seq upwards."""
+        return rows_where(self._database, SQL("seq IN {:Array(Int64)}", (list(seqs),)), "seq")
 
     def aggregate(self, query: Query) -> Table:
         """Return the measures of the query, by its groups."""
