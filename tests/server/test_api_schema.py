@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from support.serving import BEARER, KEY, Client, insight
+from support.serving import BEARER, Client, insight
 
 from ainsights.server import Endpoint, Options, running
 

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from support.polling import wait_until
-from support.serving import BEARER, KEY, Client, insight
+from support.serving import BEARER, Client, insight
 
 from ainsights.server import Endpoint, Options, running
 from ainsights.server.api import stream
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
 
@@ -58,15 +56,18 @@ def test_stream_has_only_what_passes_the_filter(endpoint: Endpoint, client: Clie
         assert [name for _, name in take(answer, 1)] == ["e2"]
 
 
-def test_stream_resumes_after_the_last_event_id(endpoint: Endpoint, client: Client) -> None:
-    for n in range(250):
+def test_stream_resumes_after_the_last_event_id(
+    endpoint: Endpoint, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "AT_ONCE", 10)
+    for n in range(25):
         client.put(insight(f"e{n}"))
     with open_stream(endpoint, 0) as answer:
-        first = take(answer, 120)
+        first = take(answer, 12)
     with open_stream(endpoint, first[-1][0]) as answer:
-        rest = take(answer, 130)
+        rest = take(answer, 13)
 
-    assert [name for _, name in first + rest] == [f"e{n}" for n in range(250)]
+    assert [name for _, name in first + rest] == [f"e{n}" for n in range(25)]
 
 
 def test_stream_ends_when_its_client_goes(endpoint: Endpoint, client: Client) -> None:

@@ -5,34 +5,29 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ainsights.server.api import answers
 from ainsights.server.api.events import bodies_of
 from ainsights.server.problems import Problem
 from ainsights.server.query.engine import IndexUnavailableError
+from ainsights.server.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ainsights.server.api.service import Service
     from ainsights.server.query import Filter
+    from ainsights.server.query.engine import Follower
 
 MAX_STREAMS = 64
 HEARTBEAT_SECONDS = 15.0
 LOOK_SECONDS = 0.1
-"""Between two looks whether there is something new; the index takes as long."""
+"""Between two looks whether there is something new."""
 
 AT_ONCE = 100
 
 _SEQ = re.compile(r"[0-9]{1,18}")
-
-
-class _Batch(NamedTuple):
-    """Some events as they are sent, and after which the next begin."""
-
-    data: bytes
-    after: int
 
 
 class Streams:
@@ -51,42 +46,39 @@ class Streams:
             raise Problem(422, "Last-Event-ID: give the id of an event of this stream", parameter="Last-Event-ID")
         if self.open >= MAX_STREAMS:
             raise Problem(503, f"there are {MAX_STREAMS} streams already", headers={"Retry-After": "5"})
-        after = int(last_event_id) if last_event_id else service.store.last_seq()
-        return self._run(service, wanted, after)
+        return self._run(service, service.engine.follow(wanted, int(last_event_id) if last_event_id else None))
 
-    async def _run(self, service: Service, wanted: Filter, after: int) -> AsyncIterator[bytes]:
+    async def _run(self, service: Service, follower: Follower) -> AsyncIterator[bytes]:
         self.open += 1
         try:
             yield b"retry: 1000\n\n"
             last_sent = time.monotonic()
             while not service.stopping.is_set():
-                batch = await _next(service, wanted, after)
-                after = batch.after
-                if batch.data or time.monotonic() - last_sent >= HEARTBEAT_SECONDS:
-                    yield batch.data or b": alive\n\n"
+                data = await _next(service, follower)
+                if data or time.monotonic() - last_sent >= HEARTBEAT_SECONDS:
+                    yield data or b": alive\n\n"
                     last_sent = time.monotonic()
-                if not batch.data:
+                if not data:
                     await asyncio.sleep(LOOK_SECONDS)
         finally:
             self.open -= 1
 
 
-async def _next(service: Service, wanted: Filter, after: int) -> _Batch:
-    if service.store.last_seq() <= after:
-        return _Batch(b"", after)
+async def _next(service: Service, follower: Follower) -> bytes:
+    if not follower.is_due:
+        return b""
     try:
-        return await service.query(_read, service, wanted, after)
-    except (IndexUnavailableError, Problem):  # it is being built, or busy: a little later
-        return _Batch(b"", after)
+        return await service.query(_read, service, follower)
+    except (IndexUnavailableError, StoreError, Problem):  # it is being built, away, or busy: a little later
+        return b""
 
 
-def _read(service: Service, wanted: Filter, after: int) -> _Batch:
-    status = service.engine.status()
-    if status.state != "ready" or status.indexed_seq <= after:
-        return _Batch(b"", after)
-    seqs = service.engine.seqs(wanted, after, AT_ONCE)
+def _read(service: Service, follower: Follower) -> bytes:
+    after = follower.after
+    seqs = follower.next(AT_ONCE)
     parts = []
-    for row, body in bodies_of(service, service.engine.rows(seqs)):
+    for row, body in bodies_of(service, service.engine.rows(seqs) if seqs else []):
+        after = max(after, row.seq)
         shown = answers.encode(answers.item(row, answers.event_of(body)))
-        parts.append(b"id: %d\nevent: insight\ndata: %b\n\n" % (row.seq, shown))
-    return _Batch(b"".join(parts), seqs[-1] if len(seqs) == AT_ONCE else max(status.indexed_seq, *seqs, after))
+        parts.append(b"id: %d\nevent: insight\ndata: %b\n\n" % (after, shown))
+    return b"".join(parts)

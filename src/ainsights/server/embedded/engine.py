@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ainsights.server.embedded import conversations, tables, texts
+from ainsights.server.embedded.following import EmbeddedFollower
 from ainsights.server.embedded.pages import page, rows_of
 from ainsights.server.embedded.selection import matches_of, selection, text_query
 from ainsights.server.index.shards import shard_of
@@ -81,6 +82,10 @@ class EmbeddedEngine:
         sql = f"SELECT seq FROM event WHERE seq > ? AND {condition.text} ORDER BY seq LIMIT {limit:d}"  # noqa: S608  bound
         with self._index.columns.cursor() as cursor:
             return [seq for (seq,) in cursor.execute(sql, [after, *condition.values]).fetchall()]
+
+    def follow(self, wanted: Filter, after: int | None = None) -> EmbeddedFollower:
+        """Return what shows the events that pass and arrive after ``after``."""
+        return EmbeddedFollower(self, self._store, wanted, after)
 
     def rows(self, seqs: Sequence[int]) -> list[EventRow]:
         """Return what is known of these events, by seq upwards."""

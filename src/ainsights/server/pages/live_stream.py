@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ainsights.server.api import Service
     from ainsights.server.pages.site import Site
     from ainsights.server.query import Filter
+    from ainsights.server.query.engine import Follower
 
 MAX_STREAMS = 64
 """Open pages that are kept up to date at the same time."""
@@ -45,42 +46,31 @@ class LiveStreams:
         if self._open >= MAX_STREAMS:
             return PlainTextResponse("too many pages are open\n", 503)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        messages = self._messages(wanted, self._site.store.last_seq())
+        messages = self._messages(self._site.engine.follow(wanted))
         return StreamingResponse(messages, media_type="text/event-stream", headers=headers)
 
-    async def _messages(self, wanted: Filter, seen: int) -> AsyncIterator[str]:
-        """Yield how many events of ``wanted`` are new after ``seen``, now and again."""
+    async def _messages(self, follower: Follower) -> AsyncIterator[str]:
+        """Yield how many events are new, now and again."""
         self._open += 1
         try:
-            looked = seen
             yield "retry: 2000\n\n"
             sent = time.monotonic()
             while not self._service.stopping.is_set():
                 await asyncio.sleep(POLL)
-                last = self._site.store.last_seq()
-                if last > looked:
-                    count, seen = await self._service.query(self._new, wanted, seen)
-                    looked = min(seen, last)
-                    if count:
-                        sent = time.monotonic()
-                        yield _message({"new": count})
-                elif time.monotonic() - sent > HEARTBEAT:
+                count = await self._service.query(_new, follower) if follower.is_due else 0
+                if count or time.monotonic() - sent > HEARTBEAT:
                     sent = time.monotonic()
-                    yield ": nothing new\n\n"
+                    yield _message({"new": count}) if count else ": nothing new\n\n"
         finally:
             self._open -= 1
 
-    def _new(self, wanted: Filter, seen: int) -> tuple[int, int]:
-        """Return how many events that queries see pass since ``seen``, and the last event that was looked at."""
-        engine = self._site.engine
-        try:
-            indexed = engine.status().indexed_seq
-            seqs = engine.seqs(wanted, seen, AT_ONCE) if indexed > seen else []
-        except (IndexUnavailableError, StoreError, QueryError):
-            return 0, seen
-        if len(seqs) < AT_ONCE:
-            return len(seqs), max([indexed, *seqs])
-        return len(seqs), max(seqs)
+
+def _new(follower: Follower) -> int:
+    """Return how many further events have arrived."""
+    try:
+        return len(follower.next(AT_ONCE))
+    except (IndexUnavailableError, StoreError, QueryError):
+        return 0
 
 
 def _message(content: dict[str, Any]) -> str:

@@ -175,6 +175,25 @@ class IndexStatus(NamedTuple):
     error: str | None
 
 
+class Follower(Protocol):
+    """Shows what arrives to one listener, each event once. One thread at a time calls it.
+
+    Attributes:
+        after: where a listener that comes back later goes on.
+    """
+
+    after: int
+
+    @property
+    def is_due(self) -> bool:
+        """Whether :meth:`next` may have something to show. It never blocks."""
+        ...
+
+    def next(self, limit: int) -> list[int]:
+        """Return the numbers of the next events that arrived, ``limit`` of them or somewhat more at the most."""
+        ...
+
+
 class Engine(Protocol):
     """Answers queries."""
 
@@ -188,6 +207,10 @@ class Engine(Protocol):
 
     def seqs(self, wanted: Filter, after: int, limit: int) -> list[int]:
         """Return the next ``limit`` events that pass, by seq from ``after`` upwards: for exports and erasure."""
+        ...
+
+    def follow(self, wanted: Filter, after: int | None = None) -> Follower:
+        """Return what shows the events that pass and arrive after ``after``; None: from now on."""
         ...
 
     def rows(self, seqs: Sequence[int]) -> list[EventRow]:

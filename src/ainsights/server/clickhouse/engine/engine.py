@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ainsights.server.clickhouse.engine import conversations, facets, tables, texts
+from ainsights.server.clickhouse.engine.following import ClickHouseFollower, Newest
 from ainsights.server.clickhouse.engine.pages import Asked, page, rows_where
 from ainsights.server.clickhouse.engine.source import EVENTS, passing, select
 from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
@@ -38,6 +39,7 @@ class ClickHouseEngine:
     def __init__(self, database: Database, store: Store) -> None:
         self._database = database
         self._store = store
+        self._newest = Newest(database)
 
     def events(self, query: Query, cursor: str | None = None) -> EventPage:
         """Return the page of events that follows ``cursor``."""
@@ -59,6 +61,10 @@ class ClickHouseEngine:
             f" ORDER BY seq LIMIT {limit:d}",
         )  # fmt: skip
         return [seq for (seq,) in select(self._database, statement)]
+
+    def follow(self, wanted: Filter, after: int | None = None) -> ClickHouseFollower:
+        """Return what shows the events that pass and arrive after ``after``, at any replica."""
+        return ClickHouseFollower(self._database, self._newest, wanted, after)
 
     def rows(self, seqs: Sequence[int]) -> list[EventRow]:
         """Return what is known of these events, by seq upwards."""

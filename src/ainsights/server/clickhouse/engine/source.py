@@ -24,6 +24,10 @@ class Database(Protocol):
         """Return the rows of a SELECT."""
         ...
 
+    def now(self) -> float:
+        """Return the server's time in seconds since the epoch."""
+        ...
+
 
 def select(database: Database, statement: SQL) -> Sequence[tuple[Any, ...]]:
     """Return the rows of a statement."""

@@ -1,0 +1,96 @@
+"""What arrives at any replica, in order of arrival and at most two seconds later.
+
+Replicas number events by the clock of the server, and their inserts end in another order than they began. A follower
+therefore shows an event once its number is a second old. An insert that took longer still is found by a second look at
+the last half minute: there are more events in it than were shown.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from ainsights.server.clickhouse.engine.source import passing, select
+from ainsights.server.clickhouse.numbers import number_at
+from ainsights.server.query.dialects.sql import SQL, concat
+
+if TYPE_CHECKING:
+    from ainsights.server.clickhouse.engine.source import Database
+    from ainsights.server.query.model import Filter
+
+SETTLED_SECONDS = 1.0
+LATE_SECONDS = 30.0
+LOOK_SECONDS = 0.4
+"""Between two looks at what is new, of all followers of a replica together."""
+
+
+class Newest:
+    """The highest number that is stored; ClickHouse is asked once for all followers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._looked_at = float("-inf")
+        self._number = 0
+
+    def number(self) -> int:
+        """Return the number, as of a moment ago."""
+        with self._lock:
+            if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+                sql = SQL("SELECT max(seq) FROM event WHERE seq >= {:Int64}", (self._number,))
+                self._number = max(self._number, select(self._database, sql)[0][0])
+                self._looked_at = time.monotonic()
+            return self._number
+
+
+class ClickHouseFollower:
+    """See :class:`ainsights.server.query.engine.Follower`."""
+
+    def __init__(self, database: Database, newest: Newest, wanted: Filter, after: int | None) -> None:
+        self._database = database
+        self._newest = newest
+        self._wanted = wanted
+        self._looked_at = float("-inf")
+        self.after = number_at(database.now()) if after is None else after
+        self._start = self.after
+        self._shown: set[int] = set()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look."""
+        return time.monotonic() - self._looked_at >= LOOK_SECONDS
+
+    def next(self, limit: int) -> list[int]:
+        """Return the next events that arrived."""
+        now = self._database.now()
+        settled, oldest = number_at(now - SETTLED_SECONDS), max(self._start, number_at(now - LATE_SECONDS))
+        seqs: list[int] = []
+        newest = self._newest.number()
+        if newest > oldest:
+            seqs = self._late(oldest)
+        if newest > self.after and settled > self.after:
+            fresh = self._between(self.after, settled, limit)
+            self.after = fresh[-1] if len(fresh) == limit else settled
+            seqs += fresh
+        if len(seqs) < limit:
+            self._looked_at = time.monotonic()
+        self._shown.update(seqs)
+        return seqs
+
+    def _late(self, oldest: int) -> list[int]:
+        """Return events that became visible after others with higher numbers were shown."""
+        self._shown = {seq for seq in self._shown if seq > oldest}
+        if select(self._database, self._selected("count()", oldest, self.after))[0][0] <= len(self._shown):
+            return []
+        return [seq for seq in self._between(oldest, self.after) if seq not in self._shown]
+
+    def _between(self, after: int, through: int, limit: int | None = None) -> list[int]:
+        end = f" ORDER BY seq LIMIT {limit:d}" if limit else " ORDER BY seq"
+        return [seq for (seq,) in select(self._database, concat(self._selected("seq", after, through), end))]
+
+    def _selected(self, what: str, after: int, through: int) -> SQL:
+        wanted = self._wanted.resolved(datetime.now(timezone.utc))
+        bounds = SQL(" AND seq > {:Int64} AND seq <= {:Int64}", (after, through))
+        return concat(f"SELECT {what} ", passing(wanted), bounds)

@@ -1,0 +1,78 @@
+"""The live view over several replicas."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from support import clickhouse, indexed
+from support.backends import options_of
+from support.polling import wait_until
+from support.serving import KEY, Client, insight
+
+from ainsights.server import Options, running
+from ainsights.server.clickhouse import rows
+from ainsights.server.clickhouse.engine import ClickHouseEngine
+from ainsights.server.clickhouse.numbers import number_at
+from ainsights.server.query import Filter
+from ainsights.server.store import StoredBody
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ainsights.server.clickhouse.store import ClickHouseStore
+
+pytestmark = clickhouse.needs_engine
+
+
+@pytest.fixture
+def options(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Options]:
+    with options_of("clickhouse", request, tmp_path) as options:
+        yield options
+
+
+def test_stream_of_one_replica_shows_what_another_stores_within_two_seconds(options: Options) -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with (
+        running(options) as here,
+        running(options) as there,
+        Client(there) as client,
+        httpx.stream("GET", f"{here.url}/insights/stream", headers=headers, timeout=30) as answer,
+    ):
+        lines = answer.iter_lines()
+        next(lines)
+        for n in range(3):
+            client.put(insight(f"e{n}"))
+            stored = time.monotonic()
+            data = next(line for line in lines if line.startswith("data: "))
+            assert json.loads(data[6:])["id"] == f"e{n}"
+            assert time.monotonic() - stored < 2
+
+
+def test_event_whose_insert_took_long_is_shown_after_those_that_overtook_it(clickhouse_url: str) -> None:
+    with clickhouse.opened(clickhouse_url) as store:
+        follower = ClickHouseEngine(store.connection, store).follow(Filter())
+        began = store.connection.now()
+        indexed.put(store, [indexed.body("quick")])
+        shown: list[int] = []
+
+        def has_shown(count: int) -> bool:
+            shown.extend(follower.next(100))
+            return len(shown) == count
+
+        wait_until(lambda: has_shown(1))
+        late = StoredBody(number_at(began) + 1, *indexed.body("late"))
+        insert(store, late)
+        assert late.seq < shown[0] <= follower.after
+        wait_until(lambda: has_shown(2))
+        assert [body.event_id for body in store.bodies(shown)] == ["quick", "late"]
+        assert follower.next(100) == []
+
+
+def insert(store: ClickHouseStore, stored: StoredBody) -> None:
+    """Store an event under a number of its own."""
+    store.connection.insert_json("event", rows.encode([rows.read(stored)], {}, [bytes(16)]))
