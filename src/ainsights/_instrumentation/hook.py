@@ -41,6 +41,8 @@ class Hook:
         """Our wrapper, and those in the classes of an openai that was reloaded since."""
         self._wrap = wrap
         self._wrapped_class: Any = None
+        self._is_inherited = False
+        """Whether the class has the attribute from another one, so that undoing removes ours."""
 
     def __str__(self) -> str:
         return f"{self.owner}.{self.name}"
@@ -56,6 +58,7 @@ class Hook:
         if not callable(found):
             return False
         if not self.is_installed(module):
+            self._is_inherited = self.name not in vars(owner)
             self.original = inspect.getattr_static(owner, self.name)  # looked up, a wrapt wrapper makes another
             wrapper = self._wrap(found, self)
             _look_like(found, wrapper)
@@ -85,7 +88,9 @@ class Hook:
         if ours is None or owner is None:
             return
         outermost = inspect.getattr_static(owner, self.name, None)
-        if outermost is ours:
+        if outermost is ours and self._is_inherited:
+            delattr(owner, self.name)
+        elif outermost is ours:
             setattr(owner, self.name, self.original)
         while isinstance(outermost, PROXY):
             if outermost.__wrapped__ is ours:

@@ -1,4 +1,4 @@
-"""The only module that touches the insides of openai: five private attributes of ``openai._base_client``.
+"""What touches the insides of openai, but for :mod:`.websocket`: five private attributes of ``openai._base_client``.
 
 ``request`` brackets a call, ``_build_request`` returns what is sent, ``_process_response`` is handed what came back.
 Every form of a call passes through them once, whatever the user holds: a client, a bound method, a raw response.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import wrapt
 
+from ainsights._instrumentation import websocket
 from ainsights._instrumentation.exchange import Exchange
 from ainsights._instrumentation.hook import Hook
 from ainsights._instrumentation.routes import RESPONSES, find_route
@@ -244,6 +245,7 @@ def install(recorder: CallRecorder) -> None:
     """
     global _recorder, _awaits_import  # noqa: PLW0603  a process has one openai, so one set of patches
     _recorder = recorder
+    websocket.install(recorder)
     if not _awaits_import:
         _awaits_import = True
         wrapt.register_post_import_hook(_install_hooks, MODULE)
@@ -255,6 +257,7 @@ def uninstall() -> None:
     """Put openai back as it was. Streams that are open keep their exchange and end well."""
     global _recorder  # noqa: PLW0603
     _recorder = None
+    websocket.uninstall()
     module = sys.modules.get(MODULE)
     if module is not None:
         for hook in HOOKS:

@@ -30,6 +30,7 @@ RESPONSES: Final = Route("responses", "responses")
 RETRIEVE: Final = Route("responses/{id}", "responses", looks_up=True)
 CANCEL: Final = Route("responses/{id}/cancel", "responses", looks_up=True)
 WEBSOCKET: Final = Route("responses (WebSocket)", "responses")
+UNSEEN_WEBSOCKET: Final = Route("responses (WebSocket)", None)
 COMPACT: Final = Route("responses/compact", None)
 RUNS: Final = Route("threads/runs", None)
 

@@ -22,6 +22,7 @@ Client = TypeVar("Client")
 
 OWN = "_ainsights"
 """The attribute of an openai client that holds its own recorder."""
+_NO_FIELDS: dict[str, Any] = {}
 COPYING = ("copy", "with_options")
 """The methods by which an openai client makes another."""
 
@@ -54,7 +55,7 @@ class Router:
         """Ask the recorder whose call it is; see :class:`CallRecorder`."""
         recorder: CallRecorder | None = self.override
         if recorder is None:
-            recorder = client.__dict__.get(OWN, self._default)
+            recorder = getattr(client, "__dict__", _NO_FIELDS).get(OWN, self._default)
         if recorder is None and self._class_recorder is not None and isinstance(client, self._classes):
             recorder = self._class_recorder()
         return recorder.begin(client, route, in_background=in_background) if recorder is not None else None

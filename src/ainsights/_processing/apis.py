@@ -92,10 +92,16 @@ class _Completions(_Chat):
         return legacy.to_completion(body)
 
 
+_EVENTS = ("response.create", "response.steer")
+"""The types of what is sent over a WebSocket, where a request has a type."""
+
+
 class _Responses:
     may_lack_end = False
 
     def prompt(self, body: Fields) -> Prompt:
+        if body.get("type") in _EVENTS:
+            del body["type"]
         instructions, given = body.pop("instructions", None), body.pop("input", None)
         messages = request.to_messages(instructions, given)
         return Prompt(messages, body, given if isinstance(given, list) else messages)

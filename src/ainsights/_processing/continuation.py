@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ainsights._instrumentation.routes import CANCEL, RESPONSES
+from ainsights._instrumentation.routes import CANCEL, RESPONSES, WEBSOCKET
 from ainsights._processing.outcome import body_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,6 @@ def created_by(streams: Iterable[Exchange], response_id: str) -> Exchange | None
     """Return that of the streams which are still read that creates the response; None if none does."""
     quoted = f'"{response_id}"'.encode()
     for exchange in streams:
-        if exchange.route is RESPONSES and quoted in body_of(exchange)[0]:
+        if exchange.route in (RESPONSES, WEBSOCKET) and quoted in body_of(exchange)[0]:
             return exchange
     return None

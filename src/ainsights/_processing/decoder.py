@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ainsights._instrumentation.routes import base_of
+from ainsights._instrumentation.routes import WEBSOCKET, base_of
 from ainsights._json import parse_json_or_none
 from ainsights._model import Insight, MetaKey
 from ainsights._processing.apis import APIS
@@ -73,7 +73,7 @@ def _linked(exchange: Exchange, outcome: Outcome, args: dict[str, Any]) -> dict[
 
 
 def _measured(exchange: Exchange, outcome: Outcome, args: dict[str, Any]) -> dict[str, Any]:
-    stream = args.get("stream") is True
+    stream = args.get("stream") is True or exchange.route is WEBSOCKET
     finished = exchange.finished or exchange.started
     error = outcome.error or {}
     error_type = exchange.failure.type if exchange.failure else error.get("type", error.get("code"))
@@ -91,7 +91,7 @@ def _measured(exchange: Exchange, outcome: Outcome, args: dict[str, Any]) -> dic
         MetaKey.REQUEST_ID: header(exchange, "x-request-id"),
         MetaKey.PARTIAL: True if outcome.is_partial else None,
         MetaKey.TRUNCATED: {"response": outcome.full_size} if outcome.full_size else None,
-        MetaKey.BASE_URL: base_url(str(exchange.url), exchange.route),
+        MetaKey.BASE_URL: None if exchange.url is None else base_url(str(exchange.url), exchange.route),
     }
 
 

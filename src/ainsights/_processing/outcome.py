@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
+from ainsights._instrumentation.routes import WEBSOCKET
 from ainsights._json import parse_json_or_none
 from ainsights._processing.apis import APIS
 from ainsights._processing.completion import complete, required_fields, without_odd_finish
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ainsights._instrumentation.exchange import Exchange
     from ainsights._processing.accumulator import Accumulation
     from ainsights._processing.apis import ModelApi
@@ -144,6 +147,8 @@ def body_of(exchange: Exchange) -> tuple[bytes, bytes]:
     """Return the body, and its end where its middle is missing."""
     if exchange.body is not None:
         return exchange.body, b""
+    if exchange.route is WEBSOCKET:
+        return _framed(exchange.chunks or ()), _framed(exchange.tail.chunks) if exchange.tail is not None else b""
     body, tail = b"".join(exchange.chunks or ()), exchange.tail
     if tail is not None and not tail.skipped:
         body += b"".join(tail.chunks)
@@ -151,6 +156,11 @@ def body_of(exchange: Exchange) -> tuple[bytes, bytes]:
     if encoding and body:
         return _uncompressed(body, encoding, exchange.headers), b""
     return body, b"".join(tail.chunks) if tail is not None and tail.skipped else b""
+
+
+def _framed(messages: Iterable[bytes]) -> bytes:
+    """Return the messages of a WebSocket as server-sent events; line breaks stand only between their tokens."""
+    return b"".join(b"data: %s\n\n" % message.replace(b"\n", b" ") for message in messages)
 
 
 def _full_size(exchange: Exchange) -> int:
