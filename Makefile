@@ -19,7 +19,7 @@ test-all: $(VENV)/.ready
 
 # The pages of `ainsights serve` in Chromium, which has to be installed: apt-get install chromium
 test-browser: $(VENV)/.browser
-	$(BIN)/pytest tests/browser -n 0 -o addopts= $(ARGS)
+	$(BIN)/pytest tests/browser -o addopts= -n 2 $(ARGS)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import threading
@@ -56,8 +57,10 @@ EXCEPT = IN_PLACE_OF_OPENAI | GUARDED_WITHIN | UNCOUNTED
 @pytest.fixture
 def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     monkeypatch.setattr(_internal_errors, "raising", False)
+    gc.freeze()  # so that collecting what is abandoned looks through little
     with instrumented() as it:
         yield it
+    gc.unfreeze()
 
 
 @pytest.fixture

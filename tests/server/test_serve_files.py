@@ -86,7 +86,7 @@ def test_what_is_no_database_of_ours_is_refused_and_not_touched(
     assert {each.name: state(each) for each in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("suffix", ["-wal", "-shm", ".lock", ".audit-key", ".keys", ".key", ".v1"])
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", ".lock", ".audit-key", ".keys", ".keys.lock", ".key", ".v1"])
 @pytest.mark.parametrize("dangling", [True, False])
 def test_link_in_place_of_a_companion_is_refused_and_not_followed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str, *, dangling: bool
@@ -132,7 +132,7 @@ def test_index_directory_that_others_can_write_to_is_refused_and_not_touched(
 
 
 @root_only
-@pytest.mark.parametrize("suffix", ["", ".audit-key", ".keys", ".key", ".lock"])
+@pytest.mark.parametrize("suffix", ["", ".audit-key", ".keys", ".keys.lock", ".key", ".lock"])
 def test_file_of_another_user_is_refused_and_not_touched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
 ) -> None:
