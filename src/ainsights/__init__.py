@@ -1,4 +1,4 @@
-"""ainsights captures every OpenAI chat completion of a process and delivers it to an LLM Insights endpoint."""
+"""ainsights captures every OpenAI chat completion and response of a process and delivers it to an Insights endpoint."""
 
 from __future__ import annotations
 

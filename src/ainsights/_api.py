@@ -74,7 +74,7 @@ _lifecycle.after_fork_in_child(_default.after_fork_in_child)
 
 
 def instrument(**settings: Any) -> Insights:
-    """Capture every OpenAI chat completion of this process from now on, whatever client makes it.
+    """Capture every OpenAI chat completion and response of this process from now on, whatever client makes it.
 
     Call it once at start-up, before or after openai is imported::
 

@@ -88,7 +88,7 @@ class Captured(list[Insight]):
 
 
 def capture(**settings: Any) -> Captured:
-    """Capture every chat completion of this process from now on into the list that is returned, and send nothing.
+    """Capture every call of a model by this process from now on into the list that is returned, and send nothing.
 
     It begins at once; :meth:`Captured.stop`, or the end of a ``with`` block, ends it. Meanwhile nothing reaches an
     endpoint, also if the program calls ``instrument()`` or ``capture()`` itself.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.endpoints import Endpoint, free_port
+from support.mock_responses import needs_responses
 from support.programs import settings
 from support.servers import BIN, PATIENCE, get, running
 
@@ -52,6 +53,16 @@ def test_quickstart(it: Endpoint, environ: dict[str, str]) -> None:
 def test_streaming(it: Endpoint, environ: dict[str, str]) -> None:
     script("streaming.py", environ)
     assert sorted(meta(body, "status") for body in it.stored) == ["closed_early", "ok"]
+
+
+@needs_responses
+def test_responses(it: Endpoint, environ: dict[str, str]) -> None:
+    assert script("responses.py", environ).splitlines()[-1] == "completed"
+    first, second, streamed, background = sorted(it.stored, key=lambda body: str(meta(body, "timestamp")))
+    assert first["template"] == "Tell {name} a short joke."
+    assert meta(second, "previous_response_id") == first["response"]["id"]
+    assert (meta(streamed, "stream"), meta(background, "status")) == (True, "ok")
+    assert {meta(body, "api") for body in it.stored} == {"responses"}
 
 
 def test_asynchronous(it: Endpoint, environ: dict[str, str]) -> None:
@@ -135,7 +146,10 @@ def test_celery_tasks(it: Endpoint, environ: dict[str, str], tmp_path: Path) -> 
     assert [body["user_id"] for body in it.stored] == ["ann"]
 
 
-@pytest.mark.parametrize(("name", "needs"), [("langchain_chat", "langchain_openai"), ("litellm_completion", "litellm")])
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [("agents_sdk", "agents"), ("langchain_chat", "langchain_openai"), ("litellm_completion", "litellm")],
+)
 def test_framework(it: Endpoint, environ: dict[str, str], name: str, needs: str) -> None:
     if importlib.util.find_spec(needs) is None:
         pytest.skip(f"{needs} has an environment of its own: nox -s frameworks")
@@ -145,5 +159,5 @@ def test_framework(it: Endpoint, environ: dict[str, str], name: str, needs: str)
 
 def test_every_example_has_a_test() -> None:
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
-    frameworks = {"langchain_chat", "litellm_completion"}
+    frameworks = {"agents_sdk", "langchain_chat", "litellm_completion"}
     assert {path.stem for path in EXAMPLES.iterdir() if path.is_file()} - frameworks <= tested

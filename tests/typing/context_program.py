@@ -7,6 +7,7 @@ from uuid import UUID
 
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from openai.types.responses import ResponseInputParam
 from typing_extensions import assert_type
 
 import ainsights
@@ -73,6 +74,9 @@ assert_type(template.inputs, dict[str, object])
 conversation = template.format(name="Ann")
 conversation.append({"role": "user", "content": "more"})
 client.chat.completions.create(model="m", messages=conversation, stream=True)
+
+assert_type(template.format_input(name="Ann"), ResponseInputParam)
+client.responses.create(model="m", input=template.format_input(name="Ann"))
 
 Template(7)  # type: ignore[arg-type]
 

@@ -48,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(prog="ainsights", description="Captures OpenAI chat completions as insights.")
+    parser = argparse.ArgumentParser(
+        prog="ainsights", description="Captures OpenAI chat completions and responses as insights."
+    )
     parser.add_argument("--version", action="version", version=f"ainsights {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:

@@ -66,9 +66,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command ``run`` to those of ``ainsights``."""
     parser = subparsers.add_parser(
         "run",
-        help="run a command and capture the chat completions of its Python processes",
+        help="run a command and capture the model calls of its Python processes",
         usage="ainsights run [-h] [--] COMMAND ...",
-        description="Run COMMAND, and capture the chat completions of every Python process in it, without a change "
+        description="Run COMMAND, and capture the model calls of every Python process in it, without a change "
         "to its code.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from openai.types.chat import ChatCompletionMessageParam
+    from openai.types.responses import ResponseInputParam
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _SHOWN = 60
@@ -149,6 +150,10 @@ class Template:
         with _recording:
             memory.note(messages, Formatted(self._record, _recorded(given)))
         return cast("list[ChatCompletionMessageParam]", messages)
+
+    def format_input(self, /, **inputs: object) -> ResponseInputParam:
+        """Return the same as :meth:`format`, typed as the ``input`` of ``client.responses.create``."""
+        return cast("ResponseInputParam", self.format(**inputs))
 
     def __repr__(self) -> str:
         source = repr(self.source)

@@ -7,6 +7,7 @@ import importlib
 import platform
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,12 @@ OLDEST = (1, 55, 3)
 """Of openai, as the distribution asks for it."""
 
 CLIENTS = ("OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI")
-RESOURCES = ("Completions", "AsyncCompletions")
+RESOURCES = {
+    "openai.resources.chat.completions": ("Completions", "AsyncCompletions"),
+    "openai.resources.responses": ("Responses", "AsyncResponses"),
+}
+"""What others wrap above the clients, by its module; openai before 1.66 has no responses."""
+
 METHODS = ("create", "parse", "stream")
 
 NOT_STRANGERS = {"ainsights", "openai", "functools", "typing", "typing_extensions", "warnings"}
@@ -133,8 +139,7 @@ def _hooks(base: ModuleType) -> Finding:
 def _others(openai: ModuleType, base: ModuleType) -> Iterator[Finding]:
     around_calls = {str(hook): (getattr(base, hook.owner, None), hook.name) for hook in HOOKS}
     around_calls |= {f"{name}.request": (getattr(openai, name, None), "request") for name in CLIENTS}
-    completions = importlib.import_module("openai.resources.chat.completions")
-    above = {f"{owner}.{name}": (getattr(completions, owner, None), name) for owner in RESOURCES for name in METHODS}
+    above = {f"{owner.__name__}.{name}": (owner, name) for owner in _resources() for name in METHODS}
     reach, harmless = _strangers(around_calls), _strangers(above)
     if reach:
         remedy = "nothing if all calls arrive; else switch the other off, to see whether it keeps them from us"
@@ -143,6 +148,13 @@ def _others(openai: ModuleType, base: ModuleType) -> Iterator[Finding]:
         yield ok("others", f"{_listed(harmless)}: above our hooks, both work", patched=harmless)
     else:
         yield ok("others", "no other library has patched openai in this process", patched={})
+
+
+def _resources() -> Iterator[type[Any]]:
+    for module, names in RESOURCES.items():
+        with suppress(ImportError):
+            found = importlib.import_module(module)
+            yield from (getattr(found, name) for name in names if hasattr(found, name))
 
 
 def _listed(strangers: dict[str, list[str]]) -> str:

@@ -111,6 +111,7 @@ def _key(found: Read) -> Finding:
 def _capture(settings: Settings) -> Finding:
     for off, name, value in (
         (not settings.enabled, "enabled", "false"),
+        (not settings.capture, "capture", "empty"),
         (settings.content == "none", "content", "none"),
         (settings.sample_rate == 0, "sample_rate", "0"),
     ):
@@ -118,4 +119,5 @@ def _capture(settings: Settings) -> Finding:
             variable = PREFIX + name.upper()
             return warning("capture", f"nothing is captured: {variable} is {value}", f"unset {variable}", on=False)
     share = "each call" if settings.sample_rate == 1 else f"{settings.sample_rate:.3g} of the calls"
-    return ok("capture", f"{share}, content {settings.content}", on=True)
+    apis = ", ".join(settings.capture)
+    return ok("capture", f"{share} ({apis}), content {settings.content}", on=True, apis=list(settings.capture))
