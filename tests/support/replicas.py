@@ -102,6 +102,7 @@ class Writers:
     """Clients that send each event to one of the replicas, and again elsewhere until it is acknowledged.
 
     Attributes:
+        ids: of all events.
         sent: ids that a request began for.
         acknowledged: ids that were answered 200.
         retries: answers other than 200, and connections that failed.
@@ -115,6 +116,7 @@ class Writers:
         self.retries = 0
         self._urls = urls
         self._clients = clients
+        self.ids = ids
         again = source.sample(ids, int(count * duplicates))
         self._waiting = deque([*ids, *again])
         source.shuffle(self._waiting)
