@@ -49,7 +49,7 @@ class BatchWriter:
         macs = [ledger.event_mac(self._key, each) for each in stored]
         linked = linking.find(self._connection, read)
         linking.write(self._connection, linked)
-        self._connection.insert_json("event", rows.encode(read, linked.keys, macs))
+        self._connection.insert_json("event", rows.encode(read, linked.targets, macs))
         linking.settle(self._connection, linked)
         items = [
             Item(row.stored.seq, row.key_time // DAY_MICROSECONDS, ledger.id_mac(self._key, row.stored.event_id), mac)

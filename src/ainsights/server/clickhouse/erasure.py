@@ -111,7 +111,7 @@ def _forget_links(connection: Connection, ends: set[int]) -> None:
     gone = ", ".join(map(str, ends - kept))
     if gone:
         connection.command(
-            f"DELETE FROM link{connection.address.cluster.clause} WHERE key = 0 AND hash IN ({gone})",  # noqa: S608
+            f"DELETE FROM link{connection.address.cluster.clause} WHERE kind = 0 AND hash IN ({gone})",  # noqa: S608
             lightweight_deletes_sync=2,
         )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import to_json
 
-from ainsights.server.clickhouse.schema import EVENT_COLUMNS, SEQ_BITS
+from ainsights.server.clickhouse.links import Target, unnamed
+from ainsights.server.clickhouse.schema import EVENT_COLUMNS, REVISION
 from ainsights.server.events import build_event
 from ainsights.server.events.words import folded
 
@@ -21,22 +22,20 @@ MICROSECOND = 1_000_000
 EARLIEST, LATEST = 946_684_800 * MICROSECOND, 4_102_444_800 * MICROSECOND
 """The years 2000 to 2099. A time beyond them is a wrong clock's, and makes no partition of its own."""
 
-REVISION = 1 << (SEQ_BITS + 1)
-"""What a row's version grows by when its conversation is found late."""
-
 
 class Row(NamedTuple):
     """One event, read: what the columns get, and what finds its conversation.
 
     Attributes:
         key_time: the time in the sorting key, in microseconds since the epoch; 0 where the body tells none.
-        own_key: the conversation's key if no earlier event is found: the hash of its name, of its end, or of its id.
+        own: the conversation if no earlier event is found: that with its name, else that of the response that it
+            continues, of its end, or of its id.
     """
 
     stored: StoredBody
     event: Event
     key_time: int
-    own_key: int
+    own: Target
 
 
 def read(stored: StoredBody) -> Row:
@@ -44,8 +43,8 @@ def read(stored: StoredBody) -> Row:
     event = build_event(*stored)
     key_time = event.time if event.is_dated and EARLIEST <= event.time < LATEST else 0
     if event.conversation is not None:
-        return Row(stored, event, key_time, number_of(event.conversation))
-    return Row(stored, event, key_time, event.turn or number_of(event.id))
+        return Row(stored, event, key_time, Target(number_of(event.conversation), event.conversation))
+    return Row(stored, event, key_time, unnamed(event.previous or event.turn or number_of(event.id)))
 
 
 def number_of(name: str) -> int:
@@ -53,25 +52,18 @@ def number_of(name: str) -> int:
     return int.from_bytes(hashlib.md5(name.encode(errors="replace"), usedforsecurity=False).digest()[8:], "little")
 
 
-def name_of(key: int) -> str:
-    """Return the name of a conversation that was found by content."""
-    return f"{key:016x}"
-
-
-def encode(rows: Sequence[Row], keys: Mapping[int, int], macs: Sequence[bytes]) -> bytes:
+def encode(rows: Sequence[Row], conversations: Mapping[int, Target], macs: Sequence[bytes]) -> bytes:
     """Return the rows as ClickHouse's JSONEachRow.
 
     Args:
         rows: the events.
-        keys: the conversation's key by seq, for those that continue a conversation that is stored.
+        conversations: the conversation of each by seq.
         macs: the MAC of each.
     """
-    return b"\n".join(
-        _line(row, keys.get(row.stored.seq, row.own_key), mac) for row, mac in zip(rows, macs, strict=True)
-    )
+    return b"\n".join(_line(row, conversations[row.stored.seq], mac) for row, mac in zip(rows, macs, strict=True))
 
 
-def _line(row: Row, conversation_key: int, mac: bytes) -> bytes:
+def _line(row: Row, conversation: Target, mac: bytes) -> bytes:
     stored, event = row.stored, row.event
     values: dict[str, Any] = {name: value for name, value in event._asdict().items() if name in EVENT_COLUMNS}
     for name in _TEXTS:
@@ -81,8 +73,8 @@ def _line(row: Row, conversation_key: int, mac: bytes) -> bytes:
         "key_time": row.key_time,
         "version": REVISION // 2 - 1 - stored.seq,
         "received_at": stored.received_at,
-        "conversation": event.conversation if event.conversation is not None else name_of(conversation_key),
-        "conversation_key": conversation_key,
+        "conversation": conversation.name,
+        "conversation_key": conversation.key,
         "turn": (event.turn or 0) if event.conversation is None else 0,
         "question_hash": event.question_hash or 0,
         "question": padded(event.question),

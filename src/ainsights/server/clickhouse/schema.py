@@ -4,8 +4,7 @@
 
     event       one row for each insight: its columns, its words and its body
     ledger      the hash chains: one entry for each batch of a replica, with the MACs of its events
-    link        hashes of the texts of conversations: key 0 for the end of a stored event, else the conversation that
-                moves to the event with this end if it arrives late
+    link        hashes by which events find their conversations (see `links`)
     erased      MACs of the ids of erased events, which are refused if they arrive once more
     erasure     each erasure, and whether it is hidden (from every reader) or purged (from the disk)
     access      who read and who erased what
@@ -33,6 +32,9 @@ VERSION = 1
 
 SEQ_BITS = 53
 """Numbers of events have so many bits: what JavaScript reads exactly."""
+
+REVISION = 1 << (SEQ_BITS + 1)
+"""What a row's version grows by when its conversation is found late."""
 
 DAY_MICROSECONDS = 86_400_000_000
 
@@ -170,12 +172,13 @@ _LEDGER = """
     days Array(UInt16) CODEC(ZSTD), id_macs Array(UInt64) CODEC(NONE), macs Array(FixedString(16)) CODEC(NONE),
     detail String, items_mac FixedString(32), mac FixedString(32), pruned UInt8
 """
+_LINK = "hash UInt64, kind UInt8, key UInt64, name String, seq Int64, day Date DEFAULT today()"
 _FINE = "index_granularity = 1024"
 """For tables where single rows are looked up."""
 
 _TABLES = (
     _Table("ledger", _LEDGER, "chain, number", "pruned", "index_granularity = 64"),
-    _Table("link", "hash UInt64, key UInt64, day Date DEFAULT today()", "hash, key", "", _FINE, "toYYYYMM(day)"),
+    _Table("link", _LINK, "hash, kind, key", "", _FINE, "toYYYYMM(day)"),
     _Table("erased", "id_mac UInt64, number Int64", "id_mac", "number", _FINE),
     _Table(
         "erasure",
