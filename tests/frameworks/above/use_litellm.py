@@ -27,7 +27,8 @@ def shown(answer: Any) -> tuple[Any, ...]:
 
 
 def streamed(text: str, **more: Any) -> list[Any]:
-    return [chunk.choices[0].delta.content for chunk in litellm.completion(**options(text, stream=True, **more))]
+    chunks = litellm.completion(**options(text, stream=True, **more))
+    return [choice.delta.content for chunk in chunks for choice in chunk.choices]
 
 
 async def async_streamed(text: str) -> list[Any]:
@@ -36,6 +37,8 @@ async def async_streamed(text: str) -> list[Any]:
 
 
 def response_options(text: str, model: str = MODEL, **more: Any) -> dict[str, Any]:
+    """Have LiteLLM ask by openai's client; else it sends responses by an HTTP client of its own."""
+    more = {"use_chat_completions_api": True} | more
     return {"model": f"openai/{model}", "input": text, "api_base": BASE_URL, "api_key": KEY, **more}
 
 
@@ -76,4 +79,5 @@ run(
     response_async_streamed=respond_async_streamed,
     response_failed=lambda text: respond(text, model=FAILING),
     async_response_failed=lambda text: respond_async(text, model=FAILING),
+    response_by_own_client=lambda text: respond(text, use_chat_completions_api=False),
 )
