@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,10 +58,10 @@ def steady(text: str, port: int) -> str:
 
 @pytest.fixture(scope="module")
 def runs() -> Runs:
-    with endpoint() as it:
-        bare = run()
+    with endpoint() as it, ThreadPoolExecutor() as pool:
+        bare = pool.submit(run)
         ours = run("instrument", **settings(it.url))
-        return Runs(bare, ours, it)
+        return Runs(bare.result(), ours, it)
 
 
 def test_program_prints_the_same(runs: Runs) -> None:
