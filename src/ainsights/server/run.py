@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import ipaddress
 import secrets
 import sys
 import threading
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
+from ainsights._base_url import is_loopback
 from ainsights._listen import listen, url_of
 from ainsights._logging import log_rate_limited
 from ainsights.errors import ConfigurationError
@@ -57,16 +57,6 @@ class _Parts(NamedTuple):
     server: uvicorn.Server
     listener: socket.socket
     store: Store
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches ``host``, as far as its name tells."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def serve(options: Options, announce: Callable[[Endpoint], None]) -> str | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from ainsights._base_url import normalize_base_url
+from ainsights._base_url import is_loopback, normalize_base_url
 from ainsights._logging import register_secret, sanitize
 from ainsights.errors import InsightsError
 
@@ -61,9 +60,8 @@ class Client:
         if not key.isascii() or not key.isprintable() or " " in key:
             raise CommandError("the API key takes printable ASCII characters, without spaces", MISUSED)
         register_secret(key)
-        self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT, trust_env=not _is_loopback(self.url)
-        )
+        beyond = not is_loopback(_host(self.url) or "")
+        self._client = httpx.Client(headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT, trust_env=beyond)
 
     def __enter__(self) -> Self:
         return self
@@ -164,13 +162,3 @@ def _host(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
-
-
-def _is_loopback(url: str) -> bool:
-    host = _host(url) or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
