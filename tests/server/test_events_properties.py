@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ainsights.server.events import Event, build_event
@@ -38,6 +38,20 @@ def test_any_json_gives_an_event(body: Any) -> None:
     found = event(body)
     assert found == event(body)
     json.dumps(found, allow_nan=False).encode()
+
+
+@given(st.lists(st.floats(min_value=0) | st.integers(min_value=0), min_size=6, max_size=6))
+@example([5e-324] * 6)
+@example([9e18] * 6)
+def test_any_numbers_give_finite_columns_whose_sums_do_not_overflow(numbers: list[float]) -> None:
+    latency, prompt, completion, total, cached, cost = numbers
+    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "cached_tokens": cached, "cost": cost}
+    stated = {"usage": usage | {"total_tokens": total}, "model": "gpt-4o"}
+    added = {"usage": usage, "model": "gpt-4o"}
+    for response in (stated, added):
+        found = event({"response": response, "messages": "q", "meta": {"ainsights.latency_ms": latency}})
+        json.dumps(found, allow_nan=False)
+        assert max(found.tokens or 0, found.prompt_tokens or 0, found.completion_tokens or 0) <= 2 * 10**12
 
 
 @given(st.binary())

@@ -15,6 +15,11 @@ SEPARATOR = "\x1f"
 """The character (unit separator) that no item of a list contains: the index keeps a list as one text."""
 
 _LARGEST_INTEGER = 2**63 - 1
+_LARGEST_COUNT = 10**12
+"""No call has more tokens. Sums of counts stay within 64 bits."""
+
+_SMALLEST_NUMBER = 1e-12
+"""Smaller durations and costs count as 0, so that what is divided by them stays finite."""
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
@@ -71,14 +76,14 @@ def as_scalar_text(value: Any) -> str | None:
 def as_number(value: Any) -> float | None:
     """Return ``value`` if it is a finite number that is not negative."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _LARGEST_INTEGER:
-        return float(value)
+        return float(value) if value >= _SMALLEST_NUMBER else 0.0
     return None
 
 
 def as_count(value: Any) -> int | None:
-    """Return ``value`` if it is a whole number that is not negative."""
+    """Return ``value`` if it is a whole number that is not negative, and not absurdly large."""
     number = as_number(value)
-    return int(value) if number is not None and number.is_integer() and number < _LARGEST_INTEGER else None
+    return int(value) if number is not None and number.is_integer() and number <= _LARGEST_COUNT else None
 
 
 def as_flag(value: Any) -> bool | None:
