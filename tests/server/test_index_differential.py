@@ -14,7 +14,7 @@ from support.indexed import random_bodies
 from support.oracle import Oracle
 
 from ainsights.server.events import build_event
-from ainsights.server.query import Filter, Group, Measure, Query
+from ainsights.server.query import Filter, Group, Measure, Query, parse_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +83,7 @@ def test_pages_together_are_the_whole_list_in_order(both: Both, query: Query) ->
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(query=QUERIES)
 @example(query=Query(Filter(), (Measure("events"),), (Group("tool"), Group("tag"))))
+@example(query=Query(parse_filter("user:nobody"), (Measure("max_size"), Measure("mean_size"), Measure("size"))))
 def test_a_table_has_the_same_rows_in_the_same_order(both: Both, query: Query) -> None:
     query = query if query.measures else Query(query.filter, (Measure("events"),))
     table = both.answering.engine.aggregate(query)

@@ -6,11 +6,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ainsights.server.clickhouse.engine import conversations, facets, tables, texts
+from ainsights.server.clickhouse.engine.extent import Extent
 from ainsights.server.clickhouse.engine.following import ClickHouseFollower, Newest
 from ainsights.server.clickhouse.engine.pages import Asked, page, rows_where
 from ainsights.server.clickhouse.engine.source import EVENTS, passing, select
 from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
-from ainsights.server.query.defaults import NEWEST_FIRST, PAGE
+from ainsights.server.query.defaults import NEWEST_FIRST, PAGE, SAMPLE
 from ainsights.server.query.dialects.sql import SQL, concat
 from ainsights.server.query.engine import (
     ConversationPage,
@@ -40,15 +41,19 @@ class ClickHouseEngine:
         self._database = database
         self._store = store
         self._newest = Newest(database)
+        self._extent = Extent(database)
 
     def events(self, query: Query, cursor: str | None = None) -> EventPage:
         """Return the page of events that follows ``cursor``."""
         limit = query.limit or PAGE
         after = decode_cursor(cursor) if cursor else None
         order = query.order or NEWEST_FIRST
-        found = page(self._database, Asked(_resolved(query).filter, order, after, limit + 1))
+        found = self._page(Asked(_resolved(query).filter, order, after, limit + 1))
         next_cursor = encode_cursor(found[limit - 1][0]) if len(found) > limit else None
         return EventPage([row for _, row in found[:limit]], next_cursor)
+
+    def _page(self, asked: Asked) -> list[tuple[Position, EventRow]]:
+        return page(self._database, asked, self._extent.stored())
 
     def count(self, wanted: Filter) -> int:
         """Return how many events pass."""
@@ -89,7 +94,7 @@ class ClickHouseEngine:
         if position is None:
             return Neighbors(None, None)
         wanted = _resolved(query).filter
-        following, before = (page(self._database, Asked(wanted, each, position, 1)) for each in (order, order.reversed))
+        following, before = (self._page(Asked(wanted, each, position, 1)) for each in (order, order.reversed))
         older, newer = ([row.id for _, row in each] for each in (following, before))
         return Neighbors(newer[0] if newer else None, older[0] if older else None)
 
@@ -112,7 +117,9 @@ class ClickHouseEngine:
 
     def words(self, query: Query) -> Words:
         """Return the most frequent words, from a sample."""
-        return texts.words(self._database, self._store, _resolved(query))
+        wanted = _resolved(query)
+        rows = self._page(Asked(wanted.filter, NEWEST_FIRST, None, SAMPLE))
+        return texts.words(self._database, self._store, wanted, [row for _, row in rows])
 
     def conversations(self, query: Query, cursor: str | None = None) -> ConversationPage:
         """Return the conversations with an event within the filter, the last active first."""

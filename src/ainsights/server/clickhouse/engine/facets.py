@@ -12,7 +12,7 @@ from ainsights.server.query.engine import Facet
 from ainsights.server.query.fields import Kind, get_field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ainsights.server.clickhouse.engine.source import Database
     from ainsights.server.query.dialects.sql import SQL
@@ -23,26 +23,50 @@ def facets(database: Database, wanted: Filter, fields: Sequence[str], limit: int
     """Return the most frequent values of each field, by name, among the events of a resolved filter."""
     names = list(dict.fromkeys(fields or FACETS))
     found: dict[str, list[Facet]] = {name: [] for name in names}
-    parts = [_facet(number, name, wanted, limit) for number, name in enumerate(names)]
-    rows = select(database, concat(join(" UNION ALL ", parts), " ORDER BY field, n DESC, value NULLS LAST"))
-    for number, value, events in rows:
+    for number, value, events in select(database, _statement(names, wanted, limit)):
         found[names[number]].append(Facet(_typed(names[number], value), events))
     return found
 
 
-def _facet(number: int, name: str, wanted: Filter, limit: int) -> SQL:
-    value = dialect.known_or_null(name, "v")
-    return concat(  # values bound, names of our own
-        f"SELECT {number:d}::UInt8 AS field, toString({value})::Nullable(String) AS value, n FROM"  # noqa: S608
-        " (SELECT v, count() AS n FROM (SELECT ", dialect.values_of(name), " AS v ", passing(wanted),
-        f") GROUP BY v ORDER BY n DESC, {value} NULLS LAST LIMIT {limit:d})",
+def _statement(names: Sequence[str], wanted: Filter, limit: int) -> SQL:
+    """Return what counts the values of all fields in one pass: a grouping set for each."""
+    columns = [concat(dialect.column(name), f" AS v{number}") for number, name in enumerate(names)]
+    values = [f"v{number}" for number in range(len(names))]
+    is_of = [f"bitTest(g, {len(names) - 1 - number}) = 0" for number in range(len(names))]
+    number = _case(is_of, map(str, range(len(names))))
+    texts = _case(is_of, (_texts(name, value) for name, value in zip(names, values, strict=True)))
+    sets = ", ".join(f"({value})" for value in values)
+    listed = ", ".join(values)
+    return concat(
+        f"SELECT field, value, sum(n) AS events FROM (SELECT {number} AS field, arrayJoin({texts}) AS value, n"  # noqa: S608  our own names
+        f" FROM (SELECT {listed}, grouping({listed}) AS g, count() AS n FROM (SELECT ", join(", ", columns), " ",
+        passing(wanted),
+        f") GROUP BY GROUPING SETS ({sets}))) GROUP BY field, value"
+        f" ORDER BY field, events DESC, empty(value), value LIMIT {limit:d} BY field",
     )  # fmt: skip
 
 
-def _typed(name: str, value: str | None) -> str | bool | None:
-    if get_field(name).kind is Kind.FLAG and value is not None:
-        return value == "true"
-    return value
+def _case(conditions: Sequence[str], results: Iterable[str]) -> str:
+    *cases, last = zip(conditions, results, strict=True)
+    return (
+        f"multiIf({', '.join(f'{condition}, {result}' for condition, result in cases)}, {last[1]})"
+        if cases
+        else last[1]
+    )
+
+
+def _texts(name: str, value: str) -> str:
+    """Return the array of texts that a value of the field is; an empty text where it is unknown."""
+    kind = get_field(name).kind
+    if kind is Kind.LIST:
+        return f"if(empty({value}), [''], arrayMap(item -> toString(item), {value}))"
+    return f"[ifNull(toString({value}), '')]"
+
+
+def _typed(name: str, value: str) -> str | bool | None:
+    if not value:
+        return None
+    return value == "true" if get_field(name).kind is Kind.FLAG else value
 
 
 def meta_keys(database: Database, wanted: Filter, limit: int) -> list[Facet]:

@@ -1,4 +1,9 @@
-"""Lists of events, page by page, in any order. A page is found by the values of the last event before it."""
+"""Lists of events, page by page, in any order. A page is found by the values of the last event before it.
+
+The rows of a page are found in two steps. The first reads the columns of filter and order alone, also of copies that
+are not merged yet, and goes back in time only as far as needed. The second reads the rows that were found, each event
+once, and checks them: of copies that differ, the one that remains may not pass.
+"""
 
 from __future__ import annotations
 
@@ -7,46 +12,119 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ainsights.server.clickhouse.engine.selection import matching
 from ainsights.server.clickhouse.engine.source import EVENTS, select
 from ainsights.server.query.cursors import Position
+from ainsights.server.query.dialects import clickhouse as dialect
 from ainsights.server.query.dialects.sql import SQL, concat
+from ainsights.server.query.dialects.times import to_microseconds
 from ainsights.server.query.engine import EventRow
 from ainsights.server.query.fields import FIELDS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from ainsights.server.clickhouse.engine.extent import Stored
     from ainsights.server.clickhouse.engine.source import Database
     from ainsights.server.query.model import Filter, Order
 
-
-def _shown(name: str) -> str:
-    if name == "time":
-        return "time / 1000000"
-    is_text = name in FIELDS and FIELDS[name].kind is Kind.TEXT
-    return f"nullIf(`{name}`, '')" if is_text else f"`{name}`"
-
-
-_ROW = ", ".join(_shown(name) for name in EventRow._fields)
+MOST_KEYS = 1000
+"""Rows that are read by their keys; a longer list is read as a whole."""
 
 
 class Asked(NamedTuple):
-    """What a page takes."""
+    """What a page takes. The filter is resolved."""
 
     filter: Filter
     order: Order
     after: Position | None
     limit: int
 
+    @property
+    def key(self) -> str:
+        """The column of the order."""
+        return f"`{self.order.name}`"
 
-def page(database: Database, asked: Asked) -> list[tuple[Position, EventRow]]:
+    @property
+    def sorting(self) -> str:
+        """The order with its limit."""
+        direction = "DESC" if self.order.descending else "ASC"
+        return f" ORDER BY {self.key} {direction} NULLS LAST, seq {direction} LIMIT {self.limit:d}"
+
+    @property
+    def condition(self) -> SQL:
+        """The condition that the events of the page meet."""
+        condition = matching(self.filter)
+        return concat(condition, " AND ", _after(self.order, self.after)) if self.after else condition
+
+
+class _Candidate(NamedTuple):
+    position: Position
+    key: tuple[int, str]
+
+
+_Found = list[tuple[Position, EventRow]]
+
+
+def page(database: Database, asked: Asked, stored: Stored) -> _Found:
     """Return the first events after the position, in order."""
-    condition = matching(asked.filter)
-    if asked.after:
-        condition = concat(condition, " AND ", _after(asked.order, asked.after))
-    key, direction = f"`{asked.order.name}`", "DESC" if asked.order.descending else "ASC"
-    order = f"{key} {direction} NULLS LAST, seq {direction} LIMIT {asked.limit:d}"
-    statement = concat(f"SELECT {key}, {_ROW} FROM {EVENTS} WHERE ", condition, f" ORDER BY {order}")  # noqa: S608  names of our own
+    if asked.limit > MOST_KEYS:
+        return _read(database, asked, SQL("true"))
+    for bound in _bounds(asked, stored):
+        found, is_enough = _look(database, asked, bound)
+        if is_enough:
+            break
+    return found
+
+
+def _look(database: Database, asked: Asked, bound: SQL) -> tuple[_Found, bool]:
+    """Return the events of the page within a bound, and whether the page is full."""
+    found: _Found = []
+    rest = asked
+    while True:
+        candidates = _candidates(database, rest, bound)
+        places = {candidate.position for candidate in candidates}
+        found += [row for row in _resolved(database, rest, candidates) if row[0] in places]
+        if len(candidates) < rest.limit or len(found) >= asked.limit:
+            return found[: asked.limit], len(found) >= asked.limit
+        rest = rest._replace(after=candidates[-1].position)
+
+
+def _bounds(asked: Asked, stored: Stored) -> Iterator[SQL]:
+    """Yield conditions that let more and more events pass; all those before in the order, if any."""
+    if asked.order.name != "time":
+        yield SQL("true")
+        return
+    wanted, descending = asked.filter, asked.order.descending
+    limits = [to_microseconds(when) for when in (wanted.until if descending else wanted.since,) if when]
+    limits += [int(asked.after.value)] if asked.after and asked.after.value is not None else []
+    begin = min([stored.last, *limits]) if descending else max([stored.first, *limits])
+    for width in stored.widths():
+        if width is None:
+            yield SQL("true")
+        else:
+            yield dialect.in_time(">=", begin - width) if descending else dialect.in_time("<=", begin + width)
+
+
+def _candidates(database: Database, asked: Asked, bound: SQL) -> list[_Candidate]:
+    statement = concat(
+        f"SELECT {asked.key}, seq, key_time, id FROM event WHERE ",  # noqa: S608  names of our own
+        bound, " AND ", asked.condition, asked.sorting,
+    )  # fmt: skip
     rows = select(database, statement)
-    return [(Position(row[0], row[1]), _event_row(row[1:])) for row in rows]
+    return [_Candidate(Position(value, seq), (key_time, name)) for value, seq, key_time, name in rows]
+
+
+def _resolved(database: Database, asked: Asked, candidates: Sequence[_Candidate]) -> _Found:
+    if not candidates:
+        return []
+    keys = sorted({candidate.key for candidate in candidates})
+    return _read(database, asked, SQL("(key_time, id) IN {:Array(Tuple(Int64, String))}", (keys,)))
+
+
+def _read(database: Database, asked: Asked, bound: SQL) -> _Found:
+    statement = concat(
+        f"SELECT {asked.key}, {_ROW} FROM {EVENTS} WHERE ",  # noqa: S608  names of our own
+        bound, " AND ", asked.condition, asked.sorting,
+    )  # fmt: skip
+    return [(Position(row[0], row[1]), _event_row(row[1:])) for row in select(database, statement)]
 
 
 def _after(order: Order, after: Position) -> SQL:
@@ -68,3 +146,13 @@ def rows_where(database: Database, condition: SQL, order: str) -> list[EventRow]
 
 def _event_row(row: Sequence[Any]) -> EventRow:
     return EventRow._make(row)
+
+
+def _shown(name: str) -> str:
+    if name == "time":
+        return "time / 1000000"
+    is_text = name in FIELDS and FIELDS[name].kind is Kind.TEXT
+    return f"nullIf(`{name}`, '')" if is_text else f"`{name}`"
+
+
+_ROW = ", ".join(_shown(name) for name in EventRow._fields)

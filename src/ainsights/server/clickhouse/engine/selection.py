@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from ainsights.server.clickhouse.rows import number_of
 from ainsights.server.events.words import folded
 from ainsights.server.query.dialects import clickhouse as dialect
 from ainsights.server.query.dialects.sql import SQL, concat, join
 
 if TYPE_CHECKING:
-    from ainsights.server.query.model import Filter, Text
+    from ainsights.server.query.model import Condition, Filter, Text
+
+_FOUND = re.compile(r"[0-9a-f]{16}")
+"""The name of a conversation that was found by content is its key."""
 
 
 def matching(wanted: Filter) -> SQL:
     """Return the condition that the events of a resolved filter meet."""
-    texts = [_text(text) for text in wanted.texts]
-    if not texts:
-        return dialect.where(wanted)
-    if not wanted.conditions and wanted.since is None and wanted.until is None:
-        return join(" AND ", texts)
-    return join(" AND ", [dialect.where(wanted), *texts])
+    parts = [_text(text) for text in wanted.texts]
+    parts += [_by_key(condition) for condition in wanted.conditions if _names_conversations(condition)]
+    if wanted.conditions or wanted.since is not None or wanted.until is not None or not parts:
+        parts.insert(0, dialect.where(wanted))
+    return join(" AND ", parts)
+
+
+def _names_conversations(condition: Condition) -> bool:
+    return condition.field == "conversation" and condition.operator == ":" and not condition.negated
+
+
+def _by_key(condition: Condition) -> SQL:
+    """Return the same condition on the keys of conversations, which have an index."""
+    names = [str(value) for value in condition.values]
+    keys = {number_of(name) for name in names} | {int(name, 16) for name in names if _FOUND.fullmatch(name)}
+    return SQL("conversation_key IN {:Array(UInt64)}", (sorted(keys),))
 
 
 def _text(text: Text) -> SQL:

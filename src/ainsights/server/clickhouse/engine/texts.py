@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ainsights.server.clickhouse.engine.pages import Asked, page
 from ainsights.server.clickhouse.engine.source import passing, select
 from ainsights.server.clickhouse.engine.tables import count
 from ainsights.server.events import build_event
 from ainsights.server.events.texts import count_words, message_with_hash
-from ainsights.server.query.defaults import NEWEST_FIRST, SAMPLE, TEXT_LENGTH, TEXTS, WORDS
+from ainsights.server.query.defaults import TEXT_LENGTH, TEXTS, WORDS
 from ainsights.server.query.dialects.sql import concat
 from ainsights.server.query.engine import RepeatedText, WordCount, Words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ainsights.server.clickhouse.engine.source import Database
+    from ainsights.server.query.engine import EventRow
     from ainsights.server.query.model import Query
     from ainsights.server.store import Store
 
@@ -50,9 +52,8 @@ def urls(database: Database, query: Query) -> list[RepeatedText]:
     return [_repeated(each, str(each.key), "url") for each in _most_frequent(database, query, "arrayJoin(url)")]
 
 
-def words(database: Database, store: Store, query: Query) -> Words:
-    """Return the words that most of the newest events contain."""
-    rows = [row for _, row in page(database, Asked(query.filter, NEWEST_FIRST, None, SAMPLE))]
+def words(database: Database, store: Store, query: Query, rows: Sequence[EventRow]) -> Words:
+    """Return the words that most of the newest events, ``rows``, contain."""
     events = (build_event(*body) for body in store.bodies([row.seq for row in rows]))
     ranked = count_words(events)[: query.limit or WORDS]
     return Words([WordCount(*item) for item in ranked], len(rows), count(database, query.filter))

@@ -43,14 +43,14 @@ def where(wanted: Filter) -> SQL:
     """Return the condition that the events of a resolved filter meet, but for its texts."""
     parts = [_condition(condition) for condition in wanted.conditions]
     if wanted.since is not None:
-        parts.append(_in_time(">=", to_microseconds(wanted.since)))
+        parts.append(in_time(">=", to_microseconds(wanted.since)))
     if wanted.until is not None:
-        parts.append(_in_time("<", to_microseconds(wanted.until)))
+        parts.append(in_time("<", to_microseconds(wanted.until)))
     return join(" AND ", parts) if parts else SQL("true")
 
 
-def _in_time(operator: str, microseconds: int) -> SQL:
-    """Return the condition on ``time``; it is repeated for the sorting key, which spares whole partitions."""
+def in_time(operator: str, microseconds: int) -> SQL:
+    """Return a condition on ``time``. It is repeated for the sorting key, which spares whole partitions."""
     sql = f"(key_time = 0 OR key_time {operator} {{:Int64}}) AND time {operator} {{:Int64}}"
     return SQL(sql, (microseconds, microseconds))
 
@@ -148,7 +148,7 @@ def measure(wanted: Measure, measures: Sequence[Measure], total: int) -> SQL:
         return _statistic(wanted, measures)
     if wanted.name == "share":
         return SQL("count() / {:Float64}", (max(1, total),))
-    return SQL(_PLAIN.get(wanted.name, f"sum(`{wanted.name}`)"))
+    return SQL(_PLAIN.get(wanted.name, f"sumOrNull(`{wanted.name}`)"))
 
 
 _PLAIN = {
@@ -166,7 +166,7 @@ def _statistic(wanted: Measure, measures: Sequence[Measure]) -> SQL:
     statistic, field = wanted.statistic or "", f"`{wanted.of}`"
     if not statistic.startswith("p"):
         function = "avg" if statistic == "mean" else statistic
-        return SQL(f"{function}({field})")
+        return SQL(f"{function}OrNull({field})")  # a column that is always known has 0 of no event otherwise
     percentiles = sorted({each.statistic for each in measures if each.of == wanted.of and each.statistic} - _OTHERS)
     fractions = ", ".join(f"0.{each[1:]}" for each in percentiles)
     at = percentiles.index(statistic) + 1
