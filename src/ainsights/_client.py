@@ -264,12 +264,14 @@ class Insights:
         """Start afresh: the events, the threads and the connections are the parent's."""
         self._open_streams = OpenStreams(self.settings.max_queue_bytes)
         self._channel.after_fork_in_child()
-        self._pending = self._no_pending()
+        pending = self._no_pending()
+        pending.after_fork(self._pending)
+        self._pending = pending
         self._channel = Channel(self.settings, self._pending)
 
     def _no_pending(self) -> PendingResponses:
         bound = self.settings.max_queue_bytes // PENDING_SHARE
-        return PendingResponses(self._requeue, self._open_streams, bound)
+        return PendingResponses(self._requeue, self._open_streams, bound, self._is_sampled_out)
 
     def _requeue(self, exchange: Exchange) -> None:
         self._channel.put(exchange)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import wrapt
 
 from ainsights._instrumentation import websocket
-from ainsights._instrumentation.exchange import Exchange
+from ainsights._instrumentation.exchange import Exchange, content_of
 from ainsights._instrumentation.hook import Hook
 from ainsights._instrumentation.routes import RESPONSES, find_route
 from ainsights._instrumentation.stream import watch
@@ -71,7 +71,9 @@ def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exchan
     try:
         options = args[1] if len(args) > 1 else kwargs["options"]
         if _recorder is not None and (route := find_route(options.url, options.method)) is not None:
-            in_background = route is RESPONSES and _is_in_background(options)
+            in_background = route is RESPONSES and _is_in_background(
+                options.json_data, getattr(options, "extra_json", None), getattr(options, "content", None)
+            )
             return _recorder.begin(client, route, in_background=in_background) or Skipped.CALL
     except Exception as error:
         if not _beginning.caught(error):
@@ -79,9 +81,12 @@ def _begin(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Exchan
     return None
 
 
-def _is_in_background(options: Any) -> bool:
-    bodies = (options.json_data, getattr(options, "extra_json", None))
-    return any(body.__class__ is dict and body.get("background") is True for body in bodies)
+def _is_in_background(*bodies: Any) -> bool:
+    return any(
+        (body.__class__ is dict and body.get("background") is True)
+        or (body.__class__ is bytes and b'"background"' in body)
+        for body in bodies
+    )
 
 
 def _fail(exchange: Exchange | Skipped | None, error: BaseException) -> None:
@@ -215,7 +220,8 @@ def _begin_late(client: Any, response: Any, retries: int) -> Exchange | None:
     route = find_route(request.url.path, request.method) if _recorder is not None else None
     if _recorder is None or route is None:
         return None
-    exchange = _recorder.begin(client, route)
+    in_background = route is RESPONSES and _is_in_background(content_of(request))
+    exchange = _recorder.begin(client, route, in_background=in_background)
     if exchange is not None:
         exchange.attempts = retries
         exchange.on_request(request)
@@ -225,7 +231,6 @@ def _begin_late(client: Any, response: Any, retries: int) -> Exchange | None:
 
 
 # Installing and removing the hooks
-
 
 HOOKS = (
     Hook("SyncAPIClient", "request", _sync_request),

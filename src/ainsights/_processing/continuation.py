@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ainsights._instrumentation.routes import CANCEL, RESPONSES, WEBSOCKET
 from ainsights._processing.outcome import body_of
@@ -21,7 +21,7 @@ _SNAPSHOT = b'data: {"type":"response.in_progress","response":%s}'
 def looked_up(exchange: Exchange) -> str:
     """Return the id of the response that ``exchange`` looked up, from its path."""
     segments = urlsplit(str(exchange.url)).path.rstrip("/").split("/")
-    return segments[-2 if exchange.route is CANCEL else -1]
+    return unquote(segments[-2 if exchange.route is CANCEL else -1])
 
 
 def is_stream(exchange: Exchange) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 MAX_PENDING = 1000
 MAX_REPORTED = 10_000
-"""Ids of reported responses that are remembered, so that a later lookup reports none of them again."""
+"""Ids of reported responses that are remembered, so that a later lookup reports none of them again; and as many of
+responses of which nothing may be reported."""
 
 _UNFINISHED = frozenset(["queued", "in_progress"])
 _FIRST_ERROR_STATUS = 400
@@ -41,15 +42,25 @@ class PendingResponses:
         requeue: takes an exchange that is to be resolved again, after those that are in the queue by now.
         open_streams: the streams of the client that are still read.
         max_bytes: bytes that all may hold together.
+        is_sampled_out: decides whether a response that another process created is left out.
     """
 
-    def __init__(self, requeue: Callable[[Exchange], object], open_streams: OpenStreams, max_bytes: int) -> None:
+    def __init__(
+        self,
+        requeue: Callable[[Exchange], object],
+        open_streams: OpenStreams,
+        max_bytes: int,
+        is_sampled_out: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._requeue = requeue
         self._open_streams = open_streams
         self._max_bytes = max_bytes
         self._pending: OrderedDict[str, Exchange] = OrderedDict()
         self._bytes = 0
+        self._is_sampled_out = is_sampled_out
         self._reported: OrderedDict[str, None] = OrderedDict()
+        self._muted: OrderedDict[str, None] = OrderedDict()
+        """Responses of which nothing may be reported."""
         self._superseded: set[str] = set()
         """Responses that a lookup reported while the stream that created them was still open."""
         self._closing = False
@@ -57,6 +68,11 @@ class PendingResponses:
 
     def __len__(self) -> int:
         return len(self._pending)
+
+    def after_fork(self, parent: PendingResponses) -> None:
+        """Know what ``parent`` knew in the process that was forked: what was reported, and what may not be."""
+        self._reported.update(parent._reported)
+        self._muted.update(parent._muted)
 
     def close(self) -> None:
         """Report each response with what is known of it, those too that are still in the queue."""
@@ -86,18 +102,20 @@ class PendingResponses:
         from ainsights._processing.continuation import continued  # noqa: PLC0415  see above
 
         insight = decode(exchange)
-        response_id = insight.response.get("id")
-        if response_id.__class__ is not str or response_id in self._superseded:
-            self._superseded.discard(str(response_id))
-            return None if response_id.__class__ is str or exchange.is_muted else (exchange, insight)
-        if exchange.is_muted:
-            self._report(response_id)
+        response_id: Any = insight.response.get("id")
+        if not _is_named(exchange, insight):
+            return None if exchange.is_muted else (exchange, insight)
+        if response_id in self._superseded:
+            self._superseded.discard(response_id)
+        elif exchange.is_muted:
+            _remember(self._muted, response_id)
         elif insight.args.get("background") is True and _is_unfinished(exchange, insight):
             self._reported.pop(response_id, None)
             known = self._pending.get(response_id)
             self._hold(response_id, exchange if known is None else continued(exchange, known))
         else:
-            self._report(response_id)
+            if insight.response.get("background") is not False:  # no other one is looked up in order to get its end
+                _remember(self._reported, response_id)
             return exchange, insight
         return None
 
@@ -105,7 +123,7 @@ class PendingResponses:
         from ainsights._processing.continuation import continued, is_stream, looked_up  # noqa: PLC0415  see above
 
         response_id = looked_up(exchange)
-        if response_id in self._reported or (exchange.status_code or _FIRST_ERROR_STATUS) >= _FIRST_ERROR_STATUS:
+        if self._is_settled(response_id) or (exchange.status_code or _FIRST_ERROR_STATUS) >= _FIRST_ERROR_STATUS:
             return None
         insight, streamed = decode(exchange), is_stream(exchange)
         if insight.response.get("status") is None and not (streamed and insight.response.get("outline")):
@@ -127,22 +145,34 @@ class PendingResponses:
             creation = created_by(self._open_streams.exchanges(), response_id)
             if creation is not None:
                 self._superseded.add(response_id)
-        self._report(response_id)
         if creation is not None:
+            _remember(self._reported, response_id)
             whole = continued(creation, exchange)
             return None if creation.is_muted else (whole, decode(whole))
-        is_new = is_stream(exchange) or insight.response.get("background") is True
-        return (
-            (exchange, insight) if is_new else None
-        )  # else one is looked up again that had its end when it was created
+        if not is_stream(exchange) and insight.response.get("background") is not True:
+            return None  # it is looked up again, and had its end when it was created
+        return (exchange, insight) if self._is_ours(exchange, response_id) else None
 
     def _on_overdue(self, exchange: Exchange, response_id: str, decode: Decode) -> Resolved | None:
         if self._closing:
             exchange = self._release(response_id) or exchange  # lookups may have brought more since
-        if response_id in self._reported:
+        if self._is_settled(response_id) or not self._is_ours(exchange, response_id):
             return None
-        self._report(response_id)
         return exchange, decode(exchange)
+
+    def _is_settled(self, response_id: str) -> bool:
+        """Return whether nothing more of a response is to be reported."""
+        known = self._muted if response_id in self._muted else self._reported
+        if response_id not in known:
+            return False
+        known.move_to_end(response_id)  # what is looked up is not forgotten
+        return True
+
+    def _is_ours(self, exchange: Exchange, response_id: str) -> bool:
+        """Return whether a response is to be reported, and remember it; what another process created is sampled."""
+        is_ours = not exchange.route.looks_up or not self._is_sampled_out()
+        _remember(self._reported if is_ours else self._muted, response_id)
+        return is_ours
 
     # What is held
 
@@ -163,10 +193,21 @@ class PendingResponses:
             self._bytes -= exchange.size
         return exchange
 
-    def _report(self, response_id: str) -> None:
-        self._reported[response_id] = None
-        while len(self._reported) > MAX_REPORTED:
-            self._reported.popitem(last=False)
+
+def _remember(known: OrderedDict[str, None], response_id: str) -> None:
+    known[response_id] = None
+    while len(known) > MAX_REPORTED:
+        known.popitem(last=False)
+
+
+def _is_named(exchange: Exchange, insight: Insight) -> bool:
+    """Return whether the model API gave the response its id: where it gave none, that of the request stands for it."""
+    from ainsights._processing.outcome import header  # noqa: PLC0415  see above
+
+    response_id = insight.response.get("id")
+    if insight.response.get("status") is None and response_id == header(exchange, "x-request-id"):
+        return False
+    return response_id.__class__ is str and response_id != ""
 
 
 def _is_unfinished(exchange: Exchange, insight: Insight) -> bool:

@@ -1,0 +1,148 @@
+"""Responses in the background, at the edges: calls that create none, odd ids, what is forgotten, forks, samples."""
+
+from __future__ import annotations
+
+import multiprocessing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("openai.types.responses", reason="this openai has no Responses API")
+
+import openai
+from openai import APIConnectionError, APIStatusError
+from support.endpoints import endpoint
+from support.models import client, http
+from support.responses import ID, BackgroundApi, events_of, message, response
+
+import ainsights
+import ainsights.testing
+from ainsights import Insights
+from ainsights._processing import pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ainsights.testing import Captured
+
+QUEUED = response(status="queued", background=True)
+DONE = response(message("done"), background=True)
+
+
+@pytest.fixture
+def insights() -> Iterator[Captured]:
+    with ainsights.testing.capture() as it:
+        yield it
+
+
+def create(api: Any, **more: Any) -> Any:
+    return client(api).responses.create(model="m", input="hi", background=True, **more)
+
+
+def refused(_request: Any) -> Any:
+    raise http.ConnectError("refused")
+
+
+def failing(_request: Any) -> Any:
+    return http.Response(500, json={"error": {"message": "no"}}, headers={"x-request-id": "r1"})
+
+
+@pytest.mark.parametrize(("answer", "error"), [(refused, APIConnectionError), (failing, APIStatusError)])
+@pytest.mark.parametrize("stream", [False, True])
+def test_each_call_that_fails_to_create_a_response_is_an_event_at_once(
+    insights: Captured, answer: Callable[[Any], Any], error: type[Exception], *, stream: bool
+) -> None:
+    for _ in range(2):
+        with pytest.raises(error):
+            create(answer, stream=stream)
+    assert [each.meta["ainsights.status"] for each in insights] == ["error", "error"]
+
+
+@pytest.mark.parametrize("response_id", ["resp_bGl0ZWxsbQ==", "a b", "ü:1", "models/m/1"])
+def test_response_whose_id_is_quoted_in_the_path_is_one_event(insights: Captured, response_id: str) -> None:
+    api = BackgroundApi(QUEUED | {"id": response_id}, DONE | {"id": response_id})
+    create(api)
+    client(api).responses.retrieve(response_id)
+    assert [(each.response["id"], bool(each.messages)) for each in insights] == [(response_id, True)]
+
+
+def test_calls_in_the_foreground_make_no_response_forgotten(
+    insights: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "MAX_REPORTED", 2)
+    muted = BackgroundApi(QUEUED, DONE)
+    with ainsights.context(capture=False):
+        create(muted)
+    for number in range(3):
+        whole = response(message("a"), id=f"resp_x{number}")
+        client(BackgroundApi(whole)).responses.create(model="m", input="hi")
+    client(muted).responses.retrieve(ID)
+    assert len(insights) == 3
+
+
+def test_response_that_is_polled_is_not_forgotten(insights: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending, "MAX_REPORTED", 2)
+    muted = BackgroundApi(QUEUED, QUEUED, QUEUED, QUEUED, DONE)
+    with ainsights.context(capture=False):
+        create(muted)
+        for number in range(3):
+            create(BackgroundApi(QUEUED | {"id": f"resp_x{number}"}))
+            with ainsights.context(capture=True):
+                client(muted).responses.retrieve(ID)
+    client(muted).responses.retrieve(ID)
+    assert insights == []
+
+
+def test_raw_body_that_creates_a_muted_response_is_remembered(insights: Captured) -> None:
+    api = BackgroundApi(QUEUED, DONE)
+    if "content" not in openai._models.FinalRequestOptions.model_fields:
+        pytest.skip("this openai takes no raw body")
+    with ainsights.context(capture=False):
+        client(api).post("/responses", cast_to=object, content=b'{"model":"m","input":"hi","background":true}')
+    client(api).responses.retrieve(ID)
+    assert insights == []
+
+
+def test_muted_response_whose_call_began_unseen_is_remembered(
+    insights: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another library's wrapper keeps ``request`` from being reached."""
+    api = BackgroundApi(QUEUED, DONE)
+    monkeypatch.setattr(openai.OpenAI, "request", _unhooked_request, raising=False)
+    with ainsights.context(capture=False):
+        create(api)
+    client(api).responses.retrieve(ID)
+    assert insights == []
+
+
+def _unhooked_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+    return openai._base_client.SyncAPIClient.request.__wrapped__(self, *args, **kwargs)  # type: ignore[attr-defined]
+
+
+def test_responses_of_other_processes_are_sampled() -> None:
+    with endpoint() as there, Insights(base_url=there.url, sample_rate=0) as insights:
+        made = insights.watch(client(BackgroundApi(DONE, events_of(DONE | {"id": "resp_2"}), QUEUED)))
+        made.responses.retrieve(ID)
+        list(made.responses.retrieve("resp_2", stream=True))
+        assert insights.close(10)
+        assert there.stored == []
+
+
+def test_child_of_a_fork_knows_what_may_not_be_reported() -> None:
+    api = BackgroundApi(QUEUED, DONE, DONE | {"id": "resp_2"})
+    with endpoint() as there, Insights(base_url=there.url) as insights:
+        made = insights.watch(client(api))
+        with ainsights.context(capture=False):
+            made.responses.create(model="m", input="hi", background=True)
+        assert insights.flush(10)
+
+        def child() -> None:
+            made.responses.retrieve(ID)
+            made.responses.retrieve("resp_2")
+            assert insights.flush(10)
+
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join(20)
+        assert process.exitcode == 0
+        assert [body["response"]["id"] for body in there.stored] == ["resp_2"]
