@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MIB = 2**20
+LARGE = ("--size", "4000")
+BARE_CALLS = 5_000
+"""Calls among which the slowest without us is found."""
 BURST = ("--size", "1000")
 
 
 @functools.cache
-def slowest_bare_call(options: tuple[str, ...]) -> float:
-    """Run the program without us, which sends nothing to an endpoint: once for all rows that have the same calls."""
-    return ran("", *options, "--bare").slowest
+def slowest_bare_call(calls: int) -> float:
+    """Run the program without us, which sends nothing to an endpoint: once for all rows."""
+    return ran("", "--calls", str(calls), *LARGE, "--bare").slowest
 
 
 def outage(size: Size, *, spool: bool) -> Row:
@@ -31,9 +34,9 @@ def outage(size: Size, *, spool: bool) -> Row:
     with tempfile.TemporaryDirectory() as directory:
         settings = {"max_queue_bytes": bound, "max_queue_events": size.events, "exit_timeout": 1}
         settings |= {"spool_dir": directory, "spool_max_bytes": 4096 * MIB} if spool else {}
-        options = ("--calls", str(size.events), "--size", "4000", "--flush", "0.5")
+        options = ("--calls", str(size.events), *LARGE, "--flush", "0.5")
         nobody = f"http://127.0.0.1:{free_port()}"
-        bare = slowest_bare_call(options)
+        bare = slowest_bare_call(min(size.events, BARE_CALLS))
         run = ran(nobody, *options, **settings)
         kept = spooled(Path(directory))
         with sink() as it:
