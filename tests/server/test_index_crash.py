@@ -45,7 +45,7 @@ def check(served: Served, directory: Path) -> None:
 @pytest.mark.parametrize("mode", ["store", "erase"])
 def test_after_a_kill_the_index_equals_the_store(tmp_path: Path, mode: str, kills: int) -> None:
     for kill in range(kills):
-        printed = run_and_kill(tmp_path, mode, 100 + 17 * kill)
+        printed = run_and_kill(tmp_path, mode, 80 + 7 * kill)
         acknowledged = {line for line in printed if line[0] == "e"}
         erased = {line[1:] for line in printed if line[0] == "-"}
         attempted = {line[1:] for line in printed if line[0] == "?"}

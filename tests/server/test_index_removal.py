@@ -105,7 +105,7 @@ def test_an_event_that_is_erased_before_it_is_indexed_leaves_no_lag(served: Serv
         assert index.status().lag_seconds == 0
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_an_event_that_was_erased_while_the_index_was_closed_is_never_in_an_answer(
     served: Served, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
