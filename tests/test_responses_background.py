@@ -11,7 +11,17 @@ pytest.importorskip("openai.types.responses", reason="this openai has no Respons
 from openai import APIError
 from support.endpoints import endpoint
 from support.models import async_client, client
-from support.responses import ID, BackgroundApi, events_of, message, response
+from support.responses import (
+    ID,
+    BackgroundApi,
+    cancelled,
+    created,
+    events_of,
+    fitting,
+    message,
+    response,
+    resumed,
+)
 
 import ainsights
 import ainsights.testing
@@ -35,10 +45,6 @@ def insights() -> Iterator[Captured]:
         yield it
 
 
-def create(api: Any, **more: Any) -> Any:
-    return client(api).responses.create(model="m", input="hi", background=True, **more)
-
-
 def seen(insights: Captured) -> list[tuple[Any, Any, Any]]:
     """Return of each event its status, its first message and what was answered."""
     return [(each.meta["ainsights.status"], (each.messages or [None])[0], content_of(each)) for each in insights]
@@ -54,7 +60,7 @@ HI = {"role": "user", "content": "hi"}
 
 def test_response_that_is_polled_is_one_event_at_its_end(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, RUNNING, RUNNING, DONE, DONE)
-    create(api)
+    created(api)
     for _ in range(2):
         client(api).responses.retrieve(ID)
     assert insights == []
@@ -68,7 +74,7 @@ def test_response_that_is_polled_is_one_event_at_its_end(insights: Captured) -> 
 
 async def poll_async(api: Any) -> None:
     made = async_client(api)
-    await made.responses.create(model="m", input="hi", background=True)
+    await made.responses.create(model="m", input="hi", **fitting(made.responses.create, background=True))
     await made.responses.retrieve(ID)
 
 
@@ -80,7 +86,7 @@ async def test_response_that_an_async_client_polls_is_one_event(insights: Captur
 
 def test_latency_of_a_polled_response_is_that_until_its_end(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
-    create(api)
+    created(api)
     client(api).responses.retrieve(ID)
     (insight,) = insights
     assert insight.meta["ainsights.latency_ms"] > 0
@@ -97,7 +103,7 @@ def test_latency_of_a_polled_response_is_that_until_its_end(insights: Captured) 
 )
 def test_each_terminal_state_is_the_end(insights: Captured, end: dict[str, Any], status: str) -> None:
     api = BackgroundApi(QUEUED, end)
-    create(api)
+    created(api)
     client(api).responses.retrieve(ID)
     assert [each.meta["ainsights.status"] for each in insights] == [status]
     assert insights[0].response["status"] == end["status"]
@@ -105,15 +111,15 @@ def test_each_terminal_state_is_the_end(insights: Captured, end: dict[str, Any],
 
 def test_cancelled_response_ends_with_the_call_that_cancels_it(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, response(status="cancelled", background=True))
-    create(api)
-    client(api).responses.cancel(ID)
+    created(api)
+    cancelled(api)
     assert seen(insights) == [("cancelled", HI, None)]
     assert api.requests[1] == ("POST", f"/v1/responses/{ID}/cancel")
 
 
 def test_failed_lookup_ends_nothing(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, 500, DONE)
-    create(api)
+    created(api)
     with pytest.raises(APIError):
         client(api).responses.retrieve(ID)
     assert insights == []
@@ -124,7 +130,7 @@ def test_failed_lookup_ends_nothing(insights: Captured) -> None:
 def test_response_that_never_ends_is_reported_at_the_end_with_what_is_known() -> None:
     with ainsights.testing.capture() as insights:
         api = BackgroundApi(QUEUED, RUNNING)
-        create(api)
+        created(api)
         client(api).responses.retrieve(ID)
         assert insights == []
     assert seen(insights) == [("abandoned", HI, None)]
@@ -133,11 +139,10 @@ def test_response_that_never_ends_is_reported_at_the_end_with_what_is_known() ->
 
 def test_stream_that_was_cut_is_one_event_with_the_stream_that_resumes_it(insights: Captured) -> None:
     api = BackgroundApi(EVENTS[:6], EVENTS[6:])
-    with create(api, stream=True) as stream:
+    with created(api, stream=True) as stream:
         last = list(stream)[-1].sequence_number
     assert insights == []
-    events = list(client(api).responses.retrieve(ID, stream=True, starting_after=last))
-    assert events[-1].type == "response.completed"
+    assert len(list(resumed(api, last))) == len(EVENTS) - 6
     assert seen(insights) == [("ok", HI, "done")]
     assert insights[0].meta["ainsights.stream"] is True
 
@@ -145,9 +150,9 @@ def test_stream_that_was_cut_is_one_event_with_the_stream_that_resumes_it(insigh
 def test_resumed_stream_that_is_cut_too_is_assembled_from_both() -> None:
     with ainsights.testing.capture() as insights:
         api = BackgroundApi(EVENTS[:5], EVENTS[4:6])  # one event comes twice
-        for _ in create(api, stream=True):
+        for _ in created(api, stream=True):
             pass
-        for _ in client(api).responses.retrieve(ID, stream=True, starting_after=3):
+        for _ in resumed(api, 3):
             pass
     assert [content_of(each) for each in insights] == ["done"]
     assert insights[0].meta["ainsights.partial"] is True
@@ -155,7 +160,7 @@ def test_resumed_stream_that_is_cut_too_is_assembled_from_both() -> None:
 
 def test_stream_that_a_poll_ends_is_one_event(insights: Captured) -> None:
     api = BackgroundApi(EVENTS[:5], RUNNING, DONE)
-    for _ in create(api, stream=True):
+    for _ in created(api, stream=True):
         pass
     for _ in range(2):
         client(api).responses.retrieve(ID)
@@ -164,22 +169,22 @@ def test_stream_that_a_poll_ends_is_one_event(insights: Captured) -> None:
 
 def test_queued_response_that_is_streamed_later_is_one_event(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, EVENTS)
-    create(api)
-    list(client(api).responses.retrieve(ID, stream=True))
+    created(api)
+    list(resumed(api, -1))
     assert seen(insights) == [("ok", HI, "done")]
 
 
 def test_queued_response_whose_later_stream_is_cut_has_what_came() -> None:
     with ainsights.testing.capture() as insights:
         api = BackgroundApi(QUEUED, EVENTS[2:5])
-        create(api)
-        list(client(api).responses.retrieve(ID, stream=True, starting_after=1))
+        created(api)
+        list(resumed(api, 1))
     assert seen(insights) == [("abandoned", HI, "do")]
 
 
 def test_poll_that_ends_a_response_whose_stream_is_open_is_the_one_event(insights: Captured) -> None:
     api = BackgroundApi(EVENTS, DONE)
-    stream = create(api, stream=True)
+    stream = created(api, stream=True)
     next(iter(stream))
     client(api).responses.retrieve(ID)
     assert seen(insights) == [("ok", HI, "done")]
@@ -189,7 +194,7 @@ def test_poll_that_ends_a_response_whose_stream_is_open_is_the_one_event(insight
 
 def test_error_event_ends_a_response_in_the_background(insights: Captured) -> None:
     error = {"type": "error", "code": "server_error", "message": "no", "param": None, "sequence_number": 5}
-    list(create(BackgroundApi([*EVENTS[:5], error]), stream=True))
+    list(created(BackgroundApi([*EVENTS[:5], error]), stream=True))
     assert [each.meta["ainsights.status"] for each in insights] == ["error"]
 
 
@@ -211,7 +216,7 @@ def test_stored_response_that_is_looked_up_again_is_no_event(insights: Captured)
 def test_response_created_where_nothing_is_captured_is_not_when_it_is_polled(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
     with ainsights.context(capture=False):
-        create(api)
+        created(api)
     client(api).responses.retrieve(ID)
     assert insights == []
 
@@ -219,15 +224,15 @@ def test_response_created_where_nothing_is_captured_is_not_when_it_is_polled(ins
 def test_stream_created_where_nothing_is_captured_is_not_when_it_is_resumed(insights: Captured) -> None:
     api = BackgroundApi(EVENTS[:4], EVENTS[4:])
     with ainsights.context(content="none"):
-        list(create(api, stream=True))
-    list(client(api).responses.retrieve(ID, stream=True, starting_after=3))
+        list(created(api, stream=True))
+    list(resumed(api, 3))
     assert insights == []
 
 
 def test_context_of_the_creating_call_holds(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
     with ainsights.context(user_id="ann", content="metadata"):
-        create(api)
+        created(api)
     client(api).responses.retrieve(ID)
     assert insights[0].user_id == "ann"
     assert "done" not in insights[0].model_dump_json()
@@ -235,7 +240,7 @@ def test_context_of_the_creating_call_holds(insights: Captured) -> None:
 
 def test_context_of_a_lookup_may_keep_texts_back(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
-    create(api)
+    created(api)
     with ainsights.context(content="metadata"):
         client(api).responses.retrieve(ID)
     assert "done" not in insights[0].model_dump_json()
@@ -252,7 +257,7 @@ def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending, "MAX_PENDING", 2)
     with ainsights.testing.capture() as insights:
         for number in range(3):
-            create(BackgroundApi(QUEUED | {"id": f"resp_{number}"}))
+            created(BackgroundApi(QUEUED | {"id": f"resp_{number}"}))
         assert [each.response["id"] for each in insights] == ["resp_0"]
     assert [each.response["id"] for each in insights] == ["resp_0", "resp_1", "resp_2"]
 
@@ -261,9 +266,7 @@ def test_bodies_that_are_held_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ainsights.testing, "MOST_BYTES", 5000)
     with ainsights.testing.capture() as insights:
         for number in range(3):
-            client(BackgroundApi(QUEUED | {"id": f"resp_{number}"})).responses.create(
-                model="m", input="x" * 2000, background=True
-            )
+            created(BackgroundApi(QUEUED | {"id": f"resp_{number}"}), metadata={"long": "x" * 2000})
         assert [each.response["id"] for each in insights] == ["resp_0"]
 
 
@@ -271,10 +274,10 @@ def test_stats_count_a_polled_response_once() -> None:
     api = BackgroundApi(QUEUED, RUNNING, DONE, QUEUED | {"id": "resp_2"})
     with endpoint() as there, Insights(base_url=there.url) as insights:
         made = insights.watch(client(api))
-        made.responses.create(model="m", input="hi", background=True)
+        made.responses.create(model="m", input="hi", extra_body={"background": True})
         for _ in range(2):
             made.responses.retrieve(ID)
-        made.responses.create(model="m", input="hi", background=True)
+        made.responses.create(model="m", input="hi", extra_body={"background": True})
         assert insights.flush(10)
         stats = insights.stats()
         assert (stats.captured, stats.delivered, stats.pending, stats.filtered) == (1, 1, 1, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +88,7 @@ def test_texts_of_all_messages_become_one_content() -> None:
     }
 
 
+@pytest.mark.skipif(not hasattr(openai.types.chat, "ChatCompletionMessageCustomToolCall"), reason="no custom tools")
 def test_calls_of_functions_and_custom_tools_become_tool_calls_with_their_call_ids() -> None:
     function = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": '{"a":1}'}
     custom = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "call_2", "name": "sh", "input": "ls"}

@@ -14,7 +14,7 @@ from ainsights._processing.responses.request import to_messages
 try:
     from openai.types.responses import ResponseInputItem
 except ImportError:
-    pytest.skip("this openai has no Responses API", allow_module_level=True)
+    pytest.skip("this openai has no types of input items", allow_module_level=True)
 
 from hypothesis import strategies as st
 

@@ -6,6 +6,7 @@ import json
 from itertools import groupby
 from typing import Any
 
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 TEXTS = st.lists(TEXT, min_size=1, max_size=2)
 CITED = {"type": "url_citation", "url": "https://a", "title": "A", "start_index": 0, "end_index": 1}
 SEARCH = {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"type": "search", "query": "q"}}
+HAS_CUSTOM_TOOLS = hasattr(openai.types.chat, "ChatCompletionMessageCustomToolCall")
+CUSTOM = "custom_tool_call" if HAS_CUSTOM_TOOLS else "tool_call_of_another_kind"
 ITEMS = st.one_of(
     TEXTS.map(lambda texts: message(*texts)),
     TEXT.map(lambda text: message(content=[{"type": "refusal", "refusal": text}])),
@@ -27,7 +30,7 @@ ITEMS = st.one_of(
     TEXTS.map(lambda texts: reasoning(*texts)),
     TEXTS.map(lambda texts: reasoning(content=texts)),
     TEXT.map(lambda text: call(json.dumps({"a": text}))),
-    TEXT.map(lambda text: {"type": "custom_tool_call", "id": "c", "call_id": "x", "name": "n", "input": text}),
+    TEXT.map(lambda text: {"type": CUSTOM, "id": "c", "call_id": "x", "name": "n", "input": text}),
     TEXT.map(lambda text: {"type": "mcp_call", "id": "m", "name": "n", "server_label": "s", "arguments": text}),
     st.just(SEARCH),
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import TYPE_CHECKING, Any
 
-from support.models import Body, http
+import openai
+
+from support.models import Body, client, http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +128,38 @@ def answering(whole: dict[str, Any]) -> Any:
         return streamed(*events_of(whole)) if asked else http.Response(200, json=whole, headers={"x-request-id": "r1"})
 
     return answer
+
+
+def fitting(method: Any, **arguments: Any) -> dict[str, Any]:
+    """Return arguments for ``method`` of any openai: in the body those that this one does not name."""
+    known = inspect.signature(method).parameters
+    named = {key: value for key, value in arguments.items() if key in known}
+    others = {key: value for key, value in arguments.items() if key not in known}
+    return named | ({"extra_body": others} if others else {})
+
+
+def created(api: Any, **more: Any) -> Any:
+    """Return what creates a response in the background."""
+    create = client(api).responses.create
+    return create(model="m", input="hi", **fitting(create, background=True, **more))
+
+
+def resumed(api: Any, after: int) -> Any:
+    """Return the stream of a response that was created before."""
+    query = {"stream": True, "starting_after": after}
+    made = client(api)
+    if query.keys() <= inspect.signature(made.responses.retrieve).parameters.keys():
+        return made.responses.retrieve(ID, **query)
+    path = f"/responses/{ID}?stream=true&starting_after={after}"
+    return made.get(path, cast_to=object, stream=True, stream_cls=openai.Stream[Any])
+
+
+def cancelled(api: Any) -> Any:
+    """Return what cancels a response."""
+    responses = client(api).responses
+    if hasattr(responses, "cancel"):
+        return responses.cancel(ID)
+    return responses._post(f"/responses/{ID}/cancel", cast_to=object)
 
 
 class BackgroundApi:

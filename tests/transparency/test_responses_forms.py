@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from support.responses import fitting
 from support.twice import World, all_of, each, inside, it, twice
 
 if TYPE_CHECKING:
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
     Snippet = Callable[[World], Awaitable[Any]]
 
-if not hasattr(openai.OpenAI, "responses"):
-    pytest.skip("this openai has no Responses API", allow_module_level=True)
+pytest.importorskip("openai.types.responses", reason="this openai has no Responses API")
 
+LEAVES_BROKEN_STREAMS = openai.__version__.startswith("1.")
+"""Whether this openai leaves a response open that it cannot read."""
 FORMS: dict[str, Snippet] = {}
 ASKED: dict[str, Any] = {"model": "m", "input": "hi"}
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -187,10 +189,14 @@ def later(status: str) -> Callable[[Snippet], Snippet]:
     return note
 
 
+def in_background(place: Any) -> dict[str, Any]:
+    return fitting(place.create, background=True)
+
+
 @later("ok")
 async def polled(world: World) -> Any:
     place = responses(world)
-    response = await it(place.create(**asked("mock:polls=2", background=True)))
+    response = await it(place.create(**asked("mock:polls=2"), **in_background(place)))
     seen = [response.status]
     while response.status in {"queued", "in_progress"}:
         response = await it(place.retrieve(response.id))
@@ -208,7 +214,7 @@ async def looked_up_again(world: World) -> Any:
 @later("cancelled")
 async def cancelled(world: World) -> Any:
     place = responses(world)
-    response = await it(place.create(**asked("mock:polls=9", background=True)))
+    response = await it(place.create(**asked("mock:polls=9"), **in_background(place)))
     if not hasattr(place, "cancel"):
         return await it(world.client().post(f"/responses/{response.id}/cancel", cast_to=object))
     return await it(place.cancel(response.id))
@@ -217,7 +223,8 @@ async def cancelled(world: World) -> Any:
 @later("ok")
 async def resumed(world: World) -> Any:
     client = world.client()
-    stream = await it(client.responses.create(**asked("mock:chunks=6", stream=True, background=True)))
+    place = client.responses
+    stream = await it(place.create(**asked("mock:chunks=6", stream=True), **in_background(place)))
     got = []
     async for event in each(stream):
         got.append(event)
@@ -225,7 +232,9 @@ async def resumed(world: World) -> Any:
             break
     await it(stream.close())
     kind = openai.AsyncStream[Any] if world.is_async else openai.Stream[Any]
-    path = f"/responses/{got[0].response.id}?stream=true&starting_after=5"
+    created = got[0].response  # a dict to an openai that knows no response which is queued
+    response_id = created["id"] if isinstance(created, dict) else created.id
+    path = f"/responses/{response_id}?stream=true&starting_after=5"
     rest = await it(client.get(path, cast_to=object, stream=True, stream_cls=kind))
     return got, await all_of(rest)
 
@@ -277,6 +286,9 @@ def test_failed_call_is_one_event(world: World, directive: str, options: dict[st
 
     captured, seen = twice(failing, world)
     assert seen.error is not None
+    if LEAVES_BROKEN_STREAMS and options and directive == "badjson":
+        assert captured.statuses == ["abandoned"]
+        return
     assert captured.statuses == ["error"]
     assert captured[0]["response"]["error"]
     assert captured[0]["messages"] == MESSAGES
