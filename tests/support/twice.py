@@ -46,6 +46,8 @@ class World:
     relay: relay.Relay
     is_async: bool
     opened: list[Any] = field(default_factory=list)
+    api: str = "chat"
+    """By which API :meth:`create` asks."""
 
     @property
     def url(self) -> str:
@@ -68,6 +70,8 @@ class World:
 
     def create(self, model: str = "m", /, **options: Any) -> Any:
         """Return what ``create`` of a new client returns; to be awaited if that is async."""
+        if self.api == "responses":
+            return self.client().responses.create(**({"model": model, "input": "hi"} | options))
         return self.client().chat.completions.create(**({"model": model, "messages": MESSAGES} | options))
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import threading
 import weakref
 from functools import partial
@@ -13,6 +14,7 @@ import anyio
 import anyio.lowlevel
 import openai
 import pytest
+from openai.types.chat import ChatCompletion
 from support.twice import World, all_of, each, inside, it, step, twice
 
 if TYPE_CHECKING:
@@ -37,9 +39,21 @@ def ends(status: str, *, after: int, among: dict[str, tuple[Snippet, str, int]] 
     return note
 
 
-def opened(world: World, *directives: str) -> Any:
+HEAD = {"chat": 1, "responses": 4}
+"""Of each API: the events of a stream before the first that says something."""
+
+
+def opened(world: World, *directives: str, **after: int) -> Any:
+    """Return a stream that does what ``directives`` say, or what ``after`` does after so many pieces of its text."""
     text = TEXT.replace(" ", "%20")
-    return world.create(",".join([f"mock:text={text}", "chunks=6", *directives]), stream=True)
+    counted = [f"{name}={HEAD[world.api] + count}" for name, count in after.items()]
+    return world.create(",".join([f"mock:text={text}", "chunks=6", *directives, *counted]), stream=True)
+
+
+def says(chunk: Any) -> bool:
+    if hasattr(chunk, "choices"):
+        return bool(chunk.choices and chunk.choices[0].delta.content)
+    return bool(chunk.type == "response.output_text.delta")
 
 
 async def some(stream: Any, count: int) -> list[Any]:
@@ -47,7 +61,7 @@ async def some(stream: Any, count: int) -> list[Any]:
     said: list[Any] = []
     while len(said) < count:
         chunk = await step(stream)
-        if chunk.choices and chunk.choices[0].delta.content:
+        if says(chunk):
             said.append(chunk)
     return said
 
@@ -136,7 +150,7 @@ async def exception_in_the_loop(world: World) -> Any:
 
 @ends("error", after=2)
 async def connection_aborted(world: World) -> Any:
-    stream = await it(opened(world, "abort=3"))
+    stream = await it(opened(world, abort=2))
     return await rest(stream)
 
 
@@ -167,7 +181,7 @@ async def one_task_for_each_step(world: World) -> Any:
 
 @ends("cancelled", after=2, among=ASYNC_ONLY)
 async def cancelled_task(world: World) -> Any:
-    stream, said = await opened(world, "hang=3"), asyncio.Event()
+    stream, said = await opened(world, hang=2), asyncio.Event()
 
     async def read() -> None:
         await some(stream, 2)
@@ -197,7 +211,7 @@ async def cancelled_before_the_answer(world: World) -> Any:
 
 @ends("cancelled", after=2, among=ASYNC_ONLY)
 async def cancelled_scope(world: World) -> Any:
-    stream = await opened(world, "hang=3")
+    stream = await opened(world, hang=2)
     with anyio.CancelScope() as scope:
         await some(stream, 2)
         scope.cancel()
@@ -217,7 +231,7 @@ async def loop_closed_with_the_stream_open(world: World) -> Any:
     kept: list[Any] = []
 
     async def main() -> None:
-        own = World(world.server, world.relay, is_async=True)
+        own = World(world.server, world.relay, is_async=True, api=world.api)
         stream = await opened(own)
         await some(stream, 1)
         kept.extend([own, stream])
@@ -239,16 +253,25 @@ CASES = [
 ]
 
 
+HAS_RESPONSES = importlib.util.find_spec("openai.types.responses") is not None
+API = pytest.mark.parametrize(
+    "api", ["chat", pytest.param("responses", marks=pytest.mark.skipif(not HAS_RESPONSES, reason="not in this openai"))]
+)
+
+
+@API
 @pytest.mark.parametrize(("is_async", "snippet", "status", "after"), CASES)
-def test_end_is_told_with_what_had_come(
+def test_end_is_told_with_what_had_come(  # noqa: PLR0913, PLR0917  the parameters of the test
     model_api: World,
+    api: str,
     is_async: bool,  # noqa: FBT001  a parameter of the test
     snippet: Snippet,
     status: str,
     after: int,
 ) -> None:
-    captured, _ = twice(snippet, World(model_api.server, model_api.relay, is_async=is_async))
+    captured, _ = twice(snippet, World(model_api.server, model_api.relay, is_async=is_async, api=api))
     assert captured.statuses == [status]
+    assert captured[0]["meta"]["ainsights.api"] == api
     check_content(captured[0], after)
 
 
@@ -259,15 +282,17 @@ def check_content(event: dict[str, Any], after: int) -> None:
     assert (content == TEXT) == (after < 0)
     assert len(content.split()) >= after
     assert ("ainsights.ttft_ms" in event["meta"]) == bool(after)
+    ChatCompletion.model_validate(event["response"])
 
 
 TRIO = [with_left_early, broken_off_and_closed, cancelled_before_the_answer, cancelled_scope]
 
 if HAS_TRIO:
 
+    @API
     @pytest.mark.parametrize("snippet", TRIO)
-    def test_trio_is_as_good(model_api: World, snippet: Snippet) -> None:
-        world = World(model_api.server, model_api.relay, is_async=True)
+    def test_trio_is_as_good(model_api: World, api: str, snippet: Snippet) -> None:
+        world = World(model_api.server, model_api.relay, is_async=True, api=api)
         captured, _ = twice(snippet, world, partial(anyio.run, backend="trio"))
         _, status, after = (ENDS | ASYNC_ONLY)[snippet.__name__]
         assert captured.statuses == [status]
