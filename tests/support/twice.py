@@ -70,9 +70,13 @@ class World:
 
     def create(self, model: str = "m", /, **options: Any) -> Any:
         """Return what ``create`` of a new client returns; to be awaited if that is async."""
+        return self.ask(self.client(), model, **options)
+
+    def ask(self, client: Any, model: str, **options: Any) -> Any:
+        """Return what ``client`` answers by the API of this world."""
         if self.api == "responses":
-            return self.client().responses.create(**({"model": model, "input": "hi"} | options))
-        return self.client().chat.completions.create(**({"model": model, "messages": MESSAGES} | options))
+            return client.responses.create(**({"model": model, "input": "hi"} | options))
+        return client.chat.completions.create(**({"model": model, "messages": MESSAGES} | options))
 
     async def close(self) -> None:
         for made in self.opened:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib.util
 import threading
 import weakref
 from functools import partial
@@ -253,13 +252,6 @@ CASES = [
 ]
 
 
-HAS_RESPONSES = importlib.util.find_spec("openai.types.responses") is not None
-API = pytest.mark.parametrize(
-    "api", ["chat", pytest.param("responses", marks=pytest.mark.skipif(not HAS_RESPONSES, reason="not in this openai"))]
-)
-
-
-@API
 @pytest.mark.parametrize(("is_async", "snippet", "status", "after"), CASES)
 def test_end_is_told_with_what_had_come(  # noqa: PLR0913, PLR0917  the parameters of the test
     model_api: World,
@@ -289,7 +281,6 @@ TRIO = [with_left_early, broken_off_and_closed, cancelled_before_the_answer, can
 
 if HAS_TRIO:
 
-    @API
     @pytest.mark.parametrize("snippet", TRIO)
     def test_trio_is_as_good(model_api: World, api: str, snippet: Snippet) -> None:
         world = World(model_api.server, model_api.relay, is_async=True, api=api)

@@ -55,8 +55,8 @@ STATUSES = {
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("status", STATUSES)
-def test_refusal_is_told(world: World, status: int, *, stream: bool) -> None:
-    event = told(world, calling(f"status={status}", stream=stream))
+def test_refusal_is_told(either: World, status: int, *, stream: bool) -> None:
+    event = told(either, calling(f"status={status}", stream=stream))
     assert measured(event, "status", "http_status", "retries", "stream") == ("error", status, 0, stream)
     assert event["response"]["choices"] == []
     assert event["response"]["error"]["status"] == status
@@ -67,21 +67,21 @@ def test_refusal_is_told(world: World, status: int, *, stream: bool) -> None:
 
 def with_retries(directives: str, max_retries: int) -> Snippet:
     async def call(world: World) -> Any:
-        completions = world.client(max_retries=max_retries).chat.completions
+        client = world.client(max_retries=max_retries)
         run = f"run-{uuid.uuid4().hex}"  # the server counts equal requests
-        completion = await it(completions.create(model=f"mock:{directives}", messages=MESSAGES, user=run))
-        return completion.choices
+        completion = await it(world.ask(client, f"mock:{directives}", user=run))
+        return completion.choices if world.api == "chat" else completion.output_text
 
     return call
 
 
-def test_call_that_succeeds_at_the_third_attempt_is_one_event(world: World) -> None:
-    event = told(world, with_retries("fail=2,retry-after=0.01", 3))
+def test_call_that_succeeds_at_the_third_attempt_is_one_event(either: World) -> None:
+    event = told(either, with_retries("fail=2,retry-after=0.01", 3))
     assert measured(event, "status", "http_status", "retries") == ("ok", 200, 2)
 
 
-def test_call_that_fails_at_each_attempt_is_one_event(world: World) -> None:
-    event = told(world, with_retries("status=503,retry-after=0.01", 2))
+def test_call_that_fails_at_each_attempt_is_one_event(either: World) -> None:
+    event = told(either, with_retries("status=503,retry-after=0.01", 2))
     assert measured(event, "status", "http_status", "retries") == ("error", 503, 2)
 
 
@@ -98,33 +98,33 @@ async def reset(world: World) -> Any:
 
 
 def calling_at(world: World, base_url: str) -> Any:
-    return world.client(base_url=base_url).chat.completions.create(model="m", messages=MESSAGES)
+    return world.ask(world.client(base_url=base_url), "m")
 
 
 @pytest.mark.parametrize("snippet", [refused, no_such_host, reset])
-def test_connection_that_fails_is_told(world: World, snippet: Snippet) -> None:
-    event = told(world, snippet)
+def test_connection_that_fails_is_told(either: World, snippet: Snippet) -> None:
+    event = told(either, snippet)
     assert measured(event, "status", "http_status", "error_type") == ("error", None, "APIConnectionError")
     assert event["response"]["error"]["type"] == "APIConnectionError"
     assert event["args"]["model"]
 
 
 async def too_late(world: World) -> Any:
-    return await it(world.client(timeout=0.2).chat.completions.create(model="mock:hang", messages=MESSAGES))
+    return await it(world.ask(world.client(timeout=0.2), "mock:hang"))
 
 
 async def too_late_in_the_middle(world: World) -> Any:
     client = world.client(timeout=0.3)
-    return await all_of(client.chat.completions.create(model="mock:hang=2", messages=MESSAGES, stream=True))
+    return await all_of(world.ask(client, f"mock:hang={2 if world.api == 'chat' else 5}", stream=True))
 
 
-def test_timeout_is_told(world: World) -> None:
-    event = told(world, too_late)
+def test_timeout_is_told(either: World) -> None:
+    event = told(either, too_late)
     assert measured(event, "status", "http_status", "error_type") == ("error", None, "APITimeoutError")
 
 
-def test_timeout_in_the_middle_of_a_stream_is_told_with_what_had_come(world: World) -> None:
-    event = told(world, too_late_in_the_middle)
+def test_timeout_in_the_middle_of_a_stream_is_told_with_what_had_come(either: World) -> None:
+    event = told(either, too_late_in_the_middle)
     assert measured(event, "status", "http_status", "error_type") == ("error", 200, "ReadTimeout")
     assert event["response"]["choices"][0]["message"]["content"]
 
@@ -172,8 +172,8 @@ def test_answer_that_parse_refuses_is_captured_as_it_came(
 
 
 @pytest.mark.parametrize("directives", ["html", "badjson", "empty", "badgzip"])
-def test_answer_that_is_none_is_told(world: World, directives: str) -> None:
-    event = told(world, calling(directives))
+def test_answer_that_is_none_is_told(either: World, directives: str) -> None:
+    event = told(either, calling(directives))
     assert measured(event, "status", "http_status") == ("error", 200)
     assert event["response"]["choices"] == []
     assert event["response"]["error"]
