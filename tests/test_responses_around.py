@@ -8,7 +8,7 @@ import anyio
 import openai
 import pytest
 from support.endpoints import endpoint, free_port
-from support.mock_responses import ANSWER, QUESTION, asked, needs_responses
+from support.mock_responses import ANSWER, QUESTION, asked, needs_background, needs_responses
 
 import ainsights
 import ainsights.testing
@@ -54,6 +54,7 @@ def test_streamed_response_is_in_the_list_when_it_ends(insights: Captured, clien
     assert insights[0].response["choices"][0]["message"]["content"] == ANSWER
 
 
+@needs_background
 def test_response_in_the_background_is_in_the_list_once_it_has_ended(insights: Captured, client: openai.OpenAI) -> None:
     created = client.responses.create(**asked("polls=2", background=True))
     client.responses.retrieve(created.id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.endpoints import Endpoint, free_port
-from support.mock_responses import needs_responses
+from support.mock_responses import needs_background
 from support.programs import settings
 from support.servers import BIN, PATIENCE, get, running
 
@@ -55,7 +55,7 @@ def test_streaming(it: Endpoint, environ: dict[str, str]) -> None:
     assert sorted(meta(body, "status") for body in it.stored) == ["closed_early", "ok"]
 
 
-@needs_responses
+@needs_background
 def test_responses(it: Endpoint, environ: dict[str, str]) -> None:
     assert script("responses.py", environ).splitlines()[-1] == "completed"
     first, second, streamed, background = sorted(it.stored, key=lambda body: str(meta(body, "timestamp")))

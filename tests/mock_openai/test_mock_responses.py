@@ -11,7 +11,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 from support.mock_openai import BROKEN, TIMED_OUT, RawResponse
-from support.mock_responses import ANSWER, asked, check_event, check_response, known_types, needs_responses
+from support.mock_responses import ANSWER, IS_FOLLOWED, asked, check_event, check_response, known_types, needs_responses
 from support.response_cases import PYTHON, RESPONSE_CASES, WEATHER, ResponseCase
 
 from ainsights.mock_openai.responses.samples import NAMES
@@ -61,6 +61,7 @@ def test_a_response_and_the_events_of_its_stream_are_valid_by_openais_types(
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
 
 
+@pytest.mark.skipif(not IS_FOLLOWED, reason="some types of earlier versions have other names")
 def test_the_output_has_an_item_of_every_type_that_openai_has(server: mock_openai.Server) -> None:
     tools = [WEATHER, PYTHON]
     answered = {item["type"] for item in whole(server, EVERYTHING, tools=tools)["output"]}
@@ -68,6 +69,7 @@ def test_the_output_has_an_item_of_every_type_that_openai_has(server: mock_opena
     assert answered - known_types("ResponseOutputItem") >= {"hologram_call"}
 
 
+@pytest.mark.skipif(not IS_FOLLOWED, reason="some types of earlier versions have other names")
 def test_a_stream_has_an_event_of_every_type_that_openai_has(server: mock_openai.Server) -> None:
     tools = [WEATHER, PYTHON]
     directives = (EVERYTHING, "refusal", "length", "failed", "sse-error")
@@ -141,14 +143,12 @@ def test_parse_gets_an_instance_of_its_model(client: openai.OpenAI) -> None:
 
 
 def test_the_clients_own_stream_helper_assembles_the_response(client: openai.OpenAI) -> None:
-    for directive in ("", "tools", "reasoning,output=web_search_call+mcp_call", "nulloutput"):
+    newer = ("nulloutput", "output=mcp_call") if IS_FOLLOWED else ()  # on which earlier versions fail
+    for directive in ("", "tools", "reasoning,output=web_search_call", *newer):
         with client.responses.stream(**asked(directive)) as stream:
             final = stream.get_final_response()
         alone = client.responses.create(**asked(directive))
-        if final.output is None:  # openai before 3 does not assemble it
-            assert directive == "nulloutput"
-        else:
-            assert [item.type for item in final.output] == [item.type for item in alone.output]
+        assert [item.type for item in final.output] == [item.type for item in alone.output]
 
 
 def test_what_is_to_be_included_is_there_only_if_the_request_includes_it(server: mock_openai.Server) -> None:
@@ -203,7 +203,14 @@ def test_faults_are_as_those_of_chat(directive: str, stream: bool, error: Any, c
         list(client.with_options(timeout=0.2).responses.create(**asked(directive), stream=stream))
 
 
-@pytest.mark.parametrize("case", [case for case in RESPONSE_CASES if not case.fails], ids=lambda case: case.name)
+OF_LATER_VERSIONS = () if IS_FOLLOWED else ("not obfuscated, streamed", "error event, streamed")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in RESPONSE_CASES if not case.fails and case.name not in OF_LATER_VERSIONS],
+    ids=lambda case: case.name,
+)
 def test_a_case_that_succeeds_is_answered_to_openais_client(case: ResponseCase, client: openai.OpenAI) -> None:
     answer: Any = client.responses.create(**case.arguments())
     events: list[Any] = list(answer) if case.stream else []

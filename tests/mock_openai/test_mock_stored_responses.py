@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from support.mock_openai import BROKEN, RawResponse
-from support.mock_responses import ANSWER, QUESTION, asked, check_event, check_response, needs_responses
+from support.mock_responses import (
+    ANSWER,
+    QUESTION,
+    asked,
+    check_event,
+    check_response,
+    needs_background,
+    needs_responses,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = needs_responses
 
 
+@needs_background
 def test_a_response_in_the_background_is_queued_then_in_progress_then_completed(client: openai.OpenAI) -> None:
     created = client.responses.create(**asked("polls=3", background=True))
     statuses, outputs = [created.status], [created.output]
@@ -33,6 +42,7 @@ def test_a_response_in_the_background_is_queued_then_in_progress_then_completed(
     assert client.responses.retrieve(created.id) == polled
 
 
+@needs_background
 def test_a_response_in_the_background_ends_as_its_script_wants(client: openai.OpenAI) -> None:
     for directive, status in (("failed", "failed"), ("length", "incomplete")):
         created = client.responses.create(**asked(f"{directive},polls=1", background=True))
@@ -55,6 +65,7 @@ def test_a_response_is_cancelled_only_in_the_background_and_before_its_end(serve
     assert [cancelled(identity).status for identity in (foreground, ended, "resp_none")] == [400, 400, 404]
 
 
+@needs_background
 def test_a_stream_that_broke_is_resumed_after_what_came(client: openai.OpenAI) -> None:
     seen = until_broken(client.responses.create(**asked("abort=4", background=True, stream=True)))
     assert [event.sequence_number for event in seen] == [0, 1, 2, 3]
