@@ -3,6 +3,9 @@
 It stores generated events, builds the index, asks queries of every kind (the best and the median of ten, warm), and
 then stores and asks at the same time. For each kind of query the slowest counts against its target. The processor time
 beside the wall time says how far other programs disturbed: on an idle machine the wall time is no longer.
+
+``--store clickhouse`` asks the same of the embedded engine of ClickHouse in a process of its own, over HTTP;
+``--store clickhouse://user@host/database`` of a server. The processor time is then that of this process alone.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import argparse
 import asyncio
 import resource
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -19,15 +23,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ainsights.server.embedded import EmbeddedEngine
 from ainsights.server.index import Index, IndexOptions
-from ainsights.server.query import parse_filter, parse_query
+from ainsights.server.query import Filter, parse_filter, parse_query
 from ainsights.server.sample import Sample, generate
 from ainsights.server.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ainsights.server.query.engine import Engine
+    from ainsights.server.store import Store
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
 PATIENCE = 900.0
 ROUNDS = 10
+IN_ONE_INSERT = 5000
+"""Events that are put into ClickHouse at a time."""
+
 TOGETHER = 20_000
 """Events that are stored at once, with and without queries beside them."""
 
@@ -93,15 +105,15 @@ def report(kind: str, target: float, timings: list[Timing]) -> None:
         print(f"{timing.best:9.1f} {timing.median:9.1f} {timing.processor:10.1f}  {timing.name}")
 
 
-def store_all(store: SQLiteStore, samples: Iterator[Sample]) -> float:
-    """Store the samples, 1,000 at a time; return events per second."""
+def store_all(store: Store, samples: Iterator[Sample], at_once: int = 1000) -> float:
+    """Store the samples, so many at a time; return events per second."""
 
     async def put() -> int:
         waiting, count = [], 0
         for sample in samples:
             waiting.append(store.put(*sample))
             count += 1
-            if len(waiting) == 1000:  # noqa: PLR2004
+            if len(waiting) == at_once:
                 await asyncio.gather(*waiting)
                 waiting = []
         await asyncio.gather(*waiting)
@@ -111,40 +123,40 @@ def store_all(store: SQLiteStore, samples: Iterator[Sample]) -> float:
     return asyncio.run(put()) / (time.perf_counter() - began)
 
 
-def ask_all(engine: EmbeddedEngine) -> None:
+def ask_all(engine: Engine) -> None:
     measure_lists(engine, 1)
     measure_searches(engine, 1)
     measure_tables(engine, 1)
     measure_facets(engine, 1)
 
 
-def measure_lists(engine: EmbeddedEngine, rounds: int = ROUNDS) -> list[Timing]:
+def measure_lists(engine: Engine, rounds: int = ROUNDS) -> list[Timing]:
     queries = [(text, parse_query(text)) for text in LISTS]
     return [measure(f"list {text}", lambda query=query: engine.events(query), rounds) for text, query in queries]
 
 
-def measure_searches(engine: EmbeddedEngine, rounds: int = ROUNDS) -> list[Timing]:
+def measure_searches(engine: Engine, rounds: int = ROUNDS) -> list[Timing]:
     queries = [(text, parse_query(f"where {text}")) for text in SEARCHES]
     return [measure(text, lambda query=query: engine.events(query), rounds) for text, query in queries]
 
 
-def measure_tables(engine: EmbeddedEngine, rounds: int = ROUNDS, texts: tuple[str, ...] = TABLES) -> list[Timing]:
+def measure_tables(engine: Engine, rounds: int = ROUNDS, texts: tuple[str, ...] = TABLES) -> list[Timing]:
     queries = [(text, parse_query(text)) for text in texts]
     return [measure(text, lambda query=query: engine.aggregate(query), rounds) for text, query in queries]
 
 
-def measure_facets(engine: EmbeddedEngine, rounds: int = ROUNDS) -> list[Timing]:
+def measure_facets(engine: Engine, rounds: int = ROUNDS) -> list[Timing]:
     filters = [(text, parse_filter(text)) for text in FACETS]
     return [measure(f"facets {text}", lambda wanted=wanted: engine.facets(wanted), rounds) for text, wanted in filters]
 
 
-def measure_others(engine: EmbeddedEngine) -> list[Timing]:
+def measure_others(engine: Engine) -> list[Timing]:
     query = parse_query("")
     asks = (engine.questions, engine.messages, engine.urls, engine.words, engine.conversations)
     return [measure(ask.__name__, lambda ask=ask: ask(query)) for ask in asks]
 
 
-def measure_together(store: SQLiteStore, engine: EmbeddedEngine, index: Index) -> None:
+def measure_together(store: SQLiteStore, engine: Engine, index: Index) -> None:
     """Store as fast as possible, ask without pause, and both at once: in turns, so that what else runs disturbs all."""
     alone, together, asked_alone, asked_together = [], [], [], []
     for number in range(ROUNDS_TOGETHER):
@@ -207,16 +219,38 @@ def run(directory: Path, events: int, seed: int) -> None:
             took = time.perf_counter() - began
             print(f"index ready after {took:.1f} s ({_processor() - used:.1f} s of processor time); {index.status()}")
             engine = EmbeddedEngine(index, store)
-            report("lists", 50, measure_lists(engine))
-            report("text search", 30, measure_searches(engine))
-            report("tables", 150, measure_tables(engine))
-            report("tables with text", 150, measure_tables(engine, texts=TABLES_WITH_TEXT))
-            report("facets", 100, measure_facets(engine))
-            report("texts, conversations (no target)", 1000, measure_others(engine))
+            report_all(engine)
             measure_together(store, engine, index)
             measure_lag(store, index)
         print(f"\nmemory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB (600 MB)")
         print(f"disk {sum(path.stat().st_size for path in directory.rglob('*')) / 1e9:.2f} GB (1.6 GB at a million)")
+
+
+def report_all(engine: Engine) -> None:
+    report("lists", 50, measure_lists(engine))
+    report("text search", 30, measure_searches(engine))
+    report("tables", 150, measure_tables(engine))
+    report("tables with text", 150, measure_tables(engine, texts=TABLES_WITH_TEXT))
+    report("facets", 100, measure_facets(engine))
+    report("texts, conversations (no target)", 1000, measure_others(engine))
+
+
+def run_on_clickhouse(url: str, events: int, seed: int) -> None:
+    from support import clickhouse  # noqa: PLC0415
+
+    from ainsights.server.clickhouse.engine import ClickHouseEngine  # noqa: PLC0415  an extra
+
+    with clickhouse.opened(url) as store:
+        engine = ClickHouseEngine(store.connection, store)
+        missing = events - engine.count(Filter())
+        if missing > 0:
+            rate = store_all(store, generate(missing, seed=seed), IN_ONE_INSERT)
+            print(f"{missing} events generated and stored: {rate:.0f}/s")
+        while store.connection.rows("SELECT count() FROM system.merges")[0][0]:
+            time.sleep(1)
+        parts = "SELECT count(), sum(bytes_on_disk) / 1e9 FROM system.parts WHERE active AND table = 'event'"
+        print(f"{events} events in {store.connection.rows(parts)[0]} parts and GB")
+        report_all(engine)
 
 
 def _processor() -> float:
@@ -229,13 +263,26 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--directory", type=Path, help="kept, and used again; by default a temporary one")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--store", default="sqlite", help="sqlite, clickhouse, or the address of a server")
     options = parser.parse_args()
-    if options.directory:
+    if "://" in options.store:
+        run_on_clickhouse(options.store, options.events, options.seed)
+    elif options.directory:
         options.directory.mkdir(parents=True, exist_ok=True)
-        run(options.directory, options.events, options.seed)
+        run_in(options.directory, options)
+    else:
+        with tempfile.TemporaryDirectory() as directory:
+            run_in(Path(directory), options)
+
+
+def run_in(directory: Path, options: argparse.Namespace) -> None:
+    if options.store == "sqlite":
+        run(directory, options.events, options.seed)
         return
-    with tempfile.TemporaryDirectory() as directory:
-        run(Path(directory), options.events, options.seed)
+    from support import clickhouse  # noqa: PLC0415  an extra
+
+    with clickhouse.embedded(directory) as server:
+        run_on_clickhouse(server.url("benchmark"), options.events, options.seed)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import sync_playwright
+from support import backends, clickhouse
 from support.explorer import KEY, put, sample
 from support.serving import insight
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, StorageState
 
     from ainsights.server import Endpoint
+
+STORE = os.environ.get("AINSIGHTS_TEST_STORE", "sqlite")
+"""What the pages are shown of: ``sqlite`` or ``clickhouse``."""
 
 HOSTILE = (
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> javascript:alert(3) {{7*7}} "
@@ -43,9 +47,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    database = tmp_path_factory.mktemp("explorer") / "insights.db"
-    with server.running(server.Options(database, api_key=KEY)) as running:
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server, without a database."""
+    with clickhouse.shared_server(tmp_path_factory.mktemp("clickhouse")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    directory = tmp_path_factory.mktemp("explorer")
+    with (
+        backends.options_of(STORE, lambda: request.getfixturevalue("clickhouse_server"), directory) as options,
+        server.running(options) as running,
+    ):
         put(running, [*sample(400), hostile()])
         yield running
 

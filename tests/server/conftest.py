@@ -54,12 +54,20 @@ def clickhouse_url(clickhouse_server: str) -> Iterator[str]:
 @pytest.fixture(params=backends.STORES)
 def options(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Options]:
     """Options of an endpoint over an empty store; each test runs on SQLite and on ClickHouse."""
-    with backends.options_of(request.param, request, tmp_path) as options:
+    with backends.options_of(request.param, lambda: request.getfixturevalue("clickhouse_server"), tmp_path) as options:
         yield options
 
 
 @pytest.fixture(scope="module", params=backends.STORES)
 def shared_options(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Options]:
     """The same for all tests of a module."""
-    with backends.options_of(request.param, request, tmp_path_factory.mktemp("server")) as options:
+    directory = tmp_path_factory.mktemp("server")
+    with backends.options_of(request.param, lambda: request.getfixturevalue("clickhouse_server"), directory) as options:
         yield options
+
+
+@pytest.fixture(scope="module")
+def shared_client(shared_options: Options) -> Iterator[Client]:
+    """A connection to an endpoint without events that runs for all tests of a file."""
+    with running(shared_options) as endpoint, Client(endpoint) as client:
+        yield client

@@ -130,9 +130,9 @@ def test_event_has_its_neighbors_within_the_filter(client: Client) -> None:
     ],
 )
 def test_problem_names_the_parameter_and_what_would_be_right(
-    client: Client, path: str, parameter: str, reason: str
+    shared_client: Client, path: str, parameter: str, reason: str
 ) -> None:
-    answer = client.ask("GET", path)
+    answer = shared_client.ask("GET", path)
 
     assert (answer.status, answer.json["parameter"]) == (422, parameter)
     assert reason in answer.json["detail"]

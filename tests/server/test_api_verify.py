@@ -6,11 +6,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from support import clickhouse
 from support.polling import wait_until
 from support.serving import BEARER, KEY, Client, insight
 
 from ainsights import _cli
 from ainsights.server import Endpoint, Options, running
+from ainsights.server.clickhouse.connection import Connection
 from ainsights.server.store import SQLiteStore, verify
 
 if TYPE_CHECKING:
@@ -25,14 +27,26 @@ def put(endpoint: Endpoint, count: int) -> None:
             client.put(insight(f"e{n}"))
 
 
-def test_changed_event_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with running(Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
+def change(options: Options, event_id: str) -> int:
+    """Change an event past the endpoint; return its number."""
+    if options.store is None:
+        with closing(sqlite3.connect(options.database)) as lite, lite:
+            lite.execute("UPDATE event SET received_at = received_at + 1 WHERE event_id = ?", (event_id,))
+            return int(lite.execute("SELECT seq FROM event WHERE event_id = ?", (event_id,)).fetchone()[0])
+    connection = Connection(clickhouse.address(options.store))
+    with closing(connection):
+        changed = "ALTER TABLE event UPDATE received_at = received_at + 1 WHERE id = {id:String}"
+        connection.command(f"{changed} SETTINGS mutations_sync = 2", {"id": event_id})
+        return int(connection.rows("SELECT seq FROM event WHERE id = {id:String}", {"id": event_id})[0][0])
+
+
+def test_changed_event_is_named(options: Options, capsys: pytest.CaptureFixture[str]) -> None:
+    with running(options) as endpoint:
         put(endpoint, 3)
-        with closing(sqlite3.connect(endpoint.database)) as other, other:
-            other.execute("UPDATE event SET received_at = received_at + 1 WHERE event_id = 'e1'")
+        seq = change(options, "e1")
 
         assert _cli.main(["verify", "--url", endpoint.url, "--api-key", KEY]) == 1
-    assert "Not as it was stored: event 2 was changed" in capsys.readouterr().out
+    assert f"Not as it was stored: event {seq} was changed" in capsys.readouterr().out
 
 
 def test_verification_stops_when_its_client_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

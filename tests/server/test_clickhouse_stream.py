@@ -30,8 +30,8 @@ pytestmark = clickhouse.needs_engine
 
 
 @pytest.fixture
-def options(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Options]:
-    with options_of("clickhouse", request, tmp_path) as options:
+def options(clickhouse_server: str, tmp_path: Path) -> Iterator[Options]:
+    with options_of("clickhouse", lambda: clickhouse_server, tmp_path) as options:
         yield options
 
 

@@ -15,7 +15,7 @@ from support import clickhouse
 from support.serving import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ainsights.server.keys import KeyStore
@@ -24,13 +24,19 @@ STORES = ["sqlite", pytest.param("clickhouse", marks=clickhouse.needs_engine)]
 
 
 @contextmanager
-def options_of(kind: str, request: pytest.FixtureRequest, directory: Path) -> Iterator[Options]:
-    """Yield the options of an endpoint over an empty store of this kind; its files are in ``directory``."""
+def options_of(kind: str, server: Callable[[], str], directory: Path) -> Iterator[Options]:
+    """Yield the options of an endpoint over an empty store of this kind; its files are in ``directory``.
+
+    Args:
+        kind: ``sqlite`` or ``clickhouse``.
+        server: returns the address of a ClickHouse server, without a database.
+        directory: for files.
+    """
     database = directory / "insights.db"
     if kind == "sqlite":
         yield Options(database, api_key=KEY)
         return
-    with clickhouse.new_database(request.getfixturevalue("clickhouse_server")) as url:
+    with clickhouse.new_database(server()) as url:
         clickhouse.migrations.migrate(clickhouse.address(url))
         yield Options(database, api_key=KEY, store=url)
 
