@@ -90,6 +90,12 @@ def test_metadata_has_no_text_of_the_conversation() -> None:
     assert (tool_call["id"], tool_call["function"]["name"]) == ("call_0", "f")
 
 
+def test_metadata_has_no_text_in_place_of_an_identifier() -> None:
+    text = f"a text: {SECRET}"
+    insight = captured(None, settings={"content": "metadata"}, conversation=text, previous_response_id=text)
+    assert SECRET not in insight.model_dump_json()
+
+
 def test_metadata_of_a_context_holds_for_one_call() -> None:
     with ainsights.context(content="metadata"):
         assert SECRET not in captured(response(message(SECRET))).model_dump_json()
@@ -120,6 +126,24 @@ def test_tokens_of_redacted_texts_are_not_spelled_in_logprobs() -> None:
         for each in (good, odd)
     ]
     insight = captured(response(message(content=parts)), settings={"redact": ["email"]})
+    assert "ann@" not in insight.model_dump_json()
+
+
+ANN = {"token": "ann@", "logprob": -1.0, "bytes": [97], "top_logprobs": [{"token": "ann@", "logprob": -1.0}]}
+MAIL = {"type": "output_text", "text": "ann@example.com", "annotations": [], "logprobs": [ANN]}
+
+
+def test_tokens_of_redacted_texts_are_not_spelled_where_answers_are_passed_on() -> None:
+    given = [message(content=[MAIL]), {"role": "user", "content": "hi"}]
+    insight = captured(given=given, settings={"redact": ["email"]})
+    assert "ann@" not in insight.model_dump_json()
+    assert (insight.messages or [{}])[0]["content"][0]["logprobs"][0]["logprob"] == -1.0
+
+
+def test_tokens_of_redacted_texts_are_not_spelled_in_items_that_stay_as_they_are() -> None:
+    odd = message(content=[MAIL, {"type": "output_text", "text": None}])
+    insight = captured(response(odd), settings={"redact": ["email"]})
+    assert insight.response["output"][0]["content"][0]["text"] == "[email]"
     assert "ann@" not in insight.model_dump_json()
 
 

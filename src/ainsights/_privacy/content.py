@@ -37,6 +37,7 @@ _NUMBERS = frozenset(
 )
 _SETTINGS = ("model", "modalities", "reasoning_effort", "service_tier", "truncation", "verbosity")
 _LINKS = ("previous_response_id", "conversation")
+_LINK_KEYS = (MetaKey.PREVIOUS_RESPONSE_ID, MetaKey.CONVERSATION_ID)
 _PARTS = ("text", "image_url", "input_audio", "file", "refusal")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LONGEST = 256
@@ -177,8 +178,11 @@ def _typed(value: Any) -> Any:
 
 
 def _meta(meta: dict[str, Any]) -> dict[str, Any]:
+    """Return ``meta`` without texts where the model API, or the request, was to give an identifier."""
     error_type = meta.get(MetaKey.ERROR_TYPE)
-    return meta if error_type is None or _is_identifier(error_type) else {**meta, MetaKey.ERROR_TYPE: "other"}
+    if error_type is not None and not _is_identifier(error_type):
+        meta = meta | {MetaKey.ERROR_TYPE: "other"}
+    return {key: item for key, item in meta.items() if key not in _LINK_KEYS or _is_identifier(item)}
 
 
 def _short(fields: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ _WRITTEN = {
 }
 """What we write by ourselves, and what it looks like then: digits that are no telephone number."""
 
+_ITEMS = ("original", "outline", "output")
+"""Fields of a response of the Responses API in which the logprobs are that its choice has no place for."""
 _TOKEN_LISTS = ("prompt_logprobs", "prompt_token_ids", "token_ids")
 _LONGEST_NUMBER = 10_000
 """Bits of the largest number whose digits are looked at; Python refuses to write out much larger ones."""
@@ -62,7 +64,7 @@ class Redaction:
         messages = self.value(insight.messages)
         return Insight.model_construct(
             response=self._response(insight.response, prompt_changed=messages is not insight.messages),
-            messages=messages,
+            messages=messages if messages is insight.messages else _without_logprobs(messages),
             template=self.value(insight.template),
             inputs=self.value(insight.inputs),
             args=self.value(insight.args, numbers=False),
@@ -138,13 +140,15 @@ class Redaction:
     def _response(self, response: dict[str, Any], *, prompt_changed: bool) -> dict[str, Any]:
         redacted: dict[str, Any] = self.value(response, numbers=False)
         before, after = response.get("choices"), redacted.get("choices")
-        changed = prompt_changed or after is not before
+        changed = prompt_changed or any(redacted.get(key) is not response.get(key) for key in ("choices", *_ITEMS))
         if isinstance(before, list) and isinstance(after, list):
             choices = [self._choice(*pair, changed=changed) for pair in zip(before, after, strict=True)]
             redacted = {key: choices if key == "choices" else item for key, item in redacted.items()}
-        if changed and "outline" in redacted:
-            redacted = {key: _without_logprobs(item) if key == "outline" else item for key, item in redacted.items()}
-        return _without_token_lists(redacted) if changed else redacted
+        if not changed:
+            return redacted
+        return _without_token_lists(
+            {key: _without_logprobs(item) if key in _ITEMS else item for key, item in redacted.items()}
+        )
 
     def _choice(self, before: Any, after: Any, *, changed: bool) -> Any:
         if not isinstance(before, dict):

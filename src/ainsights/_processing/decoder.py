@@ -73,7 +73,7 @@ def _linked(exchange: Exchange, outcome: Outcome, args: dict[str, Any]) -> dict[
 
 
 def _measured(exchange: Exchange, outcome: Outcome, args: dict[str, Any]) -> dict[str, Any]:
-    stream = args.get("stream") is True or exchange.route is WEBSOCKET
+    stream = args.get("stream") is True or exchange.route is WEBSOCKET or outcome.is_stream
     finished = exchange.finished or exchange.started
     error = outcome.error or {}
     error_type = exchange.failure.type if exchange.failure else error.get("type", error.get("code"))

@@ -40,6 +40,8 @@ class Outcome:
     """Whether one of the choices was cut."""
     full_size: int = 0
     """Bytes of the body where some in its middle were not kept; else 0."""
+    is_stream: bool = False
+    """Whether events came."""
 
 
 def outcome_of(exchange: Exchange, args: dict[str, Any]) -> Outcome:
@@ -52,6 +54,7 @@ def outcome_of(exchange: Exchange, args: dict[str, Any]) -> Outcome:
         outcome, is_cut = _whole(exchange, body)
     else:
         outcome, is_cut = _streamed(exchange, b"\n\n".join([body, tail]) if tail else body, args)
+        outcome.is_stream = body.lstrip().startswith((b"data:", b"event:"))
     request_id = header(exchange, "x-request-id")
     known = required_fields(model=args.get("model"), created=exchange.began_at, request_id=request_id)
     if outcome.status != "ok":

@@ -126,7 +126,7 @@ class PendingResponses:
         if self._is_settled(response_id) or (exchange.status_code or _FIRST_ERROR_STATUS) >= _FIRST_ERROR_STATUS:
             return None
         insight, streamed = decode(exchange), is_stream(exchange)
-        if insight.response.get("status") is None and not (streamed and insight.response.get("outline")):
+        if insight.response.get("status").__class__ is not str and not (streamed and insight.response.get("outline")):
             return None
         if not _is_unfinished(exchange, insight):
             return self._on_end(exchange, response_id, insight, decode)

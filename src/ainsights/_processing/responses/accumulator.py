@@ -1,8 +1,8 @@
 """The body of an answer of the Responses API -> the ChatCompletion that it makes. Pure.
 
 The last event of a stream has the whole response, and is the truth: of a stream that came to its end nothing else is
-read. One that was cut, or whose last event has no output, is put together from its other events, in the order of their
-output indexes, whatever the order in which they came:
+read. One that was cut, or whose last event has no output or an empty one, is put together from its other events, in the
+order of their output indexes, whatever the order in which they came:
 
 - ``output_item.added`` begins an item and ``output_item.done`` replaces it; ``content_part`` likewise, and the texts.
 - Deltas are joined by output index, and by the index of a part, of a summary or of a command.
@@ -42,7 +42,9 @@ def of_response(response: Fields, status: Any = None) -> Accumulation:
         status: what the event that brought it is named after; it counts where the response names none.
     """
     status = response.get("status") or status
-    event_status = _STATUS.get(status, "ok") if status.__class__ is str else "ok"
+    if status.__class__ is not str:
+        status = "failed" if response.get("error") else "completed"  # some routers answer with an error so
+    event_status = _STATUS.get(status, "ok")
     error = (response.get("error") or {}) if event_status == "error" else None
     return Accumulation(to_completion(response), done=True, error=error, chunks=1, status=event_status)
 
@@ -54,7 +56,7 @@ def accumulate(body: bytes) -> Accumulation:
     """
     body = body.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     last = _last_event(body)
-    if last.get("type") in _TERMINAL and _is_whole(last.get("response")):
+    if str(last.get("type")) in _TERMINAL and _is_whole(last.get("response")):
         return of_response(last["response"], _named(last))
     stream = _Stream()
     for event in _events(body):
@@ -63,7 +65,7 @@ def accumulate(body: bytes) -> Accumulation:
 
 
 def _is_whole(response: Any) -> bool:
-    return response.__class__ is dict and response.get("output").__class__ is list
+    return response.__class__ is dict and response.get("output").__class__ is list and bool(response["output"])
 
 
 def _named(event: Fields) -> str:
@@ -139,7 +141,8 @@ class _Stream:
         if number.__class__ is not int:
             return False
         names = ("type", "output_index", "item_id", "content_index", "summary_index", "command_index")
-        key = (number, *(str(event.get(name)) for name in names))
+        delta = event.get("delta") if event.get("delta").__class__ is str else None
+        key = (number, delta, *(str(event.get(name)) for name in names))
         repeated = key in self._seen and len(self._numbers) > 1
         self._seen.add(key)
         self._numbers.add(number)
@@ -148,7 +151,7 @@ class _Stream:
     def result(self) -> Accumulation:
         output = self.response.get("output")
         assembled = self.assembly.output()
-        if assembled and (self.ended is None or output.__class__ is not list):
+        if assembled and (self.ended is None or not output):
             output = assembled
         fields = self.response | self.assembly.beside()
         if output.__class__ is list:

@@ -120,6 +120,7 @@ class Assembly:
 
     def add(self, kind: str, event: Fields) -> None:
         """Add an event of the type ``kind`` that brings no response."""
+        event = {key: value for key, value in event.items() if not key.endswith("_index") or _is_index(value)}
         stem, _, word = kind.rpartition(".")
         if stem == "response.output_item":
             self._begin(event, done=word == "done")
@@ -227,9 +228,18 @@ class Assembly:
         entries = item.lists.setdefault(("output",), {})
         if word == "delta" and delta.__class__ is dict:
             before = entries.get(index, {})
-            entries[index] = before | {key: before.get(key, "") + text for key, text in delta.items() if text}
+            entries[index] = before | {key: _added(before.get(key), text) for key, text in delta.items() if text}
         elif word == "done" and event.get("output").__class__ is list:
             entries.update(zip([index], event["output"], strict=False))
+
+
+def _is_index(value: Any) -> bool:
+    return value.__class__ is int and value >= 0
+
+
+def _added(before: Any, value: Any) -> Any:
+    """Return ``value``, a piece of a text after what came before it; any other value replaces that."""
+    return before + value if before.__class__ is str and value.__class__ is str else value
 
 
 def _description(base64: Any) -> str:

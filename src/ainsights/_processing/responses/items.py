@@ -54,7 +54,7 @@ class Output:
                 entry = item | {"content": [self._part(part) for part in item["content"]]}
             elif _is_reasoning(item):
                 entry = item | {key: self._thoughts(item[key]) for key in ("summary", "content") if item.get(key)}
-            elif item.get("type") in CALLS:
+            elif str(item.get("type")) in CALLS:
                 entry = self._call(item)
         if entry is None:
             entry = {"output": len(self.output)}

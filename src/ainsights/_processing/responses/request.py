@@ -39,7 +39,7 @@ def to_messages(instructions: Any, given: Any) -> list[Fields]:
     calls: list[Fields] | None = None
     """Those of the message that the next call joins."""
     for item in given:
-        if item.__class__ is dict and item.get("type") in CALLS:
+        if item.__class__ is dict and str(item.get("type")) in CALLS:
             if calls is None:
                 calls = []
                 messages.append({"role": "assistant", "content": None, "tool_calls": calls})
@@ -54,7 +54,7 @@ def _message(item: Any) -> Fields:
     if item.__class__ is not dict:
         return {"role": "user", "content": item}
     kind = item.get("type")
-    if kind in _OUTPUTS:
+    if str(kind) in _OUTPUTS:
         used = ("type", "call_id", "output")
         message = {"role": "tool", "tool_call_id": item.get("call_id"), "content": _content(item.get("output"))}
         return message | {key: value for key, value in item.items() if key not in used}
@@ -75,7 +75,7 @@ def _content(value: Any) -> Any:
 
 
 def _part(part: Fields) -> Fields:
-    kind = part.get("type")
+    kind = str(part.get("type"))
     if kind in _TEXTS:
         return part | {"type": "text"}
     if kind == "input_image" and part.get("image_url").__class__ is str:
