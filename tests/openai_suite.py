@@ -1,4 +1,4 @@
-"""openai's own tests of chat completions and streams, without ainsights and with it: each must end the same.
+"""openai's own tests of chat completions, responses and streams, without ainsights and with it: each must end the same.
 
     python tests/openai_suite.py [--version X.Y.Z] [--checkout DIRECTORY]
 
@@ -33,9 +33,22 @@ from support.endpoints import Endpoint, endpoint
 from ainsights.mock_openai import serving
 
 HERE = Path(__file__).parent
-NEEDS_A_SERVER = ("tests/api_resources/chat/test_completions.py",)
+NEEDS_A_SERVER = (
+    "tests/api_resources/beta/test_responses.py",
+    "tests/api_resources/chat/test_completions.py",
+    "tests/api_resources/responses",
+    "tests/api_resources/test_completions.py",
+    "tests/api_resources/test_responses.py",
+)
 FILES = (
     "tests/lib/chat",
+    "tests/lib/responses",
+    "tests/lib/test_generated_websocket_compression.py",
+    "tests/lib/test_responses_input_file_history.py",
+    "tests/lib/test_responses_tool_runner.py",
+    "tests/lib/test_websocket_connection_policy.py",
+    "tests/lib/test_websocket_entry_cleanup.py",
+    "tests/lib/test_websocket_recovery_lifecycle.py",
     "tests/lib/test_azure.py",
     "tests/lib/test_azure_deployment_path.py",
     "tests/test_client.py",
@@ -46,15 +59,23 @@ FILES = (
     "tests/test_module_client.py",
     "tests/test_request_body_routing_order.py",
     "tests/test_response.py",
+    "tests/test_response_svg_reasoning.py",
+    "tests/test_send_queue.py",
+    "tests/test_send_queue_reconnect.py",
     "tests/test_sse_framing.py",
     "tests/test_status_error_messages.py",
     "tests/test_stream_mode.py",
     "tests/test_streaming.py",
     "tests/test_utils/test_logging.py",
+    "tests/test_websocket_connection_options.py",
+    "tests/test_websocket_initial_backlog.py",
+    "tests/test_websocket_raw_reconnect_wire.py",
+    "tests/test_websocket_recovery_regressions.py",
+    "tests/test_websocket_terminal_flush.py",
 )
 REQUIREMENTS = [
     *("aiohttp", "azure-identity", "dirty-equals", "httpx-aiohttp", "inline-snapshot", "nest-asyncio"),
-    *("pytest", "pytest-asyncio", "pytest-xdist", "respx", "rich", "time-machine", "trio"),
+    *("pytest", "pytest-asyncio", "pytest-xdist", "respx", "rich", "time-machine", "trio", "websockets"),
 ]
 OLDER_ONES = 5
 """So many earlier releases are tried where a source distribution has no tests."""

@@ -15,17 +15,17 @@ import ainsights
 PATIENCE = 60.0
 """Seconds for what is still queued at the end of the tests."""
 
+_insights: ainsights.Insights
 _REPORT = Path(os.environ.pop("AINSIGHTS_SUITE_STATS"))
 
 
 def pytest_configure() -> None:
     """Instrument before the tests import openai, as ``ainsights run`` does."""
-    ainsights.instrument(max_queue_events=1_000_000)
+    global _insights  # noqa: PLW0603  pytest calls functions of a module
+    _insights = ainsights.instrument(max_queue_events=1_000_000, capture="chat,responses,completions")
 
 
 def pytest_unconfigure() -> None:
     """Deliver, tell, and take the patches away."""
-    delivered = ainsights.flush(PATIENCE)
-    stats = asdict(ainsights.stats())
-    ainsights.shutdown()
-    _REPORT.write_text(json.dumps(stats | {"flushed": delivered}))
+    delivered = ainsights.shutdown(PATIENCE)  # which reports responses that are not at their end, too
+    _REPORT.write_text(json.dumps(asdict(_insights.stats()) | {"flushed": delivered}))

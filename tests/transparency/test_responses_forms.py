@@ -155,6 +155,12 @@ async def posted_to_an_absolute_url(world: World) -> Any:
 
 
 @form
+async def beta(world: World) -> Any:
+    place = getattr(world.client().beta, "responses", responses(world))
+    return await it(place.create(**asked()))
+
+
+@form
 async def subclass_of_responses(world: World) -> Any:
     base = type(responses(world))
 

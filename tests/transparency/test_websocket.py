@@ -85,6 +85,16 @@ async def created_by_the_resource(world: World) -> Any:
 
 
 @socket("ok")
+async def beta(world: World) -> Any:
+    responses = getattr(world.client().beta, "responses", None)
+    if responses is None or not hasattr(responses, "connect"):
+        return await sent_and_received(world)
+    async with inside(responses.connect()) as connection:
+        await it(connection.send(asked()))
+        return type(connection).__module__, await until_the_end(connection)
+
+
+@socket("ok")
 async def sent_raw_and_received_raw(world: World) -> Any:
     async with inside(connect(world)) as connection:
         await it(connection.send_raw(json.dumps(asked())))
@@ -235,8 +245,9 @@ def test_context_of_the_sender_holds(model_api: World) -> None:
 def test_sockets_are_counted_where_the_method_that_makes_them_is_missing(
     model_api: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hooks = [type(hook)(hook.owner, "_no_such_method", hook._wrap) for hook in websocket.CONNECT_HOOKS]
-    monkeypatch.setattr(websocket, "CONNECT_HOOKS", tuple(hooks))
+    hooks = websocket.HOOKS[0]
+    missing = [type(hook)(hook.owner, "_no_such_method", hook._wrap) for hook in hooks.connect]
+    monkeypatch.setattr(hooks, "connect", tuple(missing))
     with ainsights.Insights(base_url="http://127.0.0.1:9") as insights:
         client = insights.watch(model_api.client())
         with client.responses.connect() as connection:

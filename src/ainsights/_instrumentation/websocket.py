@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Wrapper = Callable[..., Any]
 
-MODULE = "openai.resources.responses.responses"
+MODULES = ("openai.resources.responses.responses", "openai.resources.beta.responses.responses")
 
 _connecting = capture_internal_errors("watching a WebSocket")
 
@@ -39,11 +39,11 @@ _connecting = capture_internal_errors("watching a WebSocket")
 # Where sockets are made
 
 
-def _connected(socket: Any, manager: Any, kind: type[Socket]) -> Any:
+def _connected(hooks: HookSet, hook: Hook, socket: Any, manager: Any, kind: type[Socket]) -> Any:
     """Return the socket to use in place of ``socket``: itself, where what a connection does is seen."""
     with _connecting:
-        client = getattr(manager, f"_{type(manager).__name__}__client", None)
-        if CONNECTION_HOOKS[0].wrapper is None:
+        client = getattr(manager, f"_{hook.owner}__client", None)
+        if hooks.connection[0].wrapper is None:
             lanes = connections.new_lanes(client)
             made = kind(socket, lanes)
             lanes.watch(made)
@@ -52,20 +52,20 @@ def _connected(socket: Any, manager: Any, kind: type[Socket]) -> Any:
     return socket
 
 
-def _sync_connect(original: Wrapper, hook: Hook) -> Wrapper:
+def _sync_connect(hooks: HookSet, original: Wrapper, hook: Hook) -> Wrapper:
     @functools.wraps(original)
     def connect_ws(self: Any, *args: Any, **kwargs: Any) -> Any:
         socket = original(self, *args, **kwargs)
-        return _connected(socket, self, Socket) if connect_ws in hook.active else socket
+        return _connected(hooks, hook, socket, self, Socket) if connect_ws in hook.active else socket
 
     return connect_ws
 
 
-def _async_connect(original: Wrapper, hook: Hook) -> Wrapper:
+def _async_connect(hooks: HookSet, original: Wrapper, hook: Hook) -> Wrapper:
     @functools.wraps(original)
     async def connect_ws(self: Any, *args: Any, **kwargs: Any) -> Any:
         socket = await original(self, *args, **kwargs)
-        return _connected(socket, self, AsyncSocket) if connect_ws in hook.active else socket
+        return _connected(hooks, hook, socket, self, AsyncSocket) if connect_ws in hook.active else socket
 
     return connect_ws
 
@@ -205,59 +205,76 @@ def _async_close(original: Wrapper, hook: Hook) -> Wrapper:
 # Installing and removing the hooks
 
 
-CONNECT_HOOKS = (
-    Hook("ResponsesConnectionManager", "_connect_ws", _sync_connect),
-    Hook("AsyncResponsesConnectionManager", "_connect_ws", _async_connect),
-)
-CONNECTION_HOOKS = (
-    Hook("ResponsesConnection", "_send", _sync_send),
-    Hook("AsyncResponsesConnection", "_send", _async_send),
-    Hook("ResponsesConnection", "_flush_send_queue", _sync_flush),
-    Hook("AsyncResponsesConnection", "_flush_send_queue", _async_flush),
-    Hook("ResponsesConnection", "recv_bytes", _sync_receive),
-    Hook("AsyncResponsesConnection", "recv_bytes", _async_receive),
-    Hook("ResponsesConnection", "close", _sync_close),
-    Hook("AsyncResponsesConnection", "close", _async_close),
-)
-COUNTING_HOOKS = (Hook("Responses", "connect", _counted), Hook("AsyncResponses", "connect", _counted))
+class HookSet:
+    """The hooks of one module that has connections.
 
-_awaits_import = False
+    Args:
+        module: its name.
+    """
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self.connect = (
+            Hook("ResponsesConnectionManager", "_connect_ws", functools.partial(_sync_connect, self)),
+            Hook("AsyncResponsesConnectionManager", "_connect_ws", functools.partial(_async_connect, self)),
+        )
+        self.connection = (
+            Hook("ResponsesConnection", "_send", _sync_send),
+            Hook("AsyncResponsesConnection", "_send", _async_send),
+            Hook("ResponsesConnection", "_flush_send_queue", _sync_flush),
+            Hook("AsyncResponsesConnection", "_flush_send_queue", _async_flush),
+            Hook("ResponsesConnection", "recv_bytes", _sync_receive),
+            Hook("AsyncResponsesConnection", "recv_bytes", _async_receive),
+            Hook("ResponsesConnection", "close", _sync_close),
+            Hook("AsyncResponsesConnection", "close", _async_close),
+        )
+        self.counting = (Hook("Responses", "connect", _counted), Hook("AsyncResponses", "connect", _counted))
+        self._awaits_import = False
+
+    def install_when_imported(self) -> None:
+        """Install the hooks: now, or as soon as the module is there."""
+        if not self._awaits_import:
+            self._awaits_import = True
+            wrapt.register_post_import_hook(self._install, self.module)
+        elif self.module in sys.modules:
+            self._install(sys.modules[self.module])
+
+    def remove(self) -> None:
+        """Put the module back as it was."""
+        module = sys.modules.get(self.module)
+        if module is not None:
+            for hook in (*self.connect, *self.connection, *self.counting):
+                hook.remove(module)
+
+    def _install(self, module: ModuleType) -> None:
+        if connections.recorder is None or not hasattr(module, self.connect[0].owner):
+            return
+        with capture_internal_errors("patching openai's WebSockets"):
+            hooks: tuple[Hook, ...] = self.connect
+            if hasattr(module.ResponsesConnection, self.connection[0].name):
+                hooks = (*self.connect, *self.connection)
+            missing = [str(hook) for hook in hooks if not hook.install(module)]
+            if missing:
+                self.remove()
+                for hook in self.counting:
+                    hook.install(module)
+                log_rate_limited("warning", "missing WebSocket hooks", _MISSING, ", ".join(missing))
+
+
+HOOKS = tuple(map(HookSet, MODULES))
+
+_MISSING = "this openai has no %s: responses over WebSockets are not captured. Please update ainsights."
 
 
 def install(recorder: Recorder) -> None:
     """Show what is sent over WebSockets from now on to ``recorder``."""
-    global _awaits_import  # noqa: PLW0603  a process has one openai, so one set of patches
     connections.recorder = recorder
-    if not _awaits_import:
-        _awaits_import = True
-        wrapt.register_post_import_hook(_install_hooks, MODULE)
-    elif MODULE in sys.modules:
-        _install_hooks(sys.modules[MODULE])
+    for hooks in HOOKS:
+        hooks.install_when_imported()
 
 
 def uninstall() -> None:
     """Put openai back as it was."""
     connections.recorder = None
-    module = sys.modules.get(MODULE)
-    if module is not None:
-        for hook in (*CONNECT_HOOKS, *CONNECTION_HOOKS, *COUNTING_HOOKS):
-            hook.remove(module)
-
-
-def _install_hooks(module: ModuleType) -> None:
-    if connections.recorder is None or not hasattr(module, CONNECT_HOOKS[0].owner):
-        return
-    with capture_internal_errors("patching openai's WebSockets"):
-        hooks: tuple[Hook, ...] = CONNECT_HOOKS
-        if hasattr(module.ResponsesConnection, CONNECTION_HOOKS[0].name):
-            hooks = (*CONNECT_HOOKS, *CONNECTION_HOOKS)
-        missing = [str(hook) for hook in hooks if not hook.install(module)]
-        if missing:
-            for hook in hooks:
-                hook.remove(module)
-            for hook in COUNTING_HOOKS:
-                hook.install(module)
-            log_rate_limited("warning", "missing WebSocket hooks", _MISSING, ", ".join(missing))
-
-
-_MISSING = "this openai has no %s: responses over WebSockets are not captured. Please update ainsights."
+    for hooks in HOOKS:
+        hooks.remove()
