@@ -1,4 +1,4 @@
-"""What capture costs the caller: a call and a stream chunk, instrumented over bare, sync and async.
+"""What capture costs the caller: a call and a chunk or event of a stream, instrumented over bare, sync and async.
 
 The model API is an in-memory transport, so that nothing but the client's own work is in the denominator: the worst
 case for the ratio. The bare client is a subclass that has openai's own functions where ours stand in its base, and
@@ -50,23 +50,61 @@ CHUNK = {
     "choices": [{"index": 0, "delta": {"content": " hello"}, "finish_reason": None}],
 }
 EVENTS = [f"data: {json.dumps(CHUNK)}\n\n".encode()] * CHUNKS + [b"data: [DONE]\n\n"]
+PART = {"type": "output_text", "text": "Hello!", "annotations": []}
+MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [PART]}
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1700000000,
+    "model": "gpt-5-mini",
+    "status": "completed",
+    "output": [MESSAGE],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "usage": {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 2,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 11,
+    },
+}
+PLACE = {"output_index": 0, "item_id": "msg_1", "content_index": 0}
+DELTA = {"type": "response.output_text.delta", **PLACE, "delta": " hello", "logprobs": []}
+
+
+def named(event: dict[str, Any], number: int) -> bytes:
+    return f"event: {event['type']}\ndata: {json.dumps(event | {'sequence_number': number})}\n\n".encode()
+
+
+NAMED_EVENTS = [
+    named({"type": "response.created", "response": RESPONSE | {"output": [], "status": "in_progress"}}, 0),
+    *(named(DELTA, number) for number in range(1, CHUNKS + 1)),
+    named({"type": "response.completed", "response": RESPONSE}, CHUNKS + 1),
+]
 
 
 class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     """A stream's bytes, an event a piece."""
 
+    def __init__(self, events: list[bytes]) -> None:
+        self.events = events
+
     def __iter__(self) -> Iterator[bytes]:
-        yield from EVENTS
+        yield from self.events
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for event in EVENTS:
+        for event in self.events:
             yield event
 
 
 def answer(request: httpx2.Request) -> httpx2.Response:
+    is_chat = request.url.path.endswith("/chat/completions")
     if b'"stream":true' in request.content:
-        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
-    return httpx2.Response(200, json=COMPLETION)
+        body = Body(EVENTS if is_chat else NAMED_EVENTS)
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
+    return httpx2.Response(200, json=COMPLETION if is_chat else RESPONSE)
 
 
 def bare(client: type[Any]) -> type[Any]:
@@ -81,26 +119,36 @@ def _owner(hook: patch.Hook) -> type[Any]:
 
 def sync_units(client_class: type[Any]) -> dict[str, Callable[[], None]]:
     client = client_class(api_key="k", http_client=httpx2.Client(transport=httpx2.MockTransport(answer)))
-    create = client.chat.completions.create
+    create, respond = client.chat.completions.create, client.responses.create
 
-    def stream() -> None:
-        for _chunk in create(model="m", messages=MESSAGES, stream=True):
+    def read(stream: Any) -> None:
+        for _event in stream:
             pass
 
-    return {"sync call": lambda: create(model="m", messages=MESSAGES), "sync chunk": stream}
+    return {
+        "sync call": lambda: create(model="m", messages=MESSAGES),
+        "sync chunk": lambda: read(create(model="m", messages=MESSAGES, stream=True)),
+        "sync response": lambda: respond(model="m", input="Say hello."),
+        "sync response event": lambda: read(respond(model="m", input="Say hello.", stream=True)),
+    }
 
 
 def async_units(client_class: type[Any], loop: asyncio.AbstractEventLoop) -> dict[str, Callable[[], None]]:
     client = client_class(api_key="k", http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(answer)))
-    create = client.chat.completions.create
+    create, respond = client.chat.completions.create, client.responses.create
 
-    async def stream() -> None:
-        async for _chunk in await create(model="m", messages=MESSAGES, stream=True):
+    async def read(stream: Any) -> None:
+        async for _event in await stream:
             pass
 
+    def run(call: Any) -> None:
+        loop.run_until_complete(call)
+
     return {
-        "async call": lambda: loop.run_until_complete(create(model="m", messages=MESSAGES)),
-        "async chunk": lambda: loop.run_until_complete(stream()),
+        "async call": lambda: run(create(model="m", messages=MESSAGES)),
+        "async chunk": lambda: run(read(create(model="m", messages=MESSAGES, stream=True))),
+        "async response": lambda: run(respond(model="m", input="Say hello.")),
+        "async response event": lambda: run(read(respond(model="m", input="Say hello.", stream=True))),
     }
 
 
@@ -127,7 +175,7 @@ def report(name: str, count: int, groups: list[list[list[float]]]) -> None:
         )
         bare = statistics.median(group[which][0] for group in groups) / count * 1e6
         added = statistics.median(group[which][1] - group[which][0] for group in groups) / count * 1e6
-        print(f"{name:<12}{kind:<9}{bare:>10.2f}{added:>+10.2f}{middle:>9.3f}{low:>9.3f}–{high:.3f}")
+        print(f"{name:<21}{kind:<9}{bare:>10.2f}{added:>+10.2f}{middle:>9.3f}{low:>9.3f}–{high:.3f}")
 
 
 def main() -> None:
@@ -139,9 +187,9 @@ def main() -> None:
     loop = asyncio.new_event_loop()
     bare_units = sync_units(bare(openai.OpenAI)) | async_units(bare(openai.AsyncOpenAI), loop)
     ours_units = sync_units(openai.OpenAI) | async_units(openai.AsyncOpenAI, loop)
-    print(f"{'':<12}{'':<9}{'bare us':>10}{'added us':>10}{'ratio':>9}{'quartiles':>14}")
+    print(f"{'':<21}{'':<9}{'bare us':>10}{'added us':>10}{'ratio':>9}{'quartiles':>14}")
     for name, unit in bare_units.items():
-        in_chunks = name.endswith("chunk")
+        in_chunks = name.endswith(("chunk", "event"))
         pairs = STREAMS_IN_GROUP if in_chunks else CALLS_IN_GROUP
         results = [measure(unit, ours_units[name], pairs) for _ in range(groups + 1)][1:]  # the first one warms up
         report(name, CHUNKS if in_chunks else 1, results)
