@@ -104,3 +104,21 @@ def test_a_facet_counts_the_same_values(both: Both, wanted: Filter, name: str) -
     expected = both.oracle.table(Query(wanted, (Measure("events"),), (Group(name),)), None)
     facet = both.answering.engine.facets(wanted, [name], 100)[name]
     assert [tuple(each) for each in facet] == expected
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
+@given(wanted=FILTERS)
+@example(wanted=Filter())
+def test_conversations_page_by_page_are_those_of_the_events_the_last_active_first(both: Both, wanted: Filter) -> None:
+    places: dict[str, list[tuple[int, int]]] = {}
+    for row in both.oracle.rows(wanted):
+        places.setdefault(row["conversation"], []).append((row["time"], row["seq"]))
+    expected = sorted(((max(found), name, len(found)) for name, found in places.items()), reverse=True)
+    pages, cursor = [], None
+    while True:
+        page = both.answering.engine.conversations(Query(wanted, limit=30), cursor)
+        pages += page.rows
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert [(each.id, each.events) for each in pages] == [(name, count) for _, name, count in expected]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from ainsights.server.clickhouse.engine import ClickHouseEngine
+from ainsights.server.clickhouse.engine import ClickHouseEngine, extent
 from support import clickhouse, indexed
 
 if TYPE_CHECKING:
@@ -41,9 +41,11 @@ def answering(
             yield Answering(served.engine, served.store, conversations)
         return
     with (
+        pytest.MonkeyPatch.context() as patch,
         clickhouse.new_database(request.getfixturevalue("clickhouse_server")) as url,
         clickhouse.opened(url) as store,
     ):
+        patch.setattr(extent, "FIRST_LOOK", 8)  # so that lists of few events take several looks
         store.connection.command("SYSTEM STOP MERGES event")
         indexed.put(store, bodies)
         indexed.put(store, bodies)

@@ -5,76 +5,57 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ainsights.server.clickhouse.engine.facets import facets
-from ainsights.server.clickhouse.engine.pages import rows_where
+from ainsights.server.clickhouse.engine.pages import bounds, rows_where
 from ainsights.server.clickhouse.engine.selection import matching
 from ainsights.server.clickhouse.engine.source import passing, select
 from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
-from ainsights.server.query.defaults import CONVERSATION_EVENTS, PAGE
+from ainsights.server.query.defaults import CONVERSATION_EVENTS, NEWEST_FIRST, PAGE
 from ainsights.server.query.dialects.sql import SQL, concat
 from ainsights.server.query.engine import Conversation, ConversationPage, EventRow, UserSummary
 from ainsights.server.query.model import Condition, Filter
 
 if TYPE_CHECKING:
+    from ainsights.server.clickhouse.engine.extent import Stored
     from ainsights.server.clickhouse.engine.source import Database
     from ainsights.server.query.model import Query
-
-_FIRST_LOOK = 2000
-"""Newest events among which the last active conversations are looked for first."""
 
 _Latest = tuple[int, int, str]
 """Time and seq of the newest event of a conversation, and its id."""
 
 
-def conversations(database: Database, query: Query, cursor: str | None) -> ConversationPage:
+def conversations(database: Database, query: Query, cursor: str | None, stored: Stored) -> ConversationPage:
     """Return the conversations with an event within a resolved filter, the last active first."""
     limit = query.limit or PAGE
     after = decode_cursor(cursor) if cursor else None
-    latest = _latest(database, query.filter, after, limit + 1)
+    latest = _latest(database, query.filter, after, limit + 1, stored)
     names = [name for _, _, name in latest[:limit]]
     found = _details(database, query.filter, names)
     next_cursor = encode_cursor(Position(latest[limit - 1][0], latest[limit - 1][1])) if len(latest) > limit else None
     return ConversationPage([found[name] for name in names if name in found], next_cursor)
 
 
-def _latest(database: Database, wanted: Filter, after: Position | None, limit: int) -> list[_Latest]:
-    """Return the last active conversations.
+def _latest(database: Database, wanted: Filter, after: Position | None, limit: int, stored: Stored) -> list[_Latest]:
+    """Return the last active conversations: those of recent events, if they are enough.
 
-    Each of them has an event among the newest ones: it suffices to look through those, unless few conversations have
-    many events. A conversation that was active after the cursor was on a page before.
+    A conversation that was active after the cursor was on a page before.
     """
-    look = _FIRST_LOOK
-    while True:
-        newest = _newest_events(database, wanted, after, look)
-        seen: dict[str, _Latest] = {}
-        for row in newest:
-            seen.setdefault(row[2], row)
-        found = _without_earlier_pages(database, wanted, after, list(seen.values()))
-        if len(found) >= limit or len(newest) < look:
-            return found[:limit]
-        look *= 10
+    found: list[_Latest] = []
+    for bound in bounds(stored, NEWEST_FIRST, wanted, after):
+        statement = concat(
+            "SELECT max(time) AS latest, argMax(seq, (time, seq)) AS number, conversation ", passing(wanted),
+            " AND ", bound, " GROUP BY conversation", _active_before(after),
+            f" ORDER BY latest DESC, number DESC LIMIT {limit:d}",
+        )  # fmt: skip
+        found = [(time, seq, name) for time, seq, name in select(database, statement)]
+        if len(found) >= limit:
+            break
+    return found
 
 
-def _newest_events(database: Database, wanted: Filter, after: Position | None, limit: int) -> list[_Latest]:
-    beyond = SQL(" AND (time, seq) < ({:Int64}, {:Int64})", (after.value, after.seq)) if after else ""
-    statement = concat(
-        "SELECT time, seq, conversation ", passing(wanted), beyond, f" ORDER BY time DESC, seq DESC LIMIT {limit:d}"
-    )
-    return [(time, seq, name) for time, seq, name in select(database, statement)]
-
-
-def _without_earlier_pages(
-    database: Database, wanted: Filter, after: Position | None, found: list[_Latest]
-) -> list[_Latest]:
-    if not after or not found:
-        return found
-    names = [name for _, _, name in found]
-    statement = concat(
-        "SELECT DISTINCT conversation ", passing(wanted),
-        SQL(" AND (time, seq) >= ({:Int64}, {:Int64})", (after.value, after.seq)),
-        SQL(" AND conversation IN {:Array(String)}", (names,)),
-    )  # fmt: skip
-    earlier = {row[0] for row in select(database, statement)}
-    return [row for row in found if row[2] not in earlier]
+def _active_before(after: Position | None) -> SQL:
+    if after is None:
+        return SQL("")
+    return SQL(" HAVING (latest, number) < ({:Int64}, {:Int64})", (after.value, after.seq))
 
 
 def _details(database: Database, wanted: Filter, names: list[str]) -> dict[str, Conversation]:

@@ -123,7 +123,7 @@ class ClickHouseEngine:
 
     def conversations(self, query: Query, cursor: str | None = None) -> ConversationPage:
         """Return the conversations with an event within the filter, the last active first."""
-        return conversations.conversations(self._database, _resolved(query), cursor)
+        return conversations.conversations(self._database, _resolved(query), cursor, self._extent.stored())
 
     def conversation(self, conversation_id: str) -> list[EventRow]:
         """Return the events of one conversation, oldest first."""

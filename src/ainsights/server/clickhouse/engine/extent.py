@@ -28,13 +28,12 @@ class Stored(NamedTuple):
     first: int
     last: int
 
-    def widths(self) -> Iterator[int | None]:
-        """Yield spans of time that hold more and more events, in microseconds; at the end None, for all."""
+    def widths(self) -> Iterator[int]:
+        """Yield spans of time that hold more and more events, but not all, in microseconds."""
         rows = FIRST_LOOK
         while rows * WIDER <= self.rows:
             yield max(1, (self.last - self.first) * rows // self.rows)
             rows *= WIDER
-        yield None
 
 
 class Extent:

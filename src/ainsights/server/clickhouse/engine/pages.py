@@ -67,7 +67,7 @@ def page(database: Database, asked: Asked, stored: Stored) -> _Found:
     """Return the first events after the position, in order."""
     if asked.limit > MOST_KEYS:
         return _read(database, asked, SQL("true"))
-    for bound in _bounds(asked, stored):
+    for bound in bounds(stored, asked.order, asked.filter, asked.after):
         found, is_enough = _look(database, asked, bound)
         if is_enough:
             break
@@ -87,20 +87,16 @@ def _look(database: Database, asked: Asked, bound: SQL) -> tuple[_Found, bool]:
         rest = rest._replace(after=candidates[-1].position)
 
 
-def _bounds(asked: Asked, stored: Stored) -> Iterator[SQL]:
-    """Yield conditions that let more and more events pass; all those before in the order, if any."""
-    if asked.order.name != "time":
-        yield SQL("true")
-        return
-    wanted, descending = asked.filter, asked.order.descending
-    limits = [to_microseconds(when) for when in (wanted.until if descending else wanted.since,) if when]
-    limits += [int(asked.after.value)] if asked.after and asked.after.value is not None else []
-    begin = min([stored.last, *limits]) if descending else max([stored.first, *limits])
-    for width in stored.widths():
-        if width is None:
-            yield SQL("true")
-        else:
-            yield dialect.in_time(">=", begin - width) if descending else dialect.in_time("<=", begin + width)
+def bounds(stored: Stored, order: Order, wanted: Filter, after: Position | None) -> Iterator[SQL]:
+    """Yield conditions that let more and more of the first events in an order by time pass, and at the end all."""
+    if order.name == "time":
+        when = wanted.until if order.descending else wanted.since
+        limits = [to_microseconds(when)] if when else []
+        limits += [int(after.value)] if after and after.value is not None else []
+        begin = min([stored.last, *limits]) if order.descending else max([stored.first, *limits])
+        for width in stored.widths():
+            yield dialect.in_time(">=", begin - width) if order.descending else dialect.in_time("<=", begin + width)
+    yield SQL("true")
 
 
 def _candidates(database: Database, asked: Asked, bound: SQL) -> list[_Candidate]:
