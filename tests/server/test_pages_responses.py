@@ -87,6 +87,8 @@ def test_conversation_of_responses_is_one_thread(visitor: Visitor) -> None:
     ]
     (thread,) = [text_of(page) for page in pages if "And then?" in page]
     assert thread.index(QUESTION) < thread.index("And then?") < thread.index("At last?")
+    assert "web search call completed Wetter Zürich" in thread
+    assert "Changed: previous" not in thread
 
 
 def test_request_can_be_copied_in_the_terms_of_its_api(visitor: Visitor) -> None:

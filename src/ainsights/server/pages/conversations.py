@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ainsights.server.events.reading import as_dict, parse_body
-from ainsights.server.pages import panels, transcript
+from ainsights.server.pages import output_items, panels, transcript
 from ainsights.server.problems import Problem
 
 if TYPE_CHECKING:
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
+    from ainsights.server.pages.output_items import Item
     from ainsights.server.pages.site import Visit
     from ainsights.server.pages.transcript import Message
     from ainsights.server.query.engine import EventRow
     from ainsights.server.store import StoredBody
 
 MAX_TURNS = 100
+_OWN = ("model", "user", "previous_response_id", "conversation")
+"""Arguments that differ in each turn, or are shown apart."""
+
 MAX_MESSAGES = 20
 """New messages of one turn that are shown."""
 
@@ -28,6 +32,7 @@ class Turn(NamedTuple):
 
     row: EventRow
     messages: list[Message]
+    items: list[Item]
     answers: list[Message]
     changes: list[tuple[str, str, str]]
     link: str
@@ -79,7 +84,8 @@ def turns_of(visit: Visit, rows: Sequence[EventRow], bodies: dict[int, StoredBod
         messages, answers = transcript.request_messages(insight), transcript.answers(insight)
         settings = _settings(row, insight)
         fresh = _fresh(known, messages)
-        found.append(Turn(row, fresh[-MAX_MESSAGES:], answers, _changes(before, settings), visit.links.insight(row.id)))
+        items, changes, link = output_items.items(insight), _changes(before, settings), visit.links.insight(row.id)
+        found.append(Turn(row, fresh[-MAX_MESSAGES:], items, answers, changes, link))
         known, before = [*messages, *(_as_sent(answer) for answer in answers[:1])], settings
     return found
 
@@ -101,7 +107,7 @@ def _as_sent(answer: Message) -> Message:
 def _settings(row: EventRow, insight: dict[str, Any]) -> dict[str, str]:
     settings = {"model": row.model or "", "template": row.template or "", "release": row.release or ""}
     args = as_dict(insight.get("args"))
-    settings |= {name: transcript.scalar(value) for name, value in args.items() if name not in ("model", "user")}
+    settings |= {name: transcript.scalar(value) for name, value in args.items() if name not in _OWN}
     return settings
 
 
