@@ -122,7 +122,7 @@ CIRCULAR["itself"] = CIRCULAR
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ({"response": None}, "response=... is missing. It takes a ChatCompletion, or a dict"),
+        ({"response": None}, "response=... is missing. It takes a ChatCompletion, a Response, or a dict"),
         ({"response": "text"}, "response=... is a str. It takes a ChatCompletion"),
         ({"response": iter([])}, "a stream is no completion"),
         ({"messages": None}, "messages=... is missing. Give it, or a template and its inputs"),

@@ -98,7 +98,7 @@ class Insights:
             audit.capture(response=completion, messages=messages, args={"model": "gpt-4o"}, user_id="ann")
 
         Args:
-            response: a ChatCompletion, or a dict with the fields of one.
+            response: a ChatCompletion, a Response, or a dict with the fields of one.
             messages: the prompt: a text, several texts, or messages as dicts or as openai's objects. They may be left
                 out only where ``template`` and ``inputs`` are given.
             args: the model arguments: the request without its messages.

@@ -137,3 +137,13 @@ def as_messages(value: Any) -> Any:
     if all(isinstance(item, dict) for item in value) or all(isinstance(item, str) for item in value):
         return value
     return [item if isinstance(item, dict) else {"role": "user", "content": item} for item in value]
+
+
+def as_completion(answer: Fields) -> tuple[Fields, Api | None]:
+    """Return an answer of any API as a ChatCompletion, and which API that is, if it says so by its ``object``."""
+    kind = answer.get("object")
+    if kind == "response":
+        return converter.to_completion(answer), "responses"
+    if kind == "text_completion":
+        return legacy.to_completion(answer), "completions"
+    return answer, "chat" if kind == "chat.completion" else None

@@ -1,4 +1,4 @@
-"""Record: a chat completion that the user hands over, kept as it is at that moment."""
+"""Record: a completion or a response that the user hands over, kept as it is at that moment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ainsights._context.scope import Scope, current
 from ainsights._context.snapshot import encode
 from ainsights._json import parse_json_or_none
 from ainsights._model import Insight, MetaKey
-from ainsights._processing.apis import as_messages
+from ainsights._processing.apis import as_completion, as_messages
 from ainsights._processing.attributes import AttributeSources
 from ainsights._processing.completion import complete, required_fields
 from ainsights.errors import ConfigurationError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ainsights._context.scope import Context
     from ainsights._processing.attributes import Defaults
 
-    Completion = ChatCompletion | Mapping[str, Any]
+    Completion = ChatCompletion | BaseModel | Mapping[str, Any]
     Messages = str | Sequence[str | Mapping[str, object] | ChatCompletionMessageParam | ChatCompletionMessage]
 
     class CaptureArguments(TypedDict, total=False):
@@ -89,9 +89,12 @@ def build_insight(record: Record, defaults: Defaults, event_id: str) -> Insight:
     messages = None if messages is None else as_messages(messages)
     sources = AttributeSources(record.context, args, messages, defaults)
     template, inputs = sources.template()
-    response, model = parts["response"], args.get("model")
+    response, api = as_completion(parts["response"])
+    model = args.get("model")
     complete(response, required_fields(model=model, created=record.made_at), is_cut=False)
     known = {MetaKey.STATUS: "ok", MetaKey.EVENT_ID: event_id, MetaKey.SDK: defaults.sdk}
+    if api is not None:
+        known[MetaKey.API] = api
     return Insight.model_construct(
         response=response,
         messages=messages,
@@ -106,11 +109,13 @@ def build_insight(record: Record, defaults: Defaults, event_id: str) -> Insight:
 def _completion(response: Any) -> Any:
     completion = _plain(response)
     if not isinstance(completion, dict):
-        takes = "It takes a ChatCompletion, or a dict with what one has"
+        takes = "It takes a ChatCompletion, a Response, or a dict with what one has"
         hint = "" if response is None else "; a stream is no completion, collect its chunks first"
         raise ConfigurationError(f"response=... is {_kind(response)}. {takes}{hint}.")
     for choice in completion.get("choices") or ():
         _unparse(choice)
+    for item in completion.get("output") or ():
+        _unparse_item(item)
     return completion
 
 
@@ -123,6 +128,17 @@ def _unparse(choice: Any) -> None:
     for call in message.get("tool_calls") or ():
         if isinstance(call, dict) and isinstance(call.get("function"), dict):
             call["function"].pop("parsed_arguments", None)
+
+
+def _unparse_item(item: Any) -> None:
+    """Take the same away from an output item of a response."""
+    if not isinstance(item, dict):
+        return
+    item.pop("parsed_arguments", None)
+    content = item.get("content")
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, dict):
+            part.pop("parsed", None)
 
 
 def _arguments(args: Mapping[str, Any] | None) -> Any:
