@@ -121,7 +121,9 @@ def ran(url: str, *options: str, **settings: Any) -> Run:
 
 
 def flush_spool(url: str, directory: str) -> None:
-    """Let the command line deliver what a spool has."""
+    """Let the command line deliver what is in a spool, which a program that was killed early may not have made."""
+    if not (Path(directory) / "spool.db").exists():
+        return
     environ = {"AINSIGHTS_BASE_URL": url, "AINSIGHTS_API_KEY": "key", "AINSIGHTS_SPOOL_DIR": directory}
     command = [sys.executable, "-m", "ainsights", "spool", "flush"]
     subprocess.run(command, env=os.environ | environ, stdout=subprocess.DEVNULL, check=True, timeout=PATIENCE * 5)
