@@ -38,7 +38,9 @@ ABOVE = {
 
 def install(session: nox.Session, *groups: str) -> None:
     session.install("--quiet", "--upgrade", "pip>=25.1")
-    session.install("--quiet", "--editable", ".[server]", *(word for group in groups for word in ("--group", group)))
+    session.install(
+        "--quiet", "--editable", ".[clickhouse]", *(word for group in groups for word in ("--group", group))
+    )
 
 
 @nox.session(python="3.11")
@@ -87,7 +89,9 @@ def requesty(session: nox.Session) -> None:
 def frameworks(session: nox.Session, framework: str) -> None:
     session.install("--quiet", "--upgrade", "pip>=25.1")
     packages = BESIDE.get(framework) or ABOVE[framework]
-    session.install("--quiet", "--editable", ".[server]", "--group", "test", *packages)  # as one: all must fit together
+    session.install(
+        "--quiet", "--editable", ".[clickhouse]", "--group", "test", *packages
+    )  # as one: all must fit together
     session.run("python", "-m", "pip", "check")
     session.run("python", "tests/frameworks/versions.py", *packages)
     place = "beside" if framework in BESIDE else "above"

@@ -10,6 +10,9 @@ from support import clickhouse, replicas
 from support.clickhouse import embedded, needs_engine
 from support.polling import wait_until
 from support.replicas import Writers
+from support.serving import KEY as API_KEY
+
+from ainsights import Insights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,3 +69,22 @@ def test_puts_are_refused_while_the_store_is_away_and_stored_when_it_is_back(tmp
             writing.join()
             assert len(writers.acknowledged) == 1000
         check_stored(store, writers)
+
+
+def test_our_client_loses_nothing_while_the_store_is_away(tmp_path: Path) -> None:
+    with (
+        embedded(tmp_path / "clickhouse") as server,
+        replicas.replicas(tmp_path, server.url("insights"), 1) as [replica],
+    ):
+        with Insights(api_key=API_KEY, base_url=replica.url, spool_dir=tmp_path / "spool") as client:
+            server.kill()
+            for number in range(100):
+                client.capture(messages=f"question {number}", response={"model": "m"})
+            wait_until(lambda: client.stats().retried > 0)
+            for method, path in (("PUT", "/insight"), ("GET", "/health"), ("GET", "/insights")):
+                assert replica.status_of(method, path) == (503, method == "PUT" or path == "/insights")
+            server.start()
+            assert client.flush(timeout=60)
+            stats = client.stats()
+        assert (stats.captured, stats.delivered, stats.dropped) == (100, 100, {})
+        assert replica.count() == 100

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections import deque
 from contextlib import ExitStack, contextmanager
@@ -77,6 +78,19 @@ class Replica:
         )
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             return json.loads(answer.read())
+
+    def status_of(self, method: str, path: str) -> tuple[int, bool]:
+        """Return the status of an answer that is no good one, and whether it says when to try again."""
+        body = body_of(new_event_id(0.0)) if method == "PUT" else None
+        headers = {"Authorization": f"Bearer {API_KEY}"}
+        try:
+            urllib.request.urlopen(
+                urllib.request.Request(self.url + path, body, headers, method=method), timeout=SECONDS
+            )
+        except urllib.error.HTTPError as answer:
+            with answer:
+                return answer.code, answer.headers["Retry-After"] is not None
+        raise AssertionError
 
     def count(self) -> int:
         """Return how many events a query finds."""

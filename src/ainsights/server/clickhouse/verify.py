@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ainsights.server.store import Anchor
 
 ENTRIES_AT_ONCE = 200
+DAY_BITS = 16
+"""Of the number that stands for an event that is expected: its seq and its day, in little memory."""
+
 _ENTRIES = f"""
     SELECT {", ".join(ledger.COLUMNS)} FROM ledger FINAL
     WHERE (chain, number) > ({{chain:String}}, {{number:UInt64}}) ORDER BY chain, number LIMIT {ENTRIES_AT_ONCE}
@@ -46,9 +49,9 @@ class _Gone(NamedTuple):
     through_day: int
     undated_before: int
 
-    def covers(self, item: Item) -> bool:
+    def covers(self, seq: int, day: int) -> bool:
         """Whether the event was beyond the retention."""
-        return item.seq < self.undated_before if item.day == 0 else item.day <= self.through_day
+        return seq < self.undated_before if day == 0 else day <= self.through_day
 
 
 def verify(
@@ -88,7 +91,7 @@ class _Run:
         self._progress = progress
         self._checkpoints: dict[str, str] = {}
         self._macs: set[tuple[str, int, str]] = set()
-        self._items: dict[int, Item] = {}
+        self._expected: dict[int, int] = {}
         self.heads: dict[str, tuple[int, bytes]] = {}
         self.events = 0
         self.entries = 0
@@ -109,7 +112,7 @@ class _Run:
         for entry, pruned in _entries(self._connection):
             self._check_entry(entry, pruned=pruned)
             if entry.kind == ledger.PUT:
-                self._items.update((item.id_mac, item) for item in entry.items)
+                self._expected.update((item.id_mac, item.seq << DAY_BITS | item.day) for item in entry.items)
             gone = _with(gone, entry)
             if entry.kind == ledger.CHECKPOINT:
                 self._checkpoints[entry.mac.hex()] = entry.detail
@@ -149,19 +152,20 @@ class _Run:
         id_mac = ledger.id_mac(self._key, stored.event_id)
         if id_mac in gone.id_macs:
             raise _TamperedError(f"event {stored.seq} was erased, and is there again", stored.seq)
-        self._items.pop(id_mac, None)
+        self._expected.pop(id_mac, None)
         self.events += 1
 
     def _check_missing(self) -> None:
         """Look whether what is not there may be missing: it may have been removed while the check ran, too."""
-        if not self._items:
+        if not self._expected:
             return
         gone = _Gone(set(), -1, -1)
         for entry, _ in _entries(self._connection):
             gone = _with(gone, entry)
-        for id_mac, item in self._items.items():
-            if id_mac not in gone.id_macs and not gone.covers(item):
-                raise _TamperedError(f"event {item.seq} was removed", item.seq)
+        for id_mac, expected in self._expected.items():
+            seq, day = expected >> DAY_BITS, expected & (1 << DAY_BITS) - 1
+            if id_mac not in gone.id_macs and not gone.covers(seq, day):
+                raise _TamperedError(f"event {seq} was removed", seq)
 
 
 def _with(gone: _Gone, entry: Entry) -> _Gone:
