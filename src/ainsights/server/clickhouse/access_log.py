@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from ainsights.server.clickhouse.numbers import number_at
-from ainsights.server.store import Access, StoreError
+from ainsights.server.store import Access
 
 if TYPE_CHECKING:
     from ainsights.server.clickhouse.connection import Connection
@@ -29,6 +29,7 @@ class AccessLog:
         self._connection = connection
         self._lines: deque[tuple[int, Access]] = deque(maxlen=MAX_LINES)
         self._lock = threading.Lock()
+        self._flushing = threading.Lock()
         self._last = 0
 
     def add(self, access: Access) -> None:
@@ -43,17 +44,14 @@ class AccessLog:
         Raises:
             StoreError: ClickHouse is away; they go on waiting.
         """
-        with self._lock:
-            lines = [*self._lines]
-            self._lines.clear()
-        if not lines:
-            return
-        try:
-            self._connection.insert("access", COLUMNS, [(number, *access) for number, access in lines])
-        except StoreError:
+        with self._flushing:  # who reads waits for lines that are on their way
             with self._lock:
-                self._lines.extendleft(reversed(lines))
-            raise
+                lines = [*self._lines]
+            if lines:
+                self._connection.insert("access", COLUMNS, [(number, *access) for number, access in lines])
+            with self._lock:
+                while self._lines and lines and self._lines[0][0] <= lines[-1][0]:
+                    self._lines.popleft()
 
     def latest(self, before: int | None, limit: int) -> list[tuple[int, Access]]:
         """Return lines with their numbers, latest first."""
