@@ -10,6 +10,7 @@ from openai import NotFoundError
 from openai.types.chat import ChatCompletion
 from support.models import DONE, capturing, client, http, streaming
 
+import ainsights.testing
 from ainsights._processing.legacy import to_messages
 
 if TYPE_CHECKING:
@@ -107,3 +108,27 @@ def test_failed_call_has_the_error() -> None:
     assert found.statuses == ["error"]
     assert found[0]["response"]["error"]["message"] == "no such model"
     assert found[0]["response"]["choices"] == []
+
+
+def test_tokens_of_a_redacted_text_are_not_spelled_in_its_logprobs() -> None:
+    spelled = {
+        "tokens": ["ann@", "example.com"],
+        "token_logprobs": [-1.0, -2.0],
+        "top_logprobs": [{"ann@": -1.0}, {"example.com": -2.0}],
+        "text_offset": [0, 4],
+    }
+    whole = answering(choice("ann@example.com", logprobs=spelled))
+    with ainsights.testing.capture(capture="completions", redact=["email"]) as insights:
+        client(whole).completions.create(model="m", prompt="p", logprobs=1)
+    (insight,) = insights
+    assert insight.response["choices"][0]["message"]["content"] == "[email]"
+    assert "ann@" not in insight.model_dump_json()
+    assert insight.response["choices"][0]["logprobs"]["token_logprobs"] == [-1.0, -2.0]
+
+
+def test_metadata_has_no_text_of_a_prompt() -> None:
+    with ainsights.testing.capture(capture="completions", content="metadata") as insights:
+        client(answering(choice("secret"))).completions.create(model="m", prompt="secret", suffix="secret", best_of=2)
+    (insight,) = insights
+    assert "secret" not in insight.model_dump_json()
+    assert insight.args["best_of"] == 2

@@ -128,6 +128,14 @@ def test_unknown_api_is_an_error_that_names_the_variable_and_what_it_takes() -> 
         load({"AINSIGHTS_CAPTURE": "images"})
 
 
+def test_lookups_are_no_calls_that_would_be_captured() -> None:
+    with Insights(base_url=f"http://127.0.0.1:{free_port()}", capture="chat") as insights:
+        openai = insights.watch(client(answer))
+        openai.post("/responses", body={}, cast_to=object)
+        openai.get("/responses/resp_1", cast_to=object)
+        assert insights.stats().uncaptured == {"responses": 1}
+
+
 def test_calls_that_are_seen_and_not_captured_are_counted_by_route() -> None:
     with Insights(base_url=f"http://127.0.0.1:{free_port()}") as insights:
         openai = insights.watch(client(answer))

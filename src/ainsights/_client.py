@@ -180,7 +180,7 @@ class Insights:
         if self._off:
             return None
         if route.api not in self.settings.capture:
-            if context is None or context.captured:
+            if not route.looks_up and (context is None or context.captured):
                 self._channel.count_uncaptured(route.name)
             return None
         is_muted = (context is not None and not context.captured) or (not route.looks_up and self._is_sampled_out())

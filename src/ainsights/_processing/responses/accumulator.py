@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
+from ainsights._json import LARGE, parse_json_or_none
 from ainsights._processing.accumulator import Accumulation
 from ainsights._processing.responses.assembly import Assembly
 from ainsights._processing.responses.converter import to_completion
@@ -93,7 +94,7 @@ def _value(block: bytes) -> Any:
     _, name, data = block.partition(b"data:")
     if name and b"\ndata:" not in data:
         try:
-            value = from_json(data)
+            value = from_json(data) if len(data) < LARGE else parse_json_or_none(data)
         except ValueError:
             value = None
         if value.__class__ is dict:
