@@ -55,7 +55,12 @@ class Address:
     def name(self) -> str:
         """The address without the password."""
         scheme = "clickhouses" if self.tls else "clickhouse"
-        return f"{scheme}://{self.user}@{self.host}:{self.port}/{self.database}"
+        return f"{scheme}://{self.user}@{self.host_in_url}:{self.port}/{self.database}"
+
+    @property
+    def host_in_url(self) -> str:
+        """The host as a URL has it: an address of IPv6 within brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
 
 
 def is_address(text: str) -> bool:
@@ -72,8 +77,13 @@ def parse(text: str, environment: Mapping[str, str]) -> Address:
     try:
         url = urlsplit(text)
         port = url.port
-    except ValueError as error:
-        raise ConfigurationError(f"--store: not a URL ({error}); give {EXAMPLE}") from None
+    except ValueError:
+        url, port = None, None
+    if url is None or "@" in url.path + url.query + url.fragment:
+        raise ConfigurationError(
+            f"--store: not a URL; give {EXAMPLE} (in a password, / ? # [ ] @ : and % take percent-encoding; or give it "
+            f"in {PASSWORD_VARIABLE})"
+        )
     if url.scheme not in PORTS or not url.hostname:
         raise ConfigurationError(f"--store: give {EXAMPLE}")
     database = url.path.strip("/") or "default"

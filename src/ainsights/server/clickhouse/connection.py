@@ -99,18 +99,20 @@ class Connection:
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows; when it returns, they are durable."""
         try:
-            self._connected().insert(table, rows, columns, settings=self._durably())
+            self._connected().insert(table, rows, columns, settings=self.durably)
         except (ClickHouseError, HTTPError, OSError) as error:
             raise self._failure(error) from error
 
     def insert_json(self, table: str, lines: bytes) -> None:
         """Insert rows that are given as JSON, one a line; when it returns, they are durable."""
         try:
-            self._connected().raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=self._durably())
+            self._connected().raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=self.durably)
         except (ClickHouseError, HTTPError, OSError) as error:
             raise self._failure(error) from error
 
-    def _durably(self) -> dict[str, Any]:
+    @property
+    def durably(self) -> dict[str, Any]:
+        """The settings of an insert that is durable when it returns, and has events of any days."""
         settings: dict[str, Any] = {"async_insert": 0, "max_partitions_per_insert_block": 0}
         if self.address.cluster.name:
             settings |= {"insert_quorum": self.address.quorum, "insert_quorum_timeout": 10_000}
@@ -138,7 +140,7 @@ class Connection:
         if code in NO_DATABASE or code in NO_TABLE:
             return f"the database {address.database!r} has not our tables; run: ainsights serve migrate --store ..."
         if code is None:
-            return f"ClickHouse does not answer at {address.host}:{address.port}: {self._text(error)}"
+            return f"ClickHouse does not answer at {address.host_in_url}:{address.port}: {self._text(error)}"
         return f"ClickHouse: {self._text(error)}"
 
     def _text(self, error: Exception) -> str:
@@ -149,7 +151,7 @@ class Connection:
 def _connect(address: Address) -> Client:
     return clickhouse_connect.get_client(
         interface="https" if address.tls else "http",
-        host=address.host,
+        host=address.host_in_url,
         port=address.port,
         username=address.user,
         password=address.password,
