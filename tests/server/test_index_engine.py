@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -155,6 +156,14 @@ def test_a_conversation_says_who_and_how_much(served: Answering) -> None:
 def test_a_cursor_that_no_page_gave_is_an_error(served: Answering, cursor: str) -> None:
     with pytest.raises(QueryError, match="cursor"):
         served.engine.events(parse_query(""), cursor)
+
+
+@pytest.mark.parametrize("value", [1.5, 5e-324, None])
+def test_a_cursor_of_a_list_in_another_order_is_no_failure_of_the_store(served: Answering, value: float | None) -> None:
+    cursor = encode_cursor(Position(value, 5))
+    for answer in (served.engine.events, served.engine.conversations):
+        with suppress(QueryError):
+            answer(parse_query(""), cursor)
 
 
 def test_a_table_says_which_bucket_auto_became(served: Answering) -> None:

@@ -37,3 +37,14 @@ def decode_cursor(cursor: str) -> Position:
     if type(seq) is not int or not 0 <= seq < 2**63 or not (value is None or is_number):
         raise QueryError("the cursor is not one that a page gave", "cursor")
     return Position(value, seq)
+
+
+def instant(position: Position) -> int:
+    """Return the time, in microseconds since the epoch, at which a page of a list in order of time begins.
+
+    Raises:
+        QueryError: the cursor is of a list in another order.
+    """
+    if position.value is None or position.value != int(position.value):
+        raise QueryError("the cursor is not one of a list in order of time", "cursor")
+    return int(position.value)

@@ -8,7 +8,7 @@ from ainsights.server.clickhouse.engine.facets import facets
 from ainsights.server.clickhouse.engine.pages import bounds, rows_where
 from ainsights.server.clickhouse.engine.selection import matching
 from ainsights.server.clickhouse.engine.source import passing, select
-from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
+from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor, instant
 from ainsights.server.query.defaults import CONVERSATION_EVENTS, NEWEST_FIRST, PAGE
 from ainsights.server.query.dialects.sql import SQL, concat
 from ainsights.server.query.engine import Conversation, ConversationPage, EventRow, UserSummary
@@ -55,7 +55,7 @@ def _latest(database: Database, wanted: Filter, after: Position | None, limit: i
 def _active_before(after: Position | None) -> SQL:
     if after is None:
         return SQL("")
-    return SQL(" HAVING (latest, number) < ({:Int64}, {:Int64})", (after.value, after.seq))
+    return SQL(" HAVING (latest, number) < ({:Int64}, {:Int64})", (instant(after), after.seq))
 
 
 def _details(database: Database, wanted: Filter, names: list[str]) -> dict[str, Conversation]:

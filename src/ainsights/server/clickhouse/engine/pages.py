@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ainsights.server.clickhouse.engine.selection import matching
 from ainsights.server.clickhouse.engine.source import EVENTS, select
-from ainsights.server.query.cursors import Position
+from ainsights.server.query.cursors import Position, instant
 from ainsights.server.query.dialects import clickhouse as dialect
 from ainsights.server.query.dialects.sql import SQL, concat
 from ainsights.server.query.dialects.times import to_microseconds
@@ -92,7 +92,7 @@ def bounds(stored: Stored, order: Order, wanted: Filter, after: Position | None)
     if order.name == "time":
         when = wanted.until if order.descending else wanted.since
         limits = [to_microseconds(when)] if when else []
-        limits += [int(after.value)] if after and after.value is not None else []
+        limits += [instant(after)] if after else []
         begin = min([stored.last, *limits]) if order.descending else max([stored.first, *limits])
         for width in stored.widths():
             yield dialect.in_time(">=", begin - width) if order.descending else dialect.in_time("<=", begin + width)
@@ -125,12 +125,12 @@ def _read(database: Database, asked: Asked, bound: SQL) -> _Found:
 
 def _after(order: Order, after: Position) -> SQL:
     key, beyond = f"`{order.name}`", "<" if order.descending else ">"
-    if after.value is None:
+    if order.name != "time" and after.value is None:
         return SQL(f"({key} IS NULL AND seq {beyond} {{:Int64}})", (after.seq,))
-    kind = "Int64" if order.name == "time" else "Float64"
+    kind, value = ("Int64", instant(after)) if order.name == "time" else ("Float64", after.value)
     return SQL(
         f"({key} {beyond} {{:{kind}}} OR ({key} = {{:{kind}}} AND seq {beyond} {{:Int64}}) OR isNull({key}))",
-        (after.value, after.value, after.seq),
+        (value, value, after.seq),
     )
 
 
