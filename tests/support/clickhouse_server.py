@@ -37,6 +37,8 @@ NOT_SETTINGS = {
 }
 """Parameters of the HTTP interface; every other one is a setting of the query."""
 UNKNOWN_ERROR = 1002
+TAKES_SETTINGS = re.compile(r"\s*(SELECT|WITH|INSERT(?!.*\bVALUES\b))\b", re.IGNORECASE | re.DOTALL)
+"""Statements at whose end settings may stand."""
 
 
 def all_frames(body: bytes, decompressor: Callable[[], Any]) -> bytes:
@@ -141,7 +143,7 @@ class Handler(BaseHTTPRequestHandler):
         sql = given.get("query") or (head or body).decode()
         found = FORMAT.search(sql)
         if found and data and sql.lstrip()[:6].upper() == "INSERT":
-            self.engine.insert(sql[: found.start()], found[1], data, database)
+            self.engine.insert(with_settings(sql[: found.start()], given), found[1], data, database)
             return b""
         if found:
             sql, output = sql[: found.start()], found[1]
@@ -174,7 +176,7 @@ def form_fields(content_type: str, body: bytes) -> dict[str, str]:
 def with_settings(sql: str, given: dict[str, str]) -> str:
     """Return ``sql`` with the settings that came beside it, where a statement takes some."""
     settings = {n: v for n, v in given.items() if n not in NOT_SETTINGS and not n.startswith("param_")}
-    if not settings or not re.match(r"\s*(SELECT|WITH)\b", sql, re.IGNORECASE) or re.search(r"\bSETTINGS\b", sql):
+    if not settings or not TAKES_SETTINGS.match(sql) or re.search(r"\bSETTINGS\b", sql):
         return sql
     listed = ", ".join(f"{name} = {value if value.isdigit() else repr(value)}" for name, value in settings.items())
     return f"{sql.rstrip().rstrip(';')} SETTINGS {listed}"

@@ -115,7 +115,7 @@ def accesses(service: Service, asked: Asked) -> bytes:
         }
         for number, line in lines
     ]
-    return answers.encode({"items": items, "next_before": lines[-1][0] if len(lines) == limit else None})
+    return answers.encode({"items": items, "next_before": lines[-1][0] if len(lines) >= limit else None})
 
 
 def anchor(asked: Asked) -> Anchor | None:

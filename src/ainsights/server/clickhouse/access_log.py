@@ -18,8 +18,9 @@ MAX_LINES = 100_000
 COLUMNS = ("number", "at", "key_name", "action", "detail")
 _LATEST = (
     "SELECT number, at, key_name, action, detail FROM access WHERE number < {before:Int64} "
-    "ORDER BY number DESC LIMIT {limit:UInt64}"
+    "ORDER BY number DESC LIMIT {limit:UInt64} WITH TIES"
 )
+"""Two replicas may give two lines the same number: they are on one page, since the next one begins with a lower one."""
 
 
 class AccessLog:
@@ -54,7 +55,7 @@ class AccessLog:
                     self._lines.popleft()
 
     def latest(self, before: int | None, limit: int) -> list[tuple[int, Access]]:
-        """Return lines with their numbers, latest first."""
+        """Return lines with their numbers, latest first; more than ``limit`` if the last ones have the same number."""
         self.flush()
         bounds = {"before": before if before is not None else 2**63 - 1, "limit": limit}
         return [(number, Access(*rest)) for number, *rest in self._connection.rows(_LATEST, bounds)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -24,6 +25,8 @@ REFRESH_SECONDS = 1.0
 
 COLUMNS = ("name", "digest", "roles", "created_at", "revoked", "changed_at")
 _KEYS = "SELECT name, digest, roles, created_at FROM api_key FINAL WHERE NOT revoked ORDER BY created_at, name"
+
+_CHANGED = "SELECT max(changed_at) FROM api_key WHERE digest = {digest:String}"
 
 
 class KeyTable:
@@ -89,7 +92,9 @@ class KeyTable:
     def _write(self, key: NamedKey, *, revoked: bool) -> None:
         roles = sorted(role.value for role in key.roles)
         try:
-            row = (key.name, key.digest, roles, key.created_at, revoked, time.time())
+            known = self._connection.rows(_CHANGED, {"digest": key.digest})[0][0]
+            changed_at = max(time.time(), math.nextafter(known, math.inf))  # whatever the clocks of two machines say
+            row = (key.name, key.digest, roles, key.created_at, revoked, changed_at)
             self._connection.insert("api_key", COLUMNS, [row])
         except StoreError as error:
             raise ConfigurationError(f"keys in {self._connection.address.name}: {error}") from error

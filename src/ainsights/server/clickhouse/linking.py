@@ -74,10 +74,14 @@ def write(connection: Connection, linked: Linked) -> None:
     links.write(connection, dict.fromkeys(linked.links))
 
 
-def settle(connection: Connection, linked: Linked) -> None:
-    """Move the conversations whose beginning arrived with these events, or at the same time elsewhere."""
+def settle(connection: Connection, linked: Linked) -> list[str]:
+    """Move the conversations whose beginning arrived with these events, or at the same time elsewhere.
+
+    Returns:
+        the ids of the events that were moved, and of those that were in these conversations before.
+    """
     if not linked.links:
-        return
+        return []
     known = links.look_up(connection, {link.hash for link in linked.links})
     moves: dict[int, Target] = {}
     for link in linked.links:
@@ -89,21 +93,33 @@ def settle(connection: Connection, linked: Linked) -> None:
     final = links.resolved({key: target for key, target in moves.items() if key != target.key}, known)
     final = {key: target for key, target in final.items() if key != target.key}
     links.write(connection, (Link(key, ARRIVED, *target, 0) for key, target in final.items()))
+    keys_of: dict[Target, list[int]] = {}
     for key, target in final.items():
-        _move(connection, key, target)
+        keys_of.setdefault(target, []).append(key)
+    for target, keys in keys_of.items():
+        _move(connection, keys, target)
+    return [event_id for target in keys_of for (event_id,) in connection.rows(_MOVED, {"end": target.key})]
 
 
-def _move(connection: Connection, key: int, target: Target) -> None:
-    """Give the events of one conversation to the one with which theirs truly begins."""
+def _move(connection: Connection, keys: Sequence[int], target: Target) -> None:
+    """Give the events of conversations to the one with which theirs truly begins."""
     columns = ", ".join(f'"{name}"' for name in EVENT_COLUMNS)
     changed = ", ".join(_CHANGED.get(name, f'"{name}"') for name in EVENT_COLUMNS)
-    connection.command(
-        f"INSERT INTO event ({columns}) SELECT {changed} FROM event FINAL "  # noqa: S608  names of our own
-        "WHERE conversation_key = {key:UInt64} AND conversation = {former:String}",
-        {"key": key, "former": links.name_of(key), "end": target.key, "name": target.name},
-        async_insert=0,
-    )
+    for at in range(0, len(keys), KEYS_AT_ONCE):
+        some = keys[at : at + KEYS_AT_ONCE]
+        listed, names = ", ".join(map(str, some)), ", ".join(f"'{links.name_of(key)}'" for key in some)
+        connection.command(
+            f"INSERT INTO event ({columns}) SELECT {changed} FROM event FINAL "  # noqa: S608  names and numbers of our own
+            f"WHERE conversation_key IN ({listed}) AND conversation IN ({names})",
+            {"end": target.key, "name": target.name},
+            **connection.durably,
+        )
 
+
+KEYS_AT_ONCE = 2000
+"""Conversations that one statement moves."""
+
+_MOVED = "SELECT DISTINCT id FROM event WHERE conversation_key = {end:UInt64}"
 
 _CHANGED = {
     "version": f"version + {REVISION}",

@@ -36,6 +36,7 @@ PURGE_HOUR = 3
 
 EPOCH = date(1970, 1, 1)
 DAY_SECONDS = 86_400.0
+MICROSECOND = 1_000_000
 
 _PARTITIONS = (
     "SELECT DISTINCT partition FROM system.parts "
@@ -107,7 +108,8 @@ def is_purge_due(since: float, now: float) -> bool:
 def apply_retention(connection: Connection, chain: Ledger, keep_days: float) -> None:
     """Drop the partitions of days that ended longer ago than ``keep_days``.
 
-    Events whose body tells no time stand in one partition; of them those are hidden that were received earlier.
+    Events whose body tells no time stand in one partition, and those of a clock that is fast in partitions to come: of
+    them those are hidden that were received earlier.
     """
     before = connection.now() - keep_days * DAY_SECONDS
     last_day = int(before // DAY_SECONDS) - 1
@@ -115,8 +117,9 @@ def apply_retention(connection: Connection, chain: Ledger, keep_days: float) -> 
     days = {text: (date.fromisoformat(text) - EPOCH).days for text in partitions}
     expired = [text for text, day in days.items() if 0 < day <= last_day]
     undated_before = number_at(before)
-    bound = {"before": undated_before}
-    undated = connection.rows("SELECT count() FROM event WHERE key_time = 0 AND seq < {before:Int64}", bound)[0][0]
+    future = int((before + DAY_SECONDS) * MICROSECOND)
+    undated_too_old = f"(key_time = 0 OR key_time > {future:d}) AND seq < {undated_before:d}"
+    undated = connection.rows(f"SELECT count() FROM event WHERE {undated_too_old}")[0][0]  # noqa: S608  numbers
     if not expired and not undated:
         return
     detail = {"by": "retention", "through_day": last_day, "undated_before": undated_before}
@@ -126,7 +129,7 @@ def apply_retention(connection: Connection, chain: Ledger, keep_days: float) -> 
         connection.command(f"ALTER TABLE event{cluster} DROP PARTITION '{partition}'")
     if undated:
         connection.command(
-            f"DELETE FROM event{cluster} WHERE key_time = 0 AND seq < {undated_before:d}",  # noqa: S608  a number
+            f"DELETE FROM event{cluster} WHERE {undated_too_old}",  # noqa: S608  numbers
             lightweight_deletes_sync=2,
         )
     with suppress(StoreError):

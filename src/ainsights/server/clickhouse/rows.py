@@ -52,15 +52,14 @@ def number_of(name: str) -> int:
     return int.from_bytes(hashlib.md5(name.encode(errors="replace"), usedforsecurity=False).digest()[8:], "little")
 
 
-def encode(rows: Sequence[Row], conversations: Mapping[int, Target], macs: Sequence[bytes]) -> bytes:
+def encode(rows: Sequence[tuple[Row, bytes]], conversations: Mapping[int, Target]) -> bytes:
     """Return the rows as ClickHouse's JSONEachRow.
 
     Args:
-        rows: the events.
+        rows: the events, each with its MAC.
         conversations: the conversation of each by seq.
-        macs: the MAC of each.
     """
-    return b"\n".join(_line(row, conversations[row.stored.seq], mac) for row, mac in zip(rows, macs, strict=True))
+    return b"\n".join(_line(row, conversations[row.stored.seq], mac) for row, mac in rows)
 
 
 def _line(row: Row, conversation: Target, mac: bytes) -> bytes:

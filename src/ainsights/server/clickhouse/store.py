@@ -164,7 +164,8 @@ class ClickHouseStore:
             apply_retention(self.connection, self._batches.ledger, self._limits.keep_days)
 
     def _probe(self) -> None:
-        self.connection.rows("SELECT 1")
+        self._slot.take()
+        self._slot.confirm()  # an insert: a server that has only become read-only answers queries
 
     def _release(self) -> None:
         with suppress(StoreError):

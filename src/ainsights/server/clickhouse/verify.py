@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ainsights.server.clickhouse import ledger
@@ -23,6 +24,11 @@ ENTRIES_AT_ONCE = 200
 DAY_BITS = 16
 """Of the number that stands for an event that is expected: its seq and its day, in little memory."""
 
+ERASURE_SECONDS = 20.0
+"""How long an erasure that is under way may take to hide what it noted as erased."""
+
+SEQS_AT_ONCE = 1000
+LOOK_SECONDS = 0.2
 _ENTRIES = f"""
     SELECT {", ".join(ledger.COLUMNS)} FROM ledger FINAL
     WHERE (chain, number) > ({{chain:String}}, {{number:UInt64}}) ORDER BY chain, number LIMIT {ENTRIES_AT_ONCE}
@@ -42,7 +48,7 @@ class _Gone(NamedTuple):
     Attributes:
         id_macs: of events that were erased.
         through_day: the last day whose events were beyond the retention.
-        undated_before: events whose body tells no time were, if they have a lower number.
+        undated_before: events whose body tells no time, or one in the future, were, if they have a lower number.
     """
 
     id_macs: set[int]
@@ -51,7 +57,9 @@ class _Gone(NamedTuple):
 
     def covers(self, seq: int, day: int) -> bool:
         """Whether the event was beyond the retention."""
-        return seq < self.undated_before if day == 0 else day <= self.through_day
+        if 0 < day <= self.through_day + 1:
+            return day <= self.through_day
+        return seq < self.undated_before
 
 
 def verify(
@@ -92,6 +100,7 @@ class _Run:
         self._checkpoints: dict[str, str] = {}
         self._macs: set[tuple[str, int, str]] = set()
         self._expected: dict[int, int] = {}
+        self._erased: set[int] = set()
         self.heads: dict[str, tuple[int, bytes]] = {}
         self.events = 0
         self.entries = 0
@@ -104,6 +113,7 @@ class _Run:
             for row in part:
                 self._check_row(row, gone)
             self._progress(self.events)
+        self._check_erased()
         self._check_missing()
 
     def _check_chains(self) -> _Gone:
@@ -151,9 +161,22 @@ class _Run:
             )
         id_mac = ledger.id_mac(self._key, stored.event_id)
         if id_mac in gone.id_macs:
-            raise _TamperedError(f"event {stored.seq} was erased, and is there again", stored.seq)
+            self._erased.add(stored.seq)
         self._expected.pop(id_mac, None)
         self.events += 1
+
+    def _check_erased(self) -> None:
+        """Look whether what was erased goes: an erasure that is under way notes it first, and hides it then."""
+        deadline = time.monotonic() + ERASURE_SECONDS
+        while self._erased:
+            some = sorted(self._erased)[:SEQS_AT_ONCE]
+            sql = f"SELECT seq FROM event FINAL WHERE seq IN ({', '.join(map(str, some))})"  # noqa: S608  numbers
+            there = {seq for (seq,) in self._connection.rows(sql)}
+            if there and time.monotonic() >= deadline:
+                raise _TamperedError(f"event {min(there)} was erased, and is there again", min(there))
+            self._erased = self._erased.difference(some) | there
+            if there:
+                time.sleep(LOOK_SECONDS)
 
     def _check_missing(self) -> None:
         """Look whether what is not there may be missing: it may have been removed while the check ran, too."""

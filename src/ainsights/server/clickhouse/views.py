@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("name", "url", "removed", "changed_at")
 _VIEWS = "SELECT name, url FROM view FINAL WHERE NOT removed ORDER BY name"
+
+_CHANGED = "SELECT max(changed_at) FROM view WHERE name = {name:String}"
 
 
 class ViewTable:
@@ -29,9 +32,14 @@ class ViewTable:
         view = checked(name, url)
         if view is None or len([each for each in self.read() if each.name != view.name]) >= MAX_VIEWS:
             return False
-        self._connection.insert("view", _COLUMNS, [(*view, False, time.time())])
+        self._write(view, removed=False)
         return True
 
     def remove(self, name: str) -> None:
         """Remove the view called ``name``."""
-        self._connection.insert("view", _COLUMNS, [(name, "", True, time.time())])
+        self._write(SavedView(name, ""), removed=True)
+
+    def _write(self, view: SavedView, *, removed: bool) -> None:
+        known = self._connection.rows(_CHANGED, {"name": view.name})[0][0]
+        changed_at = max(time.time(), math.nextafter(known, math.inf))  # whatever the clocks of two replicas say
+        self._connection.insert("view", _COLUMNS, [(*view, removed, changed_at)])

@@ -161,7 +161,7 @@ class Writer:
     def _recovered(self) -> None:
         if self.problem is not None:
             self.problem = None
-            log_rate_limited("warning", f"recovered {time.monotonic()}", "The store %s works again.", self._name)
+            log_rate_limited("warning", "store recovered", "The store %s works again.", self._name)
 
     def _look(self) -> None:
         with suppress(StoreError):
