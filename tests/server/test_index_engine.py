@@ -158,7 +158,7 @@ def test_a_cursor_that_no_page_gave_is_an_error(served: Answering, cursor: str) 
         served.engine.events(parse_query(""), cursor)
 
 
-@pytest.mark.parametrize("value", [1.5, 5e-324, None])
+@pytest.mark.parametrize("value", [1.5, 5e-324, -(2**62), 2**62, None])
 def test_a_cursor_of_a_list_in_another_order_is_no_failure_of_the_store(served: Answering, value: float | None) -> None:
     cursor = encode_cursor(Position(value, 5))
     for answer in (served.engine.events, served.engine.conversations):

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from ainsights.server.query.fields import QueryError
 
+_LATEST = 2**58
+"""Microseconds: later than the year 9999."""
+
 
 class Position(NamedTuple):
     """An event's place in a list: the value that it is ordered by (time in microseconds), and its seq."""
@@ -45,6 +48,7 @@ def instant(position: Position) -> int:
     Raises:
         QueryError: the cursor is of a list in another order.
     """
-    if position.value is None or position.value != int(position.value):
+    value = position.value
+    if value is None or value != int(value) or not 0 <= value <= _LATEST:
         raise QueryError("the cursor is not one of a list in order of time", "cursor")
-    return int(position.value)
+    return int(value)
