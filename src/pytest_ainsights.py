@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def insights() -> Iterator[Captured]:
-    """The insights of the chat completions that the test makes; nothing is sent anywhere."""
+    """The insights of the calls of models that the test makes; nothing is sent anywhere."""
     try:
         from ainsights.testing import capture  # noqa: PLC0415  a test run that does not use it does not pay for it
     except ImportError as error:
