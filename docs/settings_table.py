@@ -26,6 +26,8 @@ def table() -> str:
 def _shown(default: Any) -> str:
     if default is None or default in ((), {}) or isinstance(default, SecretStr):
         return ""
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
