@@ -21,7 +21,7 @@ from ainsights.server.clickhouse.keys import KeyTable
 from ainsights.server.clickhouse.store import ClickHouseStore
 from ainsights.server.clickhouse.views import ViewTable
 from ainsights.server.keys import Role
-from ainsights.server.store import Anchor, Limits, StoredBody
+from ainsights.server.store import Anchor, Limits, StoredBody, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +94,31 @@ def test_bodies_come_back_as_they_were_received(clickhouse_url: str) -> None:
         assert store.verify().problem is None
 
 
+def test_an_event_that_cannot_be_stored_does_not_hold_up_the_others(clickhouse_url: str) -> None:
+    with opened(clickhouse_url) as store:
+        store.connection.command("ALTER TABLE event MODIFY COLUMN host FixedString(4)", mutations_sync=2)
+        poison = body("poison", meta={"ainsights.base_url": "https://too-long-for-the-column"})
+        batch = [at("one"), at("two"), poison, at("three")]
+
+        async def put_all() -> list[object]:
+            return await asyncio.gather(*(store.put(*each) for each in batch), return_exceptions=True)
+
+        results = asyncio.run(put_all())
+        assert [isinstance(result, StoreError) for result in results] == [False, False, True, False]
+        assert store.problem is None
+        assert len(ids(store)) == 3
+        assert store.verify().problem is None
+
+
+def test_the_largest_body_is_stored(clickhouse_url: str) -> None:
+    large = body("large", messages='"' * (7 * 2**20))
+    with opened(clickhouse_url) as store:
+        put(store, [large])
+        stored = store.find("large")
+        assert stored
+        assert stored.body == large.body
+
+
 def test_an_erased_event_is_gone_for_every_reader_and_refused_afterwards(clickhouse_url: str) -> None:
     with opened(clickhouse_url) as store:
         secret, other = at("secret words"), at("other")
@@ -122,6 +147,8 @@ def test_retention_drops_days_and_the_chains_still_verify(clickhouse_url: str) -
         assert store.verify().problem is None
         maintenance.apply_retention(store.connection, store._batches.ledger, -1.0)
         assert "undated and old" not in ids(store)
+        store.purge()
+        assert store.connection.rows(HIDDEN) == [(0,)]
         assert store.verify().problem is None
 
 

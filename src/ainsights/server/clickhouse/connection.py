@@ -35,7 +35,8 @@ NO_ACCESS = {497}
 NO_DATABASE = {81}
 NO_TABLE = {60}
 BROKEN_QUERY = {36, 42, 43, 46, 47, 53, 62, 386}
-"""Codes of statements that are wrong in themselves. They are our own, and fail again; all else may pass."""
+BROKEN_DATA = {6, 25, 26, 27, 33, 38, 41, 69, 72, 117, 130, 131, 321, 349, 469}
+"""Codes of statements or rows that are wrong in themselves and fail again; all else may pass."""
 
 
 class Connection:
@@ -127,7 +128,7 @@ class Connection:
     def _failure(self, error: Exception) -> StoreError:
         code = getattr(error, "code", None)
         reason = self._reason(error, code)
-        if isinstance(error, DatabaseError) and code in BROKEN_QUERY:
+        if isinstance(error, DatabaseError) and code in BROKEN_QUERY | BROKEN_DATA:
             return StoreError(reason)
         return StoreUnavailableError(reason, RETRY_AFTER)
 

@@ -24,6 +24,7 @@ AT_ONCE = 500
 MAX_PARAMETER = 4000
 
 _COLUMNS = ("number", "at", "by", "reason", "events", "purged_at")
+_HIDDEN = "SELECT count() FROM system.parts WHERE active AND has_lightweight_delete AND database = currentDatabase()"
 _FOUND = "seq, id, key_time, turn, mac"
 
 
@@ -84,21 +85,22 @@ def pending(connection: Connection) -> list[tuple[int, int]]:
 
 
 def purge(connection: Connection) -> int:
-    """Have the rows that are hidden removed from the disk; return how many erasures that were.
+    """Have the rows that are hidden removed from the disk, by erasure or retention; return how many erasures that were.
 
     Raises:
         StoreError: it cannot be done now, or takes longer than a statement may; it goes on at the server then.
     """
     sql = 'SELECT number, at, "by", reason, events FROM erasure FINAL WHERE purged_at = 0'
     waiting = connection.rows(sql)
-    if not waiting:
+    if not waiting and not connection.rows(_HIDDEN)[0][0]:
         return 0
     for table in ("link", "event"):
         connection.command(
             f"ALTER TABLE {table}{connection.address.cluster.clause} APPLY DELETED MASK", mutations_sync=2
         )
     now = connection.now()
-    connection.insert("erasure", _COLUMNS, [(*row, now) for row in waiting])
+    if waiting:
+        connection.insert("erasure", _COLUMNS, [(*row, now) for row in waiting])
     return len(waiting)
 
 

@@ -55,6 +55,7 @@ class Maintenance:
         self._access_log = access_log
         self._retention = retention
         self._due: dict[str, float] = {}
+        self._purged_at = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ainsights-server-maintenance", daemon=True)
 
@@ -91,9 +92,12 @@ class Maintenance:
         if not self._slot.is_first:
             return
         self._retention()
-        oldest = min((number / 1000 for number, _ in erasure.pending(self._connection)), default=None)
-        if oldest is not None and is_purge_due(oldest, self._connection.now()):
+        now = self._connection.now()
+        self._purged_at = self._purged_at or now
+        oldest = min((number / 1000 for number, _ in erasure.pending(self._connection)), default=now)
+        if is_purge_due(min(oldest, self._purged_at), now):
             erasure.purge(self._connection)
+            self._purged_at = now
 
 
 def is_purge_due(since: float, now: float) -> bool:

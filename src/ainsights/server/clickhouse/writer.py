@@ -139,18 +139,27 @@ class Writer:
 
     def _store_all(self, batch: Sequence[_Waiting]) -> None:
         self._last_insert = time.monotonic()
-        error: StoreError | None = None
-        try:
-            self._store([each.put for each in batch])
-        except StoreError as failure:
-            error = failure
-        except Exception as failure:  # noqa: BLE001  the thread must live, and those who wait must hear of it
-            error = StoreError(f"cannot store: {failure!r}")
+        error = self._attempt(batch)
+        if error and len(batch) > 1 and not isinstance(error, StoreUnavailableError):
+            half = len(batch) // 2  # one of them cannot be stored: the others are, and wait no longer for it
+            self._store_all(batch[:half])
+            self._store_all(batch[half:])
+            return
         if error:
             self._fail(error)
         else:
             self._recovered()
         settle_all([each.stored for each in batch], error)
+
+    def _attempt(self, batch: Sequence[_Waiting]) -> StoreError | None:
+        """Store the batch; return why it could not be done."""
+        try:
+            self._store([each.put for each in batch])
+        except StoreError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  the thread must live, and those who wait must hear of it
+            return StoreError(f"cannot store: {error!r}")
+        return None
 
     def _fail(self, error: StoreError) -> None:
         if isinstance(error, StoreUnavailableError):
