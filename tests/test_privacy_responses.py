@@ -47,6 +47,15 @@ def test_credentials_of_tools_are_masked_wherever_the_tools_are() -> None:
     assert insight.response["output"][0]["tools"][0]["server_label"] == "s"
 
 
+def test_credentials_of_tools_are_masked_in_items_of_any_type_and_in_instructions() -> None:
+    added = {"type": "additional_tools", "id": "at_1", "role": "developer", "tools": [MCP]}
+    unknown = {"type": "x_new", "payload": [{"tools": [MCP]}]}
+    insight = captured(response(unknown, instructions=[added]), given=[unknown])
+    assert SECRET not in insight.model_dump_json()
+    assert insight.response["instructions"][0]["tools"][0]["server_label"] == "s"
+    assert insight.response["output"][0]["payload"][0]["tools"][0]["server_label"] == "s"
+
+
 def test_secrets_of_a_network_policy_are_masked() -> None:
     secrets = [{"domain": "a.example", "name": "KEY", "value": SECRET}]
     policy = {"type": "allowlist", "allowed_domains": ["a.example"], "domain_secrets": secrets}

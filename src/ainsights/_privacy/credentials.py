@@ -92,19 +92,19 @@ def _masked_response(response: dict[str, Any]) -> dict[str, Any]:
     if _OUTLINE not in response:
         return response
     masked = {key: item if key in _ANSWERED else _masked_field(key, item, named=True) for key, item in response.items()}
-    if "output" in response:
-        masked["output"] = _masked_items(response["output"])
+    masked |= {key: _masked_items(response[key]) for key in ("instructions", "output") if key in response}
     return response if all(masked[key] is response[key] for key in response) else masked
 
 
-def _masked_items(items: Any) -> Any:
-    """Return messages, or output items, without credentials in the tools that some of them bring."""
-    if not isinstance(items, list) or not any(isinstance(item, dict) and "tools" in item for item in items):
-        return items
-    return [
-        item | {"tools": _masked(item["tools"])} if isinstance(item, dict) and "tools" in item else item
-        for item in items
-    ]
+def _masked_items(value: Any) -> Any:
+    """Return messages, or output items, without credentials in the tools that some of them bring, at any depth."""
+    if isinstance(value, dict):
+        fields = {key: _masked(item) if key == "tools" else _masked_items(item) for key, item in value.items()}
+        return value if all(fields[key] is value[key] for key in value) else fields
+    if isinstance(value, list):
+        items = [_masked_items(item) for item in value]
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else items
+    return value
 
 
 def _masked_meta(meta: dict[str, Any]) -> dict[str, Any]:
