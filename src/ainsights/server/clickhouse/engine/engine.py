@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from ainsights.server.clickhouse.engine import conversations, facets, tables, texts
 from ainsights.server.clickhouse.engine.extent import Extent
 from ainsights.server.clickhouse.engine.following import ClickHouseFollower, Newest
-from ainsights.server.clickhouse.engine.pages import Asked, page, rows_where
-from ainsights.server.clickhouse.engine.source import EVENTS, passing, select
+from ainsights.server.clickhouse.engine.pages import Asked, page, rows_where, seqs
+from ainsights.server.clickhouse.engine.source import EVENTS, select
 from ainsights.server.query.cursors import Position, decode_cursor, encode_cursor
 from ainsights.server.query.defaults import NEWEST_FIRST, PAGE, SAMPLE
-from ainsights.server.query.dialects.sql import SQL, concat
+from ainsights.server.query.dialects.sql import SQL
 from ainsights.server.query.engine import (
     ConversationPage,
     EventPage,
@@ -61,11 +61,7 @@ class ClickHouseEngine:
 
     def seqs(self, wanted: Filter, after: int, limit: int) -> list[int]:
         """Return the next ``limit`` events that pass, by seq from ``after`` upwards."""
-        statement = concat(
-            "SELECT seq ", passing(wanted.resolved(_now())), SQL(" AND seq > {:Int64}", (after,)),
-            f" ORDER BY seq LIMIT {limit:d}",
-        )  # fmt: skip
-        return [seq for (seq,) in select(self._database, statement)]
+        return seqs(self._database, wanted.resolved(_now()), after, limit)
 
     def follow(self, wanted: Filter, after: int | None = None) -> ClickHouseFollower:
         """Return what shows the events that pass and arrive after ``after``, at any replica."""

@@ -112,7 +112,11 @@ def _resolved(database: Database, asked: Asked, candidates: Sequence[_Candidate]
     if not candidates:
         return []
     keys = sorted({candidate.key for candidate in candidates})
-    return _read(database, asked, SQL("(key_time, id) IN {:Array(Tuple(Int64, String))}", (keys,)))
+    return _read(database, asked, _is_one_of(keys))
+
+
+def _is_one_of(keys: Sequence[tuple[int, str]]) -> SQL:
+    return SQL("(key_time, id) IN {:Array(Tuple(Int64, String))}", (keys,))
 
 
 def _read(database: Database, asked: Asked, bound: SQL) -> _Found:
@@ -132,6 +136,25 @@ def _after(order: Order, after: Position) -> SQL:
         f"({key} {beyond} {{:{kind}}} OR ({key} = {{:{kind}}} AND seq {beyond} {{:Int64}}) OR isNull({key}))",
         (value, value, after.seq),
     )
+
+
+def seqs(database: Database, wanted: Filter, after: int, limit: int) -> list[int]:
+    """Return the numbers of the next events that pass, in order; also in two steps."""
+    found: list[int] = []
+    condition = matching(wanted)
+    while True:
+        statement = concat(
+            "SELECT seq, key_time, id FROM event WHERE ", condition,
+            SQL(" AND seq > {:Int64}", (after,)), f" ORDER BY seq LIMIT {limit:d}",
+        )  # fmt: skip
+        candidates = select(database, statement)
+        keys = sorted({(key_time, name) for _, key_time, name in candidates})
+        statement = concat(f"SELECT seq FROM {EVENTS} WHERE ", _is_one_of(keys), " AND ", condition)  # noqa: S608  bound
+        passed = {seq for (seq,) in select(database, statement)} if keys else set()
+        found += [seq for seq, *_ in candidates if seq in passed]
+        if len(found) >= limit or len(candidates) < limit:
+            return list(dict.fromkeys(found))[:limit]
+        after = candidates[-1][0]
 
 
 def rows_where(database: Database, condition: SQL, order: str) -> list[EventRow]:
