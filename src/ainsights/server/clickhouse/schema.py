@@ -150,7 +150,8 @@ def _event(cluster: Cluster) -> str:
     return (
         f"CREATE TABLE IF NOT EXISTS event{cluster.clause} ({', '.join((*columns, *EVENT_INDEXES))}) "
         f"ENGINE = {cluster.engine('ReplacingMergeTree', 'event', 'version')} "
-        f"PARTITION BY toDate(fromUnixTimestamp64Micro(key_time, 'UTC')) ORDER BY (key_time, id) SETTINGS {SYNCED}"
+        f"PARTITION BY toDate(fromUnixTimestamp64Micro(key_time, 'UTC')) ORDER BY (key_time, id) "
+        f"SETTINGS {SYNCED}, {_FINE}"
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ainsights.server.clickhouse.engine.source import Database
 
-FIRST_LOOK = 65_536
+FIRST_LOOK = 16_384
 """Events, at about, among which a list is looked for first."""
 
 WIDER = 16

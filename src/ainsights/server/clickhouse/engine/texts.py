@@ -9,7 +9,7 @@ from ainsights.server.clickhouse.engine.tables import count
 from ainsights.server.events import build_event
 from ainsights.server.events.texts import count_words, message_with_hash
 from ainsights.server.query.defaults import TEXT_LENGTH, TEXTS, WORDS
-from ainsights.server.query.dialects.sql import concat
+from ainsights.server.query.dialects.sql import SQL, concat
 from ainsights.server.query.engine import RepeatedText, WordCount, Words
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _Found(NamedTuple):
 
 def questions(database: Database, store: Store, query: Query) -> list[RepeatedText]:
     """Return the most frequent last user messages of the events of a resolved filter."""
-    found = _most_frequent(database, query, "question_hash", "WHERE key != 0")
+    found = _most_frequent(database, query, "question_hash", "UInt64", "WHERE key != 0")
     examples = {body.seq: build_event(*body) for body in store.bodies([each.last_seq for each in found])}
     return [
         _repeated(each, examples[each.last_seq].question if each.last_seq in examples else "", "user") for each in found
@@ -42,14 +42,16 @@ def questions(database: Database, store: Store, query: Query) -> list[RepeatedTe
 
 def messages(database: Database, store: Store, query: Query) -> list[RepeatedText]:
     """Return the messages that most events begin with or ask."""
-    found = _most_frequent(database, query, "arrayJoin(messages)")
+    found = _most_frequent(database, query, "arrayJoin(messages)", "UInt64")
     bodies = {body.seq: body.body for body in store.bodies([each.last_seq for each in found])}
     return [_repeated(each, *message_with_hash(bodies.get(each.last_seq, b""), each.key)) for each in found]
 
 
 def urls(database: Database, query: Query) -> list[RepeatedText]:
     """Return the URLs that most events mention."""
-    return [_repeated(each, str(each.key), "url") for each in _most_frequent(database, query, "arrayJoin(url)")]
+    return [
+        _repeated(each, str(each.key), "url") for each in _most_frequent(database, query, "arrayJoin(url)", "String")
+    ]
 
 
 def words(database: Database, store: Store, query: Query, rows: Sequence[EventRow]) -> Words:
@@ -59,15 +61,23 @@ def words(database: Database, store: Store, query: Query, rows: Sequence[EventRo
     return Words([WordCount(*item) for item in ranked], len(rows), count(database, query.filter))
 
 
-def _most_frequent(database: Database, query: Query, key: str, known: str = "") -> list[_Found]:
-    statement = concat(
-        "SELECT key, count() AS events, uniqExactIf(user, notEmpty(user)), countIf(status = 'error'),"  # noqa: S608  values bound
-        " max(time) / 1000000, argMax(id, (time, seq)), argMax(seq, (time, seq))"
-        f" FROM (SELECT {key} AS key, user, status, time, id, seq ",
-        passing(query.filter),
+def _most_frequent(database: Database, query: Query, key: str, kind: str, known: str = "") -> list[_Found]:
+    """Return the keys that most events have, the most frequent first: counts of all keys, then details of those."""
+    ranking = concat(
+        f"SELECT key, count() AS events FROM (SELECT {key} AS key ", passing(query.filter),  # noqa: S608  our own names
         f") {known} GROUP BY key ORDER BY events DESC, key LIMIT {query.limit or TEXTS:d}",
-    )
-    return [_Found(*row) for row in select(database, statement)]
+    )  # fmt: skip
+    keys = [found for found, _ in select(database, ranking)]
+    if not keys:
+        return []
+    details = concat(
+        "SELECT key, count(), uniqExactIf(user, notEmpty(user)), countIf(status = 'error'),"  # noqa: S608  our own names
+        " max(time) / 1000000, argMax(id, (time, seq)), argMax(seq, (time, seq))"
+        f" FROM (SELECT {key} AS key, user, status, time, id, seq ", passing(query.filter),
+        SQL(f") WHERE key IN {{:Array({kind})}} GROUP BY key", (keys,)),
+    )  # fmt: skip
+    found = {row[0]: _Found(*row) for row in select(database, details)}
+    return [found[key] for key in keys if key in found]
 
 
 def _repeated(found: _Found, text: str, role: str) -> RepeatedText:
