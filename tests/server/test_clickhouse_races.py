@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clickhouse import KEY, address, needs_engine, opened
+from support.clickhouse import KEY, address, embedded, needs_engine, opened
 from support.indexed import START, Body, body, put
 from support.polling import wait_until
 
@@ -23,6 +23,7 @@ from ainsights.server.store import Access, Limits, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = needs_engine
 DAY = 86_400.0
@@ -159,6 +160,20 @@ def test_a_store_that_answers_but_does_not_store_is_not_called_well_again_each_s
         store.connection.command("RENAME TABLE away TO event")
         put(store, [body("an id")])
         assert [line.getMessage() for line in caplog.records if "works again" in line.getMessage()][1:] == []
+
+
+def test_a_store_that_goes_away_is_noticed_without_a_put_and_named_without_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "BEAT_SECONDS", 0.1)
+    with embedded(tmp_path) as server, opened(server.url("d")) as store:
+        server.kill()
+        wait_until(lambda: store.problem is not None)
+        with pytest.raises(StoreUnavailableError, match="refused") as error:
+            store.find("a secret id")
+        assert "secret" not in str(error.value)
+        server.start()
+        wait_until(lambda: store.problem is None)
 
 
 def test_events_of_very_many_days_are_stored_at_once(clickhouse_url: str) -> None:

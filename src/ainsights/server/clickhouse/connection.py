@@ -141,12 +141,19 @@ class Connection:
         if code in NO_DATABASE or code in NO_TABLE:
             return f"the database {address.database!r} has not our tables; run: ainsights serve migrate --store ..."
         if code is None:
-            return f"ClickHouse does not answer at {address.host_in_url}:{address.port}: {self._text(error)}"
+            return f"ClickHouse does not answer at {address.host_in_url}:{address.port}: {self._text(_cause(error))}"
         return f"ClickHouse: {self._text(error)}"
 
-    def _text(self, error: Exception) -> str:
+    def _text(self, error: BaseException) -> str:
         text = " ".join(str(error).split())[:MAX_REASON]
         return text.replace(self.address.password, "***") if self.address.password else text
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return what made a connection fail. The errors around it repeat the URL, which holds values of the statement."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _connect(address: Address) -> Client:

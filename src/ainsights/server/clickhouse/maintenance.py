@@ -48,12 +48,27 @@ class Maintenance:
     """Runs from :meth:`open` to :meth:`close`."""
 
     def __init__(
-        self, connection: Connection, slot: Slot, access_log: AccessLog, retention: Callable[[], None]
+        self,
+        connection: Connection,
+        slot: Slot,
+        access_log: AccessLog,
+        retention: Callable[[], None],
+        on_failure: Callable[[StoreError], None],
     ) -> None:
+        """Take what it does its work with.
+
+        Args:
+            connection: to the store.
+            slot: is confirmed.
+            access_log: is flushed.
+            retention: removes what is beyond the retention.
+            on_failure: is called when the slot could not be confirmed: nothing can be stored then.
+        """
         self._connection = connection
         self._slot = slot
         self._access_log = access_log
         self._retention = retention
+        self._on_failure = on_failure
         self._due: dict[str, float] = {}
         self._purged_at = 0.0
         self._stopping = threading.Event()
@@ -72,7 +87,7 @@ class Maintenance:
     def _run(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
             self._attempt("access log", 0.0, self._access_log.flush)
-            self._attempt("slot", BEAT_SECONDS, self._slot.confirm)
+            self._attempt("slot", BEAT_SECONDS, self._confirm)
             self._attempt("clock", CLOCK_SECONDS, self._connection.read_clock)
             self._attempt("check", CHECK_SECONDS, self._check)
 
@@ -87,6 +102,13 @@ class Maintenance:
         except Exception as error:  # noqa: BLE001  the thread must live
             log_rate_limited("error", f"maintenance {what}", "Internal error in maintenance: %r", error, error=error)
         self._due[what] = time.monotonic() + every
+
+    def _confirm(self) -> None:
+        try:
+            self._slot.confirm()
+        except StoreError as error:
+            self._on_failure(error)
+            raise
 
     def _check(self) -> None:
         if not self._slot.is_first:

@@ -53,7 +53,7 @@ class ClickHouseStore:
         self._writer = Writer(self._batches.store, self._probe, address.name)
         self._access_log = AccessLog(self.connection)
         self._limits = limits or Limits()
-        self._maintenance = Maintenance(self.connection, self._slot, self._access_log, self._retain)
+        self._maintenance = Maintenance(self.connection, self._slot, self._access_log, self._retain, self._writer.fail)
         self._last_seq = 0
         self._closing = ExitStack()
 

@@ -146,7 +146,7 @@ class Writer:
             self._store_all(batch[half:])
             return
         if error:
-            self._fail(error)
+            self.fail(error)
         else:
             self._recovered()
         settle_all([each.stored for each in batch], error)
@@ -161,7 +161,8 @@ class Writer:
             return StoreError(f"cannot store: {error!r}")
         return None
 
-    def _fail(self, error: StoreError) -> None:
+    def fail(self, error: StoreError) -> None:
+        """Take note that an insert failed: while ClickHouse is away, nothing is taken, and it is looked for."""
         if isinstance(error, StoreUnavailableError):
             self.problem = str(error)
         message = "Cannot store insights (clients get 503 and try again): store %s: %s"
