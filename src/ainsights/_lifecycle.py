@@ -124,6 +124,12 @@ def _close_all() -> None:
             _close_owners(None)
 
 
+def _end_streams() -> None:
+    for owner in tuple(_owners):
+        with _exiting:
+            owner.end_streams()
+
+
 def _close_owners(began: float | None) -> None:
     """Close them one after another. Their workers deliver side by side, so the time of all runs from ``began``."""
     for owner in tuple(_owners):
@@ -260,6 +266,8 @@ class _SigtermHandler:
         return None
 
     def _run(self) -> None:
+        if not callable(self._before):  # the process ends
+            _end_streams()
         with _exiting:
             self._flush()
 

@@ -146,6 +146,29 @@ def test_sigterm_goes_on_to_the_handler_that_was_there() -> None:
         assert len(it.stored) == 1
 
 
+def test_sigterm_that_ends_the_process_reports_what_is_not_at_its_end() -> None:
+    pytest.importorskip("openai.types.responses", reason="this openai has no Responses API")
+    program = """
+    import json, os, signal, time
+    import ainsights, openai
+    ainsights.instrument()
+    queued = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": "queued", "output": []}
+    def create(request):
+        if json.loads(request.content).get("stream"):
+            return http.Response(200, headers={"content-type": "text/event-stream"}, content=iter([b"data: {}"]))
+        return http.Response(200, json=queued | {"background": True})
+    api = openai.OpenAI(api_key="k", http_client=http.Client(transport=http.MockTransport(create)))
+    api.responses.create(model="m", input="hi", background=True)
+    stream = api.responses.create(model="m", input="hi", stream=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
+    """
+    with endpoint() as it:
+        ran = run(program, **settings(it.url, handle_sigterm="1"))
+        assert ran.status == -signal.SIGTERM
+        assert sorted(body["meta"]["ainsights.status"] for body in it.stored) == ["abandoned", "unread"]
+
+
 def test_sigterm_of_a_hanging_endpoint_ends_within_its_time() -> None:
     program = (
         INSTRUMENT + "import os, signal; call(); os.kill(os.getpid(), signal.SIGTERM); import time; time.sleep(60)"

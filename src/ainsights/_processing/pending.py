@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Decode = Callable[[Exchange], Insight]
     Resolved = tuple[Exchange, Insight]
 
-MAX_PENDING = 1000
+MAX_PENDING = 10_000
 MAX_REPORTED = 10_000
 """Ids of reported responses that are remembered, so that a later lookup reports none of them again; and as many of
 responses of which nothing may be reported."""
