@@ -35,6 +35,23 @@ def options(clickhouse_server: str, tmp_path: Path) -> Iterator[Options]:
         yield options
 
 
+def test_an_answer_is_cut_off_with_one_line_when_the_store_goes_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        clickhouse.embedded(tmp_path / "clickhouse") as server,
+        options_of("clickhouse", lambda: server.url("").rstrip("/"), tmp_path) as options,
+        running(options) as endpoint,
+    ):
+        server.kill()
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(f"{endpoint.url}/verify", headers={"Authorization": f"Bearer {KEY}"})
+        server.start()
+    lines = [line for line in caplog.records if "cut off" in line.getMessage()]
+    assert len(lines) == 1
+    assert [line.getMessage() for line in caplog.records if line.exc_info] == []
+
+
 def test_stream_of_one_replica_shows_what_another_stores_within_two_seconds(options: Options) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
     with (

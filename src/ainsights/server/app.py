@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import Match
 
 from ainsights._base_url import DEFAULT_PATH
+from ainsights._logging import log_rate_limited
 from ainsights._version import __version__
 from ainsights.errors import ConfigurationError
 from ainsights.server import error_handlers, problems
@@ -19,6 +20,7 @@ from ainsights.server.ingest import IngestRoute, openapi
 from ainsights.server.keys import Role
 from ainsights.server.keys.dependency import KeyDependency
 from ainsights.server.problems import Problem
+from ainsights.server.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -84,6 +86,12 @@ class Application:
                 raise
             if self._guard:
                 self._guard.stopping = True
+        except Exception as error:
+            cause = error if isinstance(error, StoreError) else error.__cause__
+            if not started or not isinstance(cause, StoreError):
+                raise
+            # the connection is closed within the answer, so that the client knows that it is not whole
+            log_rate_limited("error", "answer cut off", "An answer is cut off: %s", cause)
 
 
 def create_app(  # noqa: PLR0913  what it is put together from
