@@ -313,6 +313,18 @@ def test_response_that_follows_a_steered_one_has_what_steered_it(recording: Reco
     assert recording.insights[1]["meta"]["ainsights.previous_response_id"] == "r1"
 
 
+def test_answer_to_what_is_not_captured_is_in_no_event(recording: Recording) -> None:
+    with ainsights.context(capture=False):
+        recording.send(type="response.create", input="secret")
+    recording.send(type="response.create", input="open")
+    for identity in ("secret", "open"):
+        recording.receive("response.created", **whole(identity))
+        recording.receive("response.output_text.delta", delta=identity, output_index=0, content_index=0)
+        recording.receive("response.completed", **whole(identity))
+    assert [body["response"]["id"] for body in recording.insights] == ["open"]
+    assert "secret" not in json.dumps(recording.insights)
+
+
 def test_what_was_not_sent_is_no_event(recording: Recording) -> None:
     exchange = recording.lanes.before_send('{"type": "response.create", "input": "a"}')
     assert exchange is not None

@@ -12,6 +12,7 @@ from ainsights._internal_errors import capture_internal_errors
 
 if TYPE_CHECKING:
     from ainsights._instrumentation.exchange import Exchange
+    from ainsights._instrumentation.lanes import Uncaptured
     from ainsights._instrumentation.routes import Route
 
 _watching = capture_internal_errors("watching a WebSocket")
@@ -71,7 +72,7 @@ class Sending:
 
     def __init__(self, connection: Any, messages: list[Any], *, is_queue: bool) -> None:
         self._connection = connection
-        self._begun: list[tuple[Any, Exchange]] = []
+        self._begun: list[tuple[Any, Exchange | Uncaptured]] = []
         lanes = self._lanes = connections.lanes_of(connection)
         if lanes is None:
             return

@@ -41,16 +41,22 @@ _LOST = frozenset(["ConnectionClosed", "ConnectionClosedError", "ConnectionClose
 _ending = capture_internal_errors("recording the end of a WebSocket")
 
 
+class Uncaptured:
+    """Stands for the exchange of a request that is not to be captured, whose answer takes its turn all the same."""
+
+
 class _Lane:
     """What was sent and is not created yet, and the exchange whose response is under way."""
 
-    __slots__ = ("current", "note", "room", "steers", "waiting")
+    __slots__ = ("current", "is_busy", "note", "room", "steers", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[Exchange] = deque()
+        self.waiting: deque[Exchange | Uncaptured] = deque()
         self.steers: deque[Any] = deque()
         """Messages that steered a response: what follows goes on from one of them, without a request of its own."""
         self.current: Exchange | None = None
+        self.is_busy = False
+        """Whether a response is under way, captured or not."""
         self.room = 0
         self.note: Callable[[bytes], object] = _ignore
 
@@ -78,7 +84,7 @@ class Lanes:
 
     # What is sent
 
-    def before_send(self, message: Any) -> Exchange | None:
+    def before_send(self, message: Any) -> Exchange | Uncaptured | None:
         """Record a message that is about to be sent, and return its exchange if it asks for a response."""
         found = (_CREATE if isinstance(message, str) else _CREATE_BYTES).search(message)
         if found is None:
@@ -88,18 +94,18 @@ class Lanes:
         if found[1] in {"steer", b"steer"}:
             lane.steers.append(data)
             return None
-        exchange = self._exchange(data)
-        if exchange is not None:
-            lane.waiting.append(exchange)
+        exchange = self._exchange(data) or Uncaptured()
+        lane.waiting.append(exchange)
         return exchange
 
-    def withdraw(self, exchange: Exchange) -> None:
+    def withdraw(self, exchange: Exchange | Uncaptured) -> None:
         """Forget an exchange whose message was not sent."""
         for lane in self._lanes.values():
             if exchange in lane.waiting:
                 lane.waiting.remove(exchange)
-                exchange.attempts = 0  # so that it ends without an event
-                exchange.end("closed")
+                if not isinstance(exchange, Uncaptured):
+                    exchange.attempts = 0  # so that it ends without an event
+                    exchange.end("closed")
 
     def _exchange(self, data: bytes) -> Exchange | None:
         exchange = self._begin(WEBSOCKET)
@@ -118,9 +124,11 @@ class Lanes:
         data = message.encode() if isinstance(message, str) else message
         kind = _type_of(data)
         lane = self._lane(data, known=True)
-        if kind == _CREATED or (lane.current is None and lane.waiting):
+        if kind == _CREATED or (not lane.is_busy and lane.waiting):
             self._start(lane)
         exchange = lane.current
+        if kind in _TERMINAL:
+            lane.is_busy, lane.current = False, None
         if exchange is None:
             return
         lane.room -= len(data) + CHUNK_OVERHEAD
@@ -128,18 +136,19 @@ class Lanes:
             self._make_room(lane, exchange, -lane.room)
         lane.note(data)
         if kind in _TERMINAL:
-            lane.current = None
             exchange.end("complete")
 
     def _start(self, lane: _Lane) -> None:
         before = lane.current
         if before is not None:
             before.end("complete")
+        following: Exchange | Uncaptured | None = None
         if lane.waiting:
-            lane.current = lane.waiting.popleft()
-        else:
-            lane.current = self._exchange(lane.steers.popleft()) if lane.steers else None
-        lane.room = 0
+            following = lane.waiting.popleft()
+        elif lane.steers:
+            following = self._exchange(lane.steers.popleft())
+        lane.current = None if isinstance(following, Uncaptured) else following
+        lane.is_busy, lane.room = True, 0
 
     def _make_room(self, lane: _Lane, exchange: Exchange, missing: int) -> None:
         left = exchange.reserve(missing)
@@ -178,8 +187,9 @@ class Lanes:
     def _taken(self) -> list[Exchange]:
         taken: list[Exchange] = []
         for lane in tuple(self._lanes.values()):
-            taken += [*([lane.current] if lane.current is not None else []), *lane.waiting]
-            lane.current = None
+            open_ones = [lane.current, *lane.waiting]
+            taken += [each for each in open_ones if each is not None and not isinstance(each, Uncaptured)]
+            lane.is_busy, lane.current = False, None
             lane.waiting.clear()
         return taken
 

@@ -8,21 +8,21 @@ from ainsights._internal_errors import capture_internal_errors
 
 if TYPE_CHECKING:
     from ainsights._instrumentation.exchange import Exchange
-    from ainsights._instrumentation.lanes import Lanes
+    from ainsights._instrumentation.lanes import Lanes, Uncaptured
 
 _sending = capture_internal_errors("recording a message that is sent")
 _receiving = capture_internal_errors("recording a message that came")
 _ending = capture_internal_errors("recording the end of a WebSocket")
 
 
-def before_send(lanes: Lanes, message: Any) -> Exchange | None:
+def before_send(lanes: Lanes, message: Any) -> Exchange | Uncaptured | None:
     """Record a message that is about to be sent."""
     with _sending:
         return lanes.before_send(message)
     return None
 
 
-def not_sent(lanes: Lanes, exchange: Exchange | None, error: BaseException | None = None) -> None:
+def not_sent(lanes: Lanes, exchange: Exchange | Uncaptured | None, error: BaseException | None = None) -> None:
     """Record that a message was not sent: it waits in a queue, or ``error`` kept it back."""
     with _sending:
         if exchange is not None:
