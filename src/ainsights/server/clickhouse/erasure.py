@@ -15,7 +15,7 @@ from ainsights.server.clickhouse.schema import DAY_MICROSECONDS
 from ainsights.server.store import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ainsights.server.clickhouse.connection import Connection
     from ainsights.server.clickhouse.ledger import Ledger
@@ -25,6 +25,7 @@ MAX_PARAMETER = 4000
 
 _COLUMNS = ("number", "at", "by", "reason", "events", "purged_at")
 _HIDDEN = "SELECT count() FROM system.parts WHERE active AND has_lightweight_delete AND database = currentDatabase()"
+_MUTATIONS = "SELECT count() FROM system.mutations WHERE NOT is_done AND database = currentDatabase()"
 _FOUND = "seq, id, key_time, turn, mac"
 
 
@@ -65,17 +66,23 @@ class Eraser:
         connection.insert("erased", ("id_mac", "number"), [(mac, number) for mac in macs.values()])
         items = [Item(each.seq, each.key_time // DAY_MICROSECONDS, macs[each.event_id], each.mac) for each in found]
         self._chain.append(ledger.REMOVAL, items, json.dumps({"by": by, "reason": reason}))
-        hide(connection, [*macs])
+        hide(connection, [*macs], {each.event_id: each.key_time for each in found})
         _forget_links(connection, {each.turn for each in found if each.turn})
         connection.insert("erasure", _COLUMNS, [(number, at, by, reason, len(macs), 0.0)])
         return len(macs)
 
 
-def hide(connection: Connection, ids: Sequence[str]) -> None:
-    """Delete the rows with these ids from every answer."""
-    sql = f"DELETE FROM event{connection.address.cluster.clause} WHERE id IN {{ids:Array(String)}}"  # noqa: S608  bound
+def hide(connection: Connection, ids: Sequence[str], times: Mapping[str, int] | None = None) -> None:
+    """Delete the rows with these ids from every answer. Their times, if known, spare to look through all others."""
     for some in _some(ids):
-        connection.command(sql, some, lightweight_deletes_sync=2)
+        condition = "id IN {ids:Array(String)}"
+        if times is not None:
+            condition += f" AND key_time IN ({', '.join(str(times[event_id]) for event_id in some['ids'])})"
+        connection.command(
+            f"DELETE FROM event{connection.address.cluster.clause} WHERE {condition}",  # noqa: S608  numbers; ids bound
+            some,
+            lightweight_deletes_sync=2,
+        )
 
 
 def pending(connection: Connection) -> list[tuple[int, int]]:
@@ -84,24 +91,34 @@ def pending(connection: Connection) -> list[tuple[int, int]]:
     return [(int(number), int(events)) for number, events in rows]
 
 
-def purge(connection: Connection) -> int:
-    """Have the rows that are hidden removed from the disk, by erasure or retention; return how many erasures that were.
+def start_purge(connection: Connection) -> bool:
+    """Have ClickHouse remove from the disk what is hidden, by erasure or retention; return whether there is something.
 
     Raises:
-        StoreError: it cannot be done now, or takes longer than a statement may; it goes on at the server then.
+        StoreError: it cannot be done now.
     """
-    sql = 'SELECT number, at, "by", reason, events FROM erasure FINAL WHERE purged_at = 0'
-    waiting = connection.rows(sql)
-    if not waiting and not connection.rows(_HIDDEN)[0][0]:
-        return 0
+    if not pending(connection) and not connection.rows(_HIDDEN)[0][0]:
+        return False
     for table in ("link", "event"):
         connection.command(
-            f"ALTER TABLE {table}{connection.address.cluster.clause} APPLY DELETED MASK", mutations_sync=2
+            f"ALTER TABLE {table}{connection.address.cluster.clause} APPLY DELETED MASK", mutations_sync=0
         )
-    now = connection.now()
-    if waiting:
-        connection.insert("erasure", _COLUMNS, [(*row, now) for row in waiting])
-    return len(waiting)
+    return True
+
+
+def finish_purge(connection: Connection, started: float) -> bool:
+    """Return whether the purge that was started then is through; if it is, say so of each erasure before it.
+
+    Raises:
+        StoreError: it cannot be done now.
+    """
+    if connection.rows(_MUTATIONS)[0][0]:
+        return False
+    sql = 'SELECT number, at, "by", reason, events FROM erasure FINAL WHERE purged_at = 0 AND number <= {started:Int64}'
+    purged = connection.rows(sql, {"started": int(started * 1000)})
+    if purged:
+        connection.insert("erasure", _COLUMNS, [(*row, connection.now()) for row in purged])
+    return True
 
 
 def _forget_links(connection: Connection, ends: set[int]) -> None:

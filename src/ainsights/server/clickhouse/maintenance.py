@@ -71,6 +71,7 @@ class Maintenance:
         self._on_failure = on_failure
         self._due: dict[str, float] = {}
         self._purged_at = 0.0
+        self._purging_since: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ainsights-server-maintenance", daemon=True)
 
@@ -114,11 +115,18 @@ class Maintenance:
         if not self._slot.is_first:
             return
         self._retention()
-        now = self._connection.now()
+        self._purge(self._connection.now())
+
+    def _purge(self, now: float) -> None:
+        """Start the purge at night, and look later whether it is through."""
+        if self._purging_since is not None:
+            if erasure.finish_purge(self._connection, self._purging_since):
+                self._purging_since = None
+            return
         self._purged_at = self._purged_at or now
         oldest = min((number / 1000 for number, _ in erasure.pending(self._connection)), default=now)
         if is_purge_due(min(oldest, self._purged_at), now):
-            erasure.purge(self._connection)
+            self._purging_since = now if erasure.start_purge(self._connection) else None
             self._purged_at = now
 
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ainsights.server.clickhouse.address import Address
     from ainsights.server.store import Anchor, StoredBody, Verification
 
+PURGE_LOOK_SECONDS = 0.5
 _SIZE = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()"
 _DISK = "SELECT min(free_space), min(total_space) FROM system.disks"
 
@@ -155,9 +157,12 @@ class ClickHouseStore:
         """See :class:`ainsights.server.store.protocol.Store`."""
         return verify(self.connection, self._key, self._batches.ledger, anchor, progress)
 
-    def purge(self) -> int:
-        """Remove from the disk what was erased; return how many erasures that were."""
-        return erasure.purge(self.connection)
+    def purge(self) -> None:
+        """Remove from the disk what is hidden, now instead of at night; return when it is done."""
+        started = self.connection.now()
+        if erasure.start_purge(self.connection):
+            while not erasure.finish_purge(self.connection, started):
+                time.sleep(PURGE_LOOK_SECONDS)
 
     def _retain(self) -> None:
         if self._limits.keep_days is not None:
