@@ -74,7 +74,7 @@ FORMATS = {
 async def export(service: Service, wanted: Filter, form: _Format) -> AsyncIterator[bytes]:
     """Yield the parts; each is made once the one before it is on its way. What is stored meanwhile is left out."""
     wanted = wanted.resolved(datetime.now(timezone.utc))
-    last, after = service.store.last_seq(), 0
+    last, after = await service.query(service.store.last_seq), 0
     yield form.head
     while seqs := await service.query(service.engine.seqs, wanted, after, AT_ONCE):
         after = seqs[-1]
