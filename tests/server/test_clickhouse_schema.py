@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clickhouse import address, needs_engine
+import trustme
+from support import indexed
+from support.clickhouse import KEY, address, embedded, needs_engine, opened
 from support.endpoints import free_port
 
+from ainsights._model import new_event_id
 from ainsights.errors import ConfigurationError
-from ainsights.server.clickhouse import migrations, schema
+from ainsights.server.clickhouse import erasure, maintenance, migrations, schema
 from ainsights.server.clickhouse.address import PASSWORD_VARIABLE, parse
 from ainsights.server.clickhouse.connection import Connection
+from ainsights.server.clickhouse.ledger import Ledger
 from ainsights.server.clickhouse.schema import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 pytestmark = needs_engine
 TABLES = "SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name"
@@ -94,6 +105,39 @@ def test_a_server_that_is_not_there_is_named_without_the_password(host: str) -> 
     with pytest.raises(ConfigurationError, match=rf"not answer at {re.escape(host)}:.*[Rr]efused") as error:
         migrations.migrate(where)
     assert "secret" not in str(error.value)
+
+
+def test_a_server_is_reached_over_tls_and_its_certificate_is_checked(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    with embedded(tmp_path / "clickhouse", tmp_path / "server.pem") as server:
+        url = f"clickhouses://default@localhost:{server.port}/insights"
+        assert migrations.migrate(address(f"{url}?ca={tmp_path / 'ca.pem'}")) == [1]
+        with pytest.raises(ConfigurationError, match="certificate"):
+            migrations.migrate(address(url))
+
+
+class Parsing(Connection):
+    """Has the server parse commands instead of running them."""
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None, **_: Any) -> None:
+        self.parsed = [*getattr(self, "parsed", ()), sql]
+        assert self.rows(f"EXPLAIN AST {sql}", parameters)
+
+
+def test_what_erases_and_removes_on_a_cluster_are_statements_that_the_engine_parses(clickhouse_url: str) -> None:
+    with opened(clickhouse_url) as store:
+        asyncio.run(store.put(*indexed.body("undated", 1.0)))
+        asyncio.run(store.put(*indexed.body(new_event_id(1_750_000_000.0), 1.0)))
+        connection = Parsing(replace(address(clickhouse_url), cluster=Cluster("main")))
+        erasure.hide(connection, ["undated"], {"undated": 0})
+        connection.insert("erasure", ("number", "events"), [(1, 1)])
+        assert erasure.start_purge(connection)
+        maintenance.apply_retention(connection, Ledger(connection, KEY), 1.0)
+        connection.close()
+    begins = [sql.split(" ON CLUSTER ")[0] for sql in connection.parsed if ' ON CLUSTER "main"' in sql]
+    assert begins == ["DELETE FROM event", "ALTER TABLE link", "ALTER TABLE event", "ALTER TABLE event"]
 
 
 def test_the_replicated_tables_are_statements_that_the_engine_parses(clickhouse_url: str) -> None:

@@ -42,13 +42,15 @@ needs_engine = pytest.mark.skipif(
 class Server:
     """The embedded engine over a directory, at one port; it can be killed and started again."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, certificate: Path | None = None) -> None:
         self.directory = directory
+        self.certificate = certificate
         self.port = free_port()
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         command = [sys.executable, str(PROGRAM), str(self.directory), str(self.port)]
+        command += [str(self.certificate)] if self.certificate else []
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         assert self.process.stdout.readline().strip() == str(self.port)
@@ -75,9 +77,9 @@ class Server:
 
 
 @contextmanager
-def embedded(directory: Path) -> Iterator[Server]:
-    """Run a server over ``directory`` for the length of the block."""
-    server = Server(directory)
+def embedded(directory: Path, certificate: Path | None = None) -> Iterator[Server]:
+    """Run a server over ``directory`` for the length of the block; over TLS, if there is a certificate."""
+    server = Server(directory, certificate)
     server.start()
     try:
         yield server

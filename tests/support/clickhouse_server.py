@@ -1,6 +1,6 @@
 """The real ClickHouse engine (chdb, in this process) as a server that speaks ClickHouse's HTTP interface.
 
-    python clickhouse_server.py DIRECTORY PORT
+    python clickhouse_server.py DIRECTORY PORT [CERTIFICATE FOR TLS]
 
 What the driver uses of the interface is here: queries and inserts by POST, bound parameters, settings, error codes,
 ``/ping``. One query runs at a time, as the embedded engine wants it. Replication and Keeper are not part of the engine.
@@ -9,6 +9,7 @@ What the driver uses of the interface is here: queries and inserts by POST, boun
 from __future__ import annotations
 
 import re
+import ssl
 import sys
 import threading
 import time
@@ -187,6 +188,10 @@ def main() -> None:
     directory, port = Path(sys.argv[1]), int(sys.argv[2])
     handler = type("BoundHandler", (Handler,), {"engine": Engine(directory)})
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    if len(sys.argv) > 3:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(sys.argv[3])
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     print(server.server_port, flush=True)
     server.serve_forever()
 
