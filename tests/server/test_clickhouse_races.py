@@ -11,7 +11,8 @@ from support.indexed import START, Body, body, put
 from support.polling import wait_until
 
 from ainsights._model import new_event_id
-from ainsights.server.clickhouse import erasure, ledger, linking, maintenance, verify
+from ainsights.errors import ConfigurationError
+from ainsights.server.clickhouse import audit_key, erasure, ledger, linking, maintenance, verify
 from ainsights.server.clickhouse.access_log import AccessLog
 from ainsights.server.clickhouse.keys import COLUMNS, KeyTable
 from ainsights.server.clickhouse.ledger import Item
@@ -132,6 +133,20 @@ def test_a_key_is_revoked_and_a_view_removed_also_by_a_machine_whose_clock_is_sl
         assert views.read()
         views.remove("mine")
         assert views.read() == []
+
+
+def test_of_replicas_that_start_at_once_with_keys_of_their_own_the_first_goes_on(
+    clickhouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = b"first" * 8, b"second" * 8
+    with opened(clickhouse_url, key=first) as store:
+        monkeypatch.setattr(audit_key, "is_known", lambda _: False)  # as both found it
+        with pytest.raises(ConfigurationError, match="another audit key"):
+            audit_key.check_audit_key(store.connection, second)
+        monkeypatch.undo()
+        audit_key.check_audit_key(store.connection, first)
+        store.connection.command("OPTIMIZE TABLE setting FINAL")
+        audit_key.check_audit_key(store.connection, first)
 
 
 def test_lines_of_the_access_log_with_the_same_number_are_on_one_page(clickhouse_url: str) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 VARIABLE = "AINSIGHTS_AUDIT_KEY"
 LEAST_BYTES = 16
 _NAME = "audit key"
-_KNOWN = "SELECT DISTINCT value FROM setting WHERE name = {name:String}"
+_KNOWN = "SELECT value FROM setting FINAL WHERE name = {name:String}"
 
 
 def parse(text: str) -> bytes:
@@ -49,9 +49,9 @@ def check_audit_key(connection: Connection, key: bytes) -> None:
     """
     ours = hashlib.sha256(b"audit key fingerprint" + key).hexdigest()[:32]
     if not is_known(connection):
-        connection.insert("setting", ("name", "value", "changed_at"), [(_NAME, ours, connection.now())])
-    known = {value for (value,) in connection.rows(_KNOWN, {"name": _NAME})}
-    if known != {ours}:
+        first_wins = -connection.now()  # of two rows, the one with the higher version remains
+        connection.insert("setting", ("name", "value", "changed_at"), [(_NAME, ours, first_wins)])
+    if connection.rows(_KNOWN, {"name": _NAME}) != [(ours,)]:
         raise ConfigurationError(
             f"store {connection.address.name}: was written with another audit key; give all replicas the same one, by "
             f"--audit-key-file or {VARIABLE}"
