@@ -18,7 +18,7 @@ from support.from_types import EXTRAS, JSON, TEXT, members, model, values
 from support.inverse import response_of
 
 from ainsights._processing.completion import complete, required_fields
-from ainsights._processing.responses.accumulator import of_response
+from ainsights._processing.responses.accumulator import accumulate, of_response
 from ainsights._processing.responses.converter import to_completion
 
 ITEMS = {str(kind.model_fields["type"].annotation): kind for kind in members(ResponseOutputItem)}
@@ -76,6 +76,17 @@ def test_whole_response_can_be_built_again(response: dict[str, Any]) -> None:
 def test_fields_of_any_name_can_be_built_again(fields: dict[str, Any]) -> None:
     if fields.keys().isdisjoint({"id", "model", "created_at", "output"}):
         checked(a_response(message("a")) | fields)
+
+
+@given(st.lists(values(ResponseOutputItem) | UNKNOWN, min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_items_of_all_types_that_a_stream_brings_can_be_built_again(items: list[Any], random: Any) -> None:
+    done = [{"type": "response.output_item.done", "output_index": at, "item": item} for at, item in enumerate(items)]
+    random.shuffle(done)
+    last = {"type": "response.completed", "response": a_response() | {"output": None}}
+    body = b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in [*done, last])
+    made = accumulate(body)
+    assert response_of(made.completion) == a_response(*map(without_encrypted, items))
+    assert (made.done, made.status) == (True, "ok")
 
 
 def test_texts_of_all_messages_become_one_content() -> None:

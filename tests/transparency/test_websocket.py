@@ -9,6 +9,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.endpoints import endpoint
 from support.models import capturing
 from support.twice import World, inside, it, twice
 
@@ -256,6 +257,16 @@ def test_sockets_are_counted_where_the_method_that_makes_them_is_missing(
         stats = insights.stats()
     assert (stats.captured, stats.uncaptured) == (0, {"responses (WebSocket)": 1})
     assert "responses over WebSockets are not captured" in caplog.text
+
+
+def test_only_sockets_of_the_client_that_is_watched_are_captured(model_api: World) -> None:
+    with endpoint() as there:
+        with ainsights.Insights(base_url=there.url) as insights:
+            for client in (insights.watch(model_api.client()), model_api.client()):
+                with client.responses.connect() as connection:
+                    connection.send(asked())
+                    asyncio.run(until_the_end(connection))
+        assert [each["meta"]["ainsights.status"] for each in there.stored] == ["ok"]
 
 
 def test_openai_is_restored() -> None:
