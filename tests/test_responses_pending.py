@@ -146,3 +146,16 @@ def test_child_of_a_fork_knows_what_may_not_be_reported() -> None:
         process.join(20)
         assert process.exitcode == 0
         assert [body["response"]["id"] for body in there.stored] == ["resp_2"]
+
+
+def test_lookup_of_a_response_in_the_foreground_leaves_its_open_stream_the_event(
+    insights: Captured,
+) -> None:
+    whole = response(message("hello"))
+    api = BackgroundApi(events_of(whole), whole)
+    stream = client(api).responses.create(model="m", input="hi", stream=True)
+    next(iter(stream))
+    client(api).responses.retrieve(ID)
+    assert insights == []
+    list(stream)
+    assert [each.meta["ainsights.stream"] for each in insights] == [True]

@@ -142,16 +142,15 @@ class PendingResponses:
 
         creation = self._release(response_id)
         if creation is None:
+            if not is_stream(exchange) and insight.response.get("background") is not True:
+                return None  # it is looked up again, and had its end when it was created
             creation = created_by(self._open_streams.exchanges(), response_id)
-            if creation is not None:
-                self._superseded.add(response_id)
-        if creation is not None:
-            _remember(self._reported, response_id)
-            whole = continued(creation, exchange)
-            return None if creation.is_muted else (whole, decode(whole))
-        if not is_stream(exchange) and insight.response.get("background") is not True:
-            return None  # it is looked up again, and had its end when it was created
-        return (exchange, insight) if self._is_ours(exchange, response_id) else None
+            if creation is None:
+                return (exchange, insight) if self._is_ours(exchange, response_id) else None
+            self._superseded.add(response_id)
+        _remember(self._reported, response_id)
+        whole = continued(creation, exchange)
+        return None if creation.is_muted else (whole, decode(whole))
 
     def _on_overdue(self, exchange: Exchange, response_id: str, decode: Decode) -> Resolved | None:
         if self._closing:
