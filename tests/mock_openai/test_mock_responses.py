@@ -231,6 +231,8 @@ def test_invalid_requests_are_400(server: mock_openai.Server) -> None:
         (asked("tols"), "Unknown directive"),
         (asked(previous_response_id="resp_none"), "'resp_none' not found"),
         (asked(background=True, store=False), "store"),
+        (asked(previous_response_id=[1]), "'previous_response_id'"),
+        (asked(text=7), "'text'"),
     ):
         answer = RawResponse(server, request, PATH)
         assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")

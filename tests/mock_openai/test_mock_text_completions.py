@@ -64,3 +64,8 @@ def test_azure_s_path_is_served(server: mock_openai.Server) -> None:
     with openai.AzureOpenAI(azure_endpoint=server.url, api_key="key", api_version="2024-10-21") as client:
         assert client.completions.create(**asked()).choices[0].text == ANSWER
     assert server.requests[-1].path == "/openai/deployments/gpt-3.5-turbo-instruct/completions"
+
+
+def test_other_tokens_are_twenty_at_the_most(server: mock_openai.Server) -> None:
+    body = RawResponse(server, asked(logprobs=10**30), "/v1/completions").json
+    assert {len(others) for others in body["choices"][0]["logprobs"]["top_logprobs"]} == {20}

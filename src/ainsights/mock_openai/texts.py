@@ -118,9 +118,13 @@ def objects(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+_MOST_OTHERS = 20
+"""Other tokens that the API gives for each at the most."""
+
+
 def token_logprobs(text: str, top: Any) -> list[dict[str, Any]]:
     """Return the log probabilities of each token of ``text``, with the ``top`` likeliest others."""
-    count = top if isinstance(top, int) else 0
+    count = min(top, _MOST_OTHERS) if isinstance(top, int) else 0
     return [_entry(token, count) for token in tokens(text)]
 
 

@@ -25,6 +25,10 @@ _LARGEST_PAGE = 100
 _USUAL_PAGE = 20
 
 
+_OTHER_TYPES = {"previous_response_id": str, "text": dict}
+"""Of parameters that are made use of, beside the input."""
+
+
 class ResponsesApi:
     """Creates responses, and remembers them."""
 
@@ -70,6 +74,9 @@ class ResponsesApi:
             raise InvalidRequestError("One of 'input', 'previous_response_id', 'prompt' or 'conversation' is needed.")
         if not isinstance(request.get("input"), str | list | None):
             raise InvalidRequestError("Invalid type for 'input': give a string or an array.", "input", "invalid_type")
+        for name, kind in _OTHER_TYPES.items():
+            if not isinstance(request.get(name), kind | None):
+                raise InvalidRequestError(f"Invalid type for '{name}'.", name, "invalid_type")
         if request.get("background") is True and request.get("store") is False:
             raise InvalidRequestError("Background mode requires 'store' to be true.", "background")
 
