@@ -11,7 +11,9 @@ from support import indexed
 from support.clickhouse import KEY, address, needs_engine, opened
 from support.indexed import START, Body, body
 
+from ainsights.server.clickhouse.engine import ClickHouseEngine
 from ainsights.server.clickhouse.store import ClickHouseStore
+from ainsights.server.query import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,3 +72,13 @@ def test_events_that_arrive_in_any_order_at_two_replicas_are_linked_as_in_the_in
         assert store.verify().problem is None
     with indexed.serving(tmp_path, bodies) as served, served.index.columns.cursor() as cursor:
         assert found == dict(cursor.execute(CONVERSATIONS).fetchall())
+
+
+def test_a_list_of_numbers_is_full_though_rows_of_a_conversation_that_moved_are_not_merged(clickhouse_url: str) -> None:
+    with opened(clickhouse_url) as store:
+        store.connection.command("SYSTEM STOP MERGES event")
+        for each in reversed(calls("ann", 6)):
+            indexed.put(store, [each])
+        numbers = [seq for (seq,) in store.connection.rows("SELECT seq FROM event FINAL ORDER BY seq")]
+        engine = ClickHouseEngine(store.connection, store)
+        assert [engine.seqs(Filter(), after, 4) for after in (0, numbers[0])] == [numbers[:4], numbers[1:5]]

@@ -144,7 +144,7 @@ def seqs(database: Database, wanted: Filter, after: int, limit: int) -> list[int
     condition = matching(wanted)
     while True:
         statement = concat(
-            "SELECT seq, key_time, id FROM event WHERE ", condition,
+            "SELECT DISTINCT seq, key_time, id FROM event WHERE ", condition,
             SQL(" AND seq > {:Int64}", (after,)), f" ORDER BY seq LIMIT {limit:d}",
         )  # fmt: skip
         candidates = select(database, statement)
