@@ -12,6 +12,7 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from ainsights.server.clickhouse.engine.pages import seqs
 from ainsights.server.clickhouse.engine.source import passing, select
 from ainsights.server.clickhouse.numbers import number_at
 from ainsights.server.query.dialects.sql import SQL, concat
@@ -66,31 +67,28 @@ class ClickHouseFollower:
         """Return the next events that arrived."""
         now = self._database.now()
         settled, oldest = number_at(now - SETTLED_SECONDS), max(self._start, number_at(now - LATE_SECONDS))
-        seqs: list[int] = []
+        found: list[int] = []
         newest = self._newest.number()
         if newest > oldest:
-            seqs = self._late(oldest)
+            found = self._late(oldest)
         if newest > self.after and settled > self.after:
-            fresh = self._between(self.after, settled, limit)
+            fresh = [seq for seq in seqs(self._database, self._resolved(), self.after, limit) if seq <= settled]
             self.after = fresh[-1] if len(fresh) == limit else settled
-            seqs += fresh
-        if len(seqs) < limit:
+            found += fresh
+        if len(found) < limit:
             self._looked_at = time.monotonic()
-        self._shown.update(seqs)
-        return seqs
+        self._shown.update(found)
+        return found
 
     def _late(self, oldest: int) -> list[int]:
         """Return events that became visible after others with higher numbers were shown."""
         self._shown = {seq for seq in self._shown if seq > oldest}
-        if select(self._database, self._selected("count()", oldest, self.after))[0][0] <= len(self._shown):
+        bounds = SQL(" AND seq > {:Int64} AND seq <= {:Int64}", (oldest, self.after))
+        selected = concat(passing(self._resolved()), bounds)
+        if select(self._database, concat("SELECT count() ", selected))[0][0] <= len(self._shown):
             return []
-        return [seq for seq in self._between(oldest, self.after) if seq not in self._shown]
+        numbers = select(self._database, concat("SELECT seq ", selected, " ORDER BY seq"))
+        return [seq for (seq,) in numbers if seq not in self._shown]
 
-    def _between(self, after: int, through: int, limit: int | None = None) -> list[int]:
-        end = f" ORDER BY seq LIMIT {limit:d}" if limit else " ORDER BY seq"
-        return [seq for (seq,) in select(self._database, concat(self._selected("seq", after, through), end))]
-
-    def _selected(self, what: str, after: int, through: int) -> SQL:
-        wanted = self._wanted.resolved(datetime.now(timezone.utc))
-        bounds = SQL(" AND seq > {:Int64} AND seq <= {:Int64}", (after, through))
-        return concat(f"SELECT {what} ", passing(wanted), bounds)
+    def _resolved(self) -> Filter:
+        return self._wanted.resolved(datetime.now(timezone.utc))
