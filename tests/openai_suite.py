@@ -75,7 +75,7 @@ FILES = (
 )
 REQUIREMENTS = [
     *("aiohttp", "azure-identity", "dirty-equals", "httpx-aiohttp", "inline-snapshot", "nest-asyncio"),
-    *("pytest", "pytest-asyncio", "pytest-xdist", "respx", "rich", "time-machine", "trio", "websockets"),
+    *("pytest", "pytest-asyncio", "pytest-xdist", "respx", "rich", "time-machine", "trio", "websockets>=13,<16"),
 ]
 OLDER_ONES = 5
 """So many earlier releases are tried where a source distribution has no tests."""

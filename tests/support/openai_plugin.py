@@ -22,7 +22,9 @@ _REPORT = Path(os.environ.pop("AINSIGHTS_SUITE_STATS"))
 def pytest_configure() -> None:
     """Instrument before the tests import openai, as ``ainsights run`` does."""
     global _insights  # noqa: PLW0603  pytest calls functions of a module
-    _insights = ainsights.instrument(max_queue_events=1_000_000, capture="chat,responses,completions")
+    _insights = ainsights.instrument(
+        max_queue_events=1_000_000, max_queue_bytes="2GB", capture="chat,responses,completions"
+    )
 
 
 def pytest_unconfigure() -> None:
