@@ -25,6 +25,7 @@ QUESTIONS = [
     "hello big world",
     "tab\tand\0null",
 ]
+LONG = [" ".join(f"w{n}" for n in range(180)), "".join(chr(0x4E00 + n) for n in range(900))]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -32,6 +33,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     bodies = [body(f"q{number}", messages=text, response={}) for number, text in enumerate(QUESTIONS)]
     answer = {"choices": [{"message": {"role": "assistant", "content": "An answer about ferrets"}}]}
     bodies.append(body("a", messages="stoat", response=answer))
+    bodies += [body(f"long {n}", messages=text, response={}) for n, text in enumerate(LONG)]
     with answering(request.param, request, tmp_path_factory.mktemp("text"), bodies) as served:
         yield served
 
@@ -75,5 +77,12 @@ def test_a_search_finds(served: Answering, text: str, ids: list[str]) -> None:
     assert served.engine.count(wanted) == len(ids)
 
 
+def test_a_phrase_may_be_as_long_as_a_filter_takes(served: Answering) -> None:
+    for text in (*LONG, LONG[0][3:]):
+        assert served.engine.count(parse_filter(f'"{text}"')) == 1
+        assert served.engine.count(parse_filter(f'"{text} more"')) == 0
+        assert served.engine.count(parse_filter(f'-"{text}"')) == len(QUESTIONS) + 3 - 1
+
+
 def test_an_excluded_word_alone_leaves_all_other_events(served: Answering) -> None:
-    assert served.engine.count(parse_filter("-hello")) == len(QUESTIONS) + 1 - 3
+    assert served.engine.count(parse_filter("-hello")) == len(QUESTIONS) + 3 - 3
