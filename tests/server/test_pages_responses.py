@@ -70,6 +70,10 @@ def test_insight_shows_answer_reasoning_output_items_and_state(visitor: Visitor)
     assert "Incomplete max_output_tokens" in text_of(shown(visitor, "last"))
 
 
+def test_insight_of_a_response_that_came_shows_no_error(visitor: Visitor) -> None:
+    assert "HTTP status" not in text_of(shown(visitor, QUESTION))
+
+
 def test_insight_links_the_response_that_it_continues_and_those_that_continue_it(visitor: Visitor) -> None:
     page = shown(visitor, "then")
     previous = re.search(r'Continues</dt><dd class="mono"><a href="([^"]+)">resp_', page)

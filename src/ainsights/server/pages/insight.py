@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ainsights.server.events import Event
     from ainsights.server.pages.site import Visit
 
+BAD_REQUEST = 400
+"""The lowest HTTP status of an error."""
+
 MAX_RAW = 100_000
 """Characters of the raw JSON on the page; the download has all."""
 
@@ -86,11 +89,13 @@ def _neighbors(visit: Visit) -> Neighbors:
 
 def _error(insight: dict[str, Any]) -> list[tuple[str, str]]:
     error, meta = as_dict(insight.get("response")).get("error"), as_dict(insight.get("meta"))
-    named = {"type": meta.get(MetaKey.ERROR_TYPE), "HTTP status": meta.get(MetaKey.HTTP_STATUS)}
-    found = [(name, transcript.scalar(value)) for name, value in named.items() if value is not None]
-    if isinstance(error, dict):
-        return found + [(key, transcript.scalar(value)) for key, value in error.items() if value is not None]
-    return [*found, ("message", transcript.scalar(error))] if error else found
+    kind, status = meta.get(MetaKey.ERROR_TYPE), meta.get(MetaKey.HTTP_STATUS)
+    is_refused = isinstance(status, int) and status >= BAD_REQUEST
+    if not (error or kind or is_refused):
+        return []
+    details = error if isinstance(error, dict) else {"message": error}
+    named = {"type": kind, "HTTP status": status} | details
+    return [(name, transcript.scalar(value)) for name, value in named.items() if value is not None]
 
 
 def _table(values: dict[str, Any]) -> list[tuple[str, str]]:
