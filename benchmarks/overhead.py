@@ -1,11 +1,11 @@
 """What capture costs the caller: a call and a chunk or event of a stream, instrumented over bare, sync and async.
 
 The model API is an in-memory transport, so that nothing but the client's own work is in the denominator: the worst
-case for the ratio. The bare client is a subclass that has openai's own functions where ours stand in its base, and
-single calls (or streams of 200 chunks) alternate between the two clients, so that whatever the machine does hits both
-alike. For each group of pairs the medians are compared; shown is the median over the groups and their quartiles: of
-the calling thread's own CPU, and of wall time, where the background's share of the interpreter lock shows as well.
-Events go to a real endpoint in another process.
+case for the ratio; where it is paced, it waits as a model would, if much less. The bare client is a subclass that has
+openai's own functions where ours stand in its base, and single calls (or streams of 200 chunks) alternate between the
+two clients, so that whatever the machine does hits both alike. For each group of pairs the medians are compared; shown
+is the median over the groups and their quartiles: of the calling thread's own CPU, and of wall time, where the
+background's share of the interpreter lock shows as well. Events go to a real endpoint in another process.
 
     python benchmarks/overhead.py [groups]
 """
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Say hello."}]
 CHUNKS = 200
+CALL_PACE, CHUNK_PACE = 0.005, 0.0005
+"""Seconds that a model API takes for an answer, and for a chunk, where it is paced: much less than a real one does."""
 CALLS_IN_GROUP = 100
 STREAMS_IN_GROUP = 10
 COMPLETION = {
@@ -88,21 +90,37 @@ NAMED_EVENTS = [
 class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     """A stream's bytes, an event a piece."""
 
-    def __init__(self, events: list[bytes]) -> None:
+    def __init__(self, events: list[bytes], pace: float) -> None:
         self.events = events
+        self.pace = pace
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self.events
+        for event in self.events:
+            if self.pace:
+                time.sleep(self.pace)
+            yield event
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for event in self.events:
+            if self.pace:
+                await asyncio.sleep(self.pace)
             yield event
 
 
-def answer(request: httpx2.Request) -> httpx2.Response:
+def paced_answer(request: httpx2.Request) -> httpx2.Response:
+    time.sleep(CALL_PACE)
+    return answer(request, CHUNK_PACE)
+
+
+async def paced_async_answer(request: httpx2.Request) -> httpx2.Response:
+    await asyncio.sleep(CALL_PACE)
+    return answer(request, CHUNK_PACE)
+
+
+def answer(request: httpx2.Request, pace: float = 0.0) -> httpx2.Response:
     is_chat = request.url.path.endswith("/chat/completions")
     if b'"stream":true' in request.content:
-        body = Body(EVENTS if is_chat else NAMED_EVENTS)
+        body = Body(EVENTS if is_chat else NAMED_EVENTS, pace)
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
     return httpx2.Response(200, json=COMPLETION if is_chat else RESPONSE)
 
@@ -118,7 +136,10 @@ def _owner(hook: patch.Hook) -> type[Any]:
 
 
 def sync_units(client_class: type[Any]) -> dict[str, Callable[[], None]]:
-    client = client_class(api_key="k", http_client=httpx2.Client(transport=httpx2.MockTransport(answer)))
+    client, paced = (
+        client_class(api_key="k", http_client=httpx2.Client(transport=httpx2.MockTransport(handler)))
+        for handler in (answer, paced_answer)
+    )
     create, respond = client.chat.completions.create, client.responses.create
 
     def read(stream: Any) -> None:
@@ -130,11 +151,17 @@ def sync_units(client_class: type[Any]) -> dict[str, Callable[[], None]]:
         "sync chunk": lambda: read(create(model="m", messages=MESSAGES, stream=True)),
         "sync response": lambda: respond(model="m", input="Say hello."),
         "sync response event": lambda: read(respond(model="m", input="Say hello.", stream=True)),
+        "sync paced call": lambda: paced.chat.completions.create(model="m", messages=MESSAGES),
+        "sync paced response": lambda: paced.responses.create(model="m", input="Say hello."),
+        "sync paced event": lambda: read(paced.responses.create(model="m", input="Say hello.", stream=True)),
     }
 
 
 def async_units(client_class: type[Any], loop: asyncio.AbstractEventLoop) -> dict[str, Callable[[], None]]:
-    client = client_class(api_key="k", http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(answer)))
+    client, paced = (
+        client_class(api_key="k", http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(handler)))
+        for handler in (answer, paced_async_answer)
+    )
     create, respond = client.chat.completions.create, client.responses.create
 
     async def read(stream: Any) -> None:
@@ -149,6 +176,9 @@ def async_units(client_class: type[Any], loop: asyncio.AbstractEventLoop) -> dic
         "async chunk": lambda: run(read(create(model="m", messages=MESSAGES, stream=True))),
         "async response": lambda: run(respond(model="m", input="Say hello.")),
         "async response event": lambda: run(read(respond(model="m", input="Say hello.", stream=True))),
+        "async paced call": lambda: run(paced.chat.completions.create(model="m", messages=MESSAGES)),
+        "async paced response": lambda: run(paced.responses.create(model="m", input="Say hello.")),
+        "async paced event": lambda: run(read(paced.responses.create(model="m", input="Say hello.", stream=True))),
     }
 
 
