@@ -19,7 +19,8 @@ IS_FOLLOWED = int(openai.__version__.partition(".")[0]) >= 3
 """The mock model API follows the types of openai 3: earlier ones know less of what the API answers today."""
 
 needs_background = pytest.mark.skipif(
-    find_spec("openai.types.responses.response_queued_event") is None, reason="this openai has no background mode"
+    not HAS_RESPONSES or find_spec("openai.types.responses.response_queued_event") is None,
+    reason="this openai has no background mode",
 )
 needs_responses = pytest.mark.skipif(not HAS_RESPONSES, reason="this openai has no Responses API")
 
