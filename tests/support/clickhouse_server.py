@@ -174,6 +174,15 @@ def form_fields(content_type: str, body: bytes) -> dict[str, str]:
     return fields
 
 
+class Server(ThreadingHTTPServer):
+    """A server whose clients may go away, as those that are killed do."""
+
+    request_queue_size = 256
+
+    def handle_error(self, *_args: object) -> None:
+        pass
+
+
 def with_settings(sql: str, given: dict[str, str]) -> str:
     """Return ``sql`` with the settings that came beside it, where a statement takes some."""
     settings = {n: v for n, v in given.items() if n not in NOT_SETTINGS and not n.startswith("param_")}
@@ -187,7 +196,7 @@ def main() -> None:
     """Serve until killed; prints the port once it listens."""
     directory, port = Path(sys.argv[1]), int(sys.argv[2])
     handler = type("BoundHandler", (Handler,), {"engine": Engine(directory)})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server = Server(("127.0.0.1", port), handler)
     if len(sys.argv) > 3:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(sys.argv[3])
