@@ -192,6 +192,16 @@ def test_response_beyond_the_limit_is_cut_and_still_validates(limit: int) -> Non
     assert insight.meta["ainsights.truncated"]
 
 
+def test_logprobs_beyond_the_limit_are_cut_and_still_validate() -> None:
+    long = "t" * 3000
+    new: dict[str, Any] = {"x_new": {"deep": [long, {long: long}]}}
+    token = {"token": long, "logprob": -1.0, "bytes": [7], **new}
+    part = {"type": "output_text", "text": long, "annotations": [], "logprobs": [token | {"top_logprobs": [token]}]}
+    messages = [message(content=[part | new])] * 8
+    tools = [{"type": "function", "name": long, "parameters": {long: long}, **new}] * 16
+    assert captured(response(*messages), messages, {"max_event_bytes": 4096}, tools=tools).meta["ainsights.truncated"]
+
+
 def test_before_send_sees_responses() -> None:
     def rename(insight: Insight) -> Insight:
         insight.response["choices"][0]["message"]["content"] = "changed"

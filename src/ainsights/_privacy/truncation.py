@@ -28,6 +28,12 @@ _KNOWN = API | META_KEYS
 _MAX_REPORTED = 20
 _LONGEST_OWN = 256
 _LONGEST_PATH = 200
+_NEEDED = {
+    ".logprobs.content": frozenset(["token", "logprob", "top_logprobs"]),
+    ".logprobs.refusal": frozenset(["token", "logprob", "top_logprobs"]),
+    ".top_logprobs": frozenset(["token", "logprob"]),
+}
+"""What the entries of a list need, by how its path ends."""
 
 
 def truncate(body: bytes, limit: int) -> bytes:
@@ -75,7 +81,7 @@ class _Cut:
             return dict(self._parts(list(value.items()), room - 2, path))
         if isinstance(value, list):
             items = [item for _, item in self._parts(list(enumerate(value)), room - 2, path)]
-            return [item for item in items if _is_call(item)] if path.endswith(".tool_calls") else items
+            return [item for item in items if _is_valid(item, path)]
         self.lengths[path] = self._measure(value)
         return None
 
@@ -102,6 +108,14 @@ class _Cut:
         for index in kept:
             key, item = parts[index]
             yield key, item if sizes[index] <= level else self.value(item, level, f"{path}.{key}")
+
+
+def _is_valid(item: Any, path: str) -> bool:
+    """Tell whether ``item``, of the list at ``path``, has kept all that a ChatCompletion needs of it."""
+    if path.endswith(".tool_calls"):
+        return _is_call(item)
+    needed = next((fields for ending, fields in _NEEDED.items() if path.endswith(ending)), frozenset())
+    return not needed or (isinstance(item, dict) and needed <= item.keys())
 
 
 def _is_call(call: Any) -> bool:
