@@ -36,13 +36,13 @@ def test_lines_are_exactly_the_filter_in_order_of_arrival(
 ) -> None:
     monkeypatch.setattr(export, "AT_ONCE", 7)
     monkeypatch.setattr(export, "PART_BYTES", 1000)
-    for n in range(50):
+    for n in range(24):
         client.put(insight(f"e{n}", user_id=("ann", "bob")[n % 2]))
     client.await_index()
 
     lines = [json.loads(line) for line in exported(endpoint, user="ann").text.splitlines()]
-    assert [line["id"] for line in lines] == [f"e{n}" for n in range(0, 50, 2)]
-    assert [row["id"] for row in rows(endpoint, q="-user:ann")] == [f"e{n}" for n in range(1, 50, 2)]
+    assert [line["id"] for line in lines] == [f"e{n}" for n in range(0, 24, 2)]
+    assert [row["id"] for row in rows(endpoint, q="-user:ann")] == [f"e{n}" for n in range(1, 24, 2)]
 
 
 def test_line_has_the_whole_body_even_if_it_came_with_line_breaks(endpoint: Endpoint, client: Client) -> None:
