@@ -13,7 +13,7 @@ pytest.importorskip("openai.types.responses", reason="this openai has no Respons
 from hypothesis import given
 from hypothesis import strategies as st
 from support.models import client, http
-from support.responses import ID, call, events_of, message, reasoning, response, sse, streamed
+from support.responses import call, events_of, message, reasoning, response, resumed, sse, streamed
 
 import ainsights.testing
 
@@ -112,6 +112,5 @@ def test_error_that_comes_with_the_status_200_is_an_error(more: dict[str, Any]) 
 def test_resumed_stream_of_another_process_is_a_stream() -> None:
     body = b"".join(map(sse, events_of(WHOLE | {"background": True})))
     with ainsights.testing.capture() as insights:
-        for _ in client(lambda _: http.Response(200, content=body)).responses.retrieve(ID, stream=True):
-            pass
+        list(resumed(lambda _: http.Response(200, content=body), -1))
     assert insights[0].meta["ainsights.stream"] is True

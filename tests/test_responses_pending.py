@@ -13,7 +13,7 @@ import openai
 from openai import APIConnectionError, APIStatusError
 from support.endpoints import endpoint
 from support.models import client, http
-from support.responses import ID, BackgroundApi, events_of, message, response
+from support.responses import ID, BackgroundApi, created, events_of, message, response, stream_of
 
 import ainsights
 import ainsights.testing
@@ -36,7 +36,7 @@ def insights() -> Iterator[Captured]:
 
 
 def create(api: Any, **more: Any) -> Any:
-    return client(api).responses.create(model="m", input="hi", background=True, **more)
+    return created(api, **more)
 
 
 def refused(_request: Any) -> Any:
@@ -60,6 +60,8 @@ def test_each_call_that_fails_to_create_a_response_is_an_event_at_once(
 
 @pytest.mark.parametrize("response_id", ["resp_bGl0ZWxsbQ==", "a b", "ü:1", "models/m/1"])
 def test_response_whose_id_is_quoted_in_the_path_is_one_event(insights: Captured, response_id: str) -> None:
+    if "/" in response_id and not hasattr(openai._utils, "path_template"):
+        pytest.skip("this openai quotes nothing in paths")
     api = BackgroundApi(QUEUED | {"id": response_id}, DONE | {"id": response_id})
     create(api)
     client(api).responses.retrieve(response_id)
@@ -123,7 +125,7 @@ def test_responses_of_other_processes_are_sampled() -> None:
     with endpoint() as there, Insights(base_url=there.url, sample_rate=0) as insights:
         made = insights.watch(client(BackgroundApi(DONE, events_of(DONE | {"id": "resp_2"}), QUEUED)))
         made.responses.retrieve(ID)
-        list(made.responses.retrieve("resp_2", stream=True))
+        list(stream_of(made, "resp_2", -1))
         assert insights.close(10)
         assert there.stored == []
 
@@ -133,7 +135,7 @@ def test_child_of_a_fork_knows_what_may_not_be_reported() -> None:
     with endpoint() as there, Insights(base_url=there.url) as insights:
         made = insights.watch(client(api))
         with ainsights.context(capture=False):
-            made.responses.create(model="m", input="hi", background=True)
+            made.responses.create(model="m", input="hi", extra_body={"background": True})
         assert insights.flush(10)
 
         def child() -> None:

@@ -146,11 +146,15 @@ def created(api: Any, **more: Any) -> Any:
 
 def resumed(api: Any, after: int) -> Any:
     """Return the stream of a response that was created before."""
-    query = {"stream": True, "starting_after": after}
-    made = client(api)
+    return stream_of(client(api), ID, after)
+
+
+def stream_of(made: Any, response_id: str, after: int) -> Any:
+    """Return the stream of a response that was created before, as the client ``made`` gets it."""
+    query: dict[str, Any] = {"stream": True, "starting_after": after}
     if query.keys() <= inspect.signature(made.responses.retrieve).parameters.keys():
-        return made.responses.retrieve(ID, **query)
-    path = f"/responses/{ID}?stream=true&starting_after={after}"
+        return made.responses.retrieve(response_id, **query)
+    path = f"/responses/{response_id}?stream=true&starting_after={after}"
     return made.get(path, cast_to=object, stream=True, stream_cls=openai.Stream[Any])
 
 
