@@ -110,7 +110,7 @@ def test_a_time_resolves_to(text: str, since: datetime) -> None:
     [
         ("p95 latancy", "p95 latancy", "did you mean 'p95 latency'?"),
         ("events by modle", "modle", "did you mean 'model'?"),
-        ("events by latency", "latency", "the choices are model, user"),
+        ("events by latency", "latency", "the choices are model, api, user"),
         ("events by model, user, day", "day", "at most 2 groups"),
         ("events by hour, day", "day", "at most one time bucket"),
         ("events, events", "events", "is there twice"),
