@@ -89,3 +89,26 @@ def test_event_whose_insert_took_long_is_shown_after_those_that_overtook_it(
         assert [body.event_id for body in store.bodies(shown)] == ["quick", "late"]
         assert shown[1] < shown[0] <= follower.after
         assert follower.next(100) == []
+
+
+def test_event_whose_insert_began_before_a_stream_is_resumed_is_shown_by_it_and_the_others_once(
+    clickhouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        clickhouse.opened(clickhouse_url) as store,
+        ClickHouseStore(clickhouse.address(clickhouse_url), clickhouse.KEY) as slow,
+    ):
+        began = store.connection.now()
+        indexed.put(store, [indexed.body("seen")])
+        resumed = ClickHouseEngine(store.connection, store).follow(Filter(), store.bodies_after(0, 1)[0].seq)
+        assert resumed.next(100) == []
+        monkeypatch.setattr(slow.connection, "now", lambda: began)  # it numbered the event then, and stores it now
+        indexed.put(slow, [indexed.body("late")])
+        shown: list[int] = []
+
+        def has_shown() -> bool:
+            shown.extend(resumed.next(100))
+            return bool(shown)
+
+        wait_until(has_shown)
+        assert [body.event_id for body in store.bodies(shown)] == ["late"]

@@ -55,8 +55,7 @@ class ClickHouseFollower:
         self._wanted = wanted
         self._looked_at = float("-inf")
         self.after = number_at(database.now()) if after is None else after
-        self._start = self.after
-        self._shown: set[int] = set()
+        self._shown: set[int] | None = None
 
     @property
     def is_due(self) -> bool:
@@ -66,11 +65,14 @@ class ClickHouseFollower:
     def next(self, limit: int) -> list[int]:
         """Return the next events that arrived."""
         now = self._database.now()
-        settled, oldest = number_at(now - SETTLED_SECONDS), max(self._start, number_at(now - LATE_SECONDS))
+        settled, oldest = number_at(now - SETTLED_SECONDS), number_at(now - LATE_SECONDS)
+        if self._shown is None:  # the stream begins or goes on: what becomes visible from now on is late
+            self._shown = {*self._numbers(oldest)}
+        self._shown = {seq for seq in self._shown if seq > oldest}
         found: list[int] = []
         newest = self._newest.number()
         if newest > oldest:
-            found = self._late(oldest)
+            found = self._late(oldest, self._shown)
         if newest > self.after and settled > self.after:
             fresh = [seq for seq in seqs(self._database, self._resolved(), self.after, limit) if seq <= settled]
             self.after = fresh[-1] if len(fresh) == limit else settled
@@ -80,15 +82,20 @@ class ClickHouseFollower:
         self._shown.update(found)
         return found
 
-    def _late(self, oldest: int) -> list[int]:
+    def _late(self, oldest: int, shown: set[int]) -> list[int]:
         """Return events that became visible after others with higher numbers were shown."""
-        self._shown = {seq for seq in self._shown if seq > oldest}
-        bounds = SQL(" AND seq > {:Int64} AND seq <= {:Int64}", (oldest, self.after))
-        selected = concat(passing(self._resolved()), bounds)
-        if select(self._database, concat("SELECT count() ", selected))[0][0] <= len(self._shown):
+        if select(self._database, concat("SELECT count() ", self._before(oldest)))[0][0] <= len(shown):
             return []
-        numbers = select(self._database, concat("SELECT seq ", selected, " ORDER BY seq"))
-        return [seq for (seq,) in numbers if seq not in self._shown]
+        return [seq for seq in self._numbers(oldest) if seq not in shown]
+
+    def _numbers(self, oldest: int) -> list[int]:
+        statement = concat("SELECT seq ", self._before(oldest), " ORDER BY seq")
+        return [seq for (seq,) in select(self._database, statement)]
+
+    def _before(self, oldest: int) -> SQL:
+        """Return what selects the latest events up to the place of the stream."""
+        bounds = SQL(" AND seq > {:Int64} AND seq <= {:Int64}", (oldest, self.after))
+        return concat(passing(self._resolved()), bounds)
 
     def _resolved(self) -> Filter:
         return self._wanted.resolved(datetime.now(timezone.utc))
