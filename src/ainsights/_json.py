@@ -120,7 +120,7 @@ def _count(value: Any) -> int:
 
 
 def is_large(value: Any) -> bool:
-    """Tell whether one call in C would stop other threads for long; by the sizes of the first containers and texts."""
+    """Return whether one call in C would stop other threads for long, by the sizes of its first parts."""
     room, todo, looks = LARGE, [value], _MAX_LOOKS
     while todo and room > 0 and looks > 0:
         looks -= 1

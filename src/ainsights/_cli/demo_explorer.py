@@ -22,7 +22,7 @@ DAYS = 14
 
 
 def is_wanted(*, no_serve: bool) -> bool:
-    """Tell whether somebody is there who can look, and end it."""
+    """Return whether somebody is there who can look, and end it."""
     return not no_serve and sys.stdout.isatty() and sys.stdin is not None and sys.stdin.isatty()
 
 

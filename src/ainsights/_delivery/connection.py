@@ -137,7 +137,7 @@ class DeadlineSocketReader(io.RawIOBase):
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Note that it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:

@@ -221,7 +221,7 @@ class _NestedTLS(httpcore.NetworkStream):
 
 
 def _is_readable(sock: socket.socket) -> bool:
-    """Tell whether an idle connection has something to read, which can only be its end."""
+    """Return whether an idle connection has something to read, which can only be its end."""
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([sock], [], [], 0)[0])
     poll = select.poll()

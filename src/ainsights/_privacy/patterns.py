@@ -113,7 +113,7 @@ def _card_at_start(groups: str) -> int:
 
 
 def _has_right_checksum(digits: bytes) -> bool:
-    """Tell whether the digits pass the Luhn test (ISO/IEC 7812-1)."""
+    """Return whether the digits pass the Luhn test (ISO/IEC 7812-1)."""
     backwards = digits[::-1]
     return (sum(backwards[::2].translate(_ONCE)) + sum(backwards[1::2].translate(_TWICE))) % 10 == 0
 

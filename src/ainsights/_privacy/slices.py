@@ -47,7 +47,7 @@ def end_of_run(run: re.Pattern[str], text: str, start: int) -> int:
 
 
 def contains(text: str, part: str) -> bool:
-    """Tell whether ``part`` is in ``text``."""
+    """Return whether ``part`` is in ``text``."""
     wide = 16 * _BLOCK
     return any(text.find(part, start, start + wide + len(part)) >= 0 for start in range(0, len(text), wide))
 

@@ -111,7 +111,7 @@ class _Cut:
 
 
 def _is_valid(item: Any, path: str) -> bool:
-    """Tell whether ``item``, of the list at ``path``, has kept all that a ChatCompletion needs of it."""
+    """Return whether ``item``, of the list at ``path``, has kept all that a ChatCompletion needs of it."""
     if path.endswith(".tool_calls"):
         return _is_call(item)
     needed = next((fields for ending, fields in _NEEDED.items() if path.endswith(ending)), frozenset())
@@ -119,7 +119,7 @@ def _is_valid(item: Any, path: str) -> bool:
 
 
 def _is_call(call: Any) -> bool:
-    """Tell whether ``call`` has kept all that a tool call needs to be valid."""
+    """Return whether ``call`` has kept all that a tool call needs to be valid."""
     called = (call.get("function") or call.get("custom")) if isinstance(call, dict) else None
     return isinstance(called, dict) and "name" in called and ("arguments" in called or "input" in called)
 

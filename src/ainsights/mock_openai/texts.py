@@ -45,8 +45,8 @@ def token_count(text: str) -> int:
 
 def reply(script: Script, question: str, index: int = 0) -> str:
     """Return the text of a reply to ``question``, as ``script`` wants it."""
-    said = question[:_LONGEST_ECHO]
-    text = f"You said: “{said}” – naïve café, 你好 🙂" if script.text is None else script.text
+    echoed = question[:_LONGEST_ECHO]
+    text = f"You said: “{echoed}” – naïve café, 你好 🙂" if script.text is None else script.text
     text = f"{text} ({index + 1})" if index else text
     return shortened(script, _stretched(text, script))
 

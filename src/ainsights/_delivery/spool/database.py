@@ -138,7 +138,7 @@ class SpoolFile:
         return result
 
     def _is_current(self) -> bool:
-        """Tell whether the files that are open are still those at their paths: not deleted, nor replaced by others."""
+        """Return whether the files that are open are still those at their paths: not deleted or replaced."""
         return self._look_up() == self._file_ids
 
     def _look_up(self) -> list[tuple[int, int] | None]:

@@ -73,7 +73,7 @@ def sweep(directory: Path) -> None:
 
 
 def is_dead(directory: Path, name: str) -> bool:
-    """Tell whether the process that is called ``name`` has ended."""
+    """Return whether the process that is called ``name`` has ended."""
     path = _path(directory, name)
     try:
         file = _open(path)

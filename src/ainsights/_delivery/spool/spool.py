@@ -158,7 +158,7 @@ class Spool:
         return self._file.do(give_up, set())
 
     def has_unclaimed(self) -> bool:
-        """Tell whether there are events that could be claimed."""
+        """Return whether there are events that could be claimed."""
 
         def look(connection: sqlite3.Connection, owner: str) -> bool:
             self._release_dead(connection, owner)

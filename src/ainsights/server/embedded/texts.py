@@ -1,4 +1,4 @@
-"""What is asked and said most often. The columns count by hashes; the texts come from the bodies of examples."""
+"""What is asked and answered most often. The columns count by hashes; the texts come from the bodies of examples."""
 
 from __future__ import annotations
 

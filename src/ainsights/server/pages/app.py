@@ -54,7 +54,7 @@ class Explorer:
 
     @staticmethod
     def serves(path: str) -> bool:
-        """Tell whether ``path`` is one of ours."""
+        """Return whether ``path`` is one of ours."""
         return path in ("/", "/ui", "/login") or path.startswith("/ui/")
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:

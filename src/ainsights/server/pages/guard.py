@@ -24,7 +24,7 @@ HEADERS: Mapping[str, str] = {
 
 
 def is_known_host(header: str | None, allowed: Collection[str] = ()) -> bool:
-    """Tell whether the ``Host`` header names this endpoint, and not a name that an attacker points at it.
+    """Return whether the ``Host`` header names this endpoint, and not a name that an attacker points at it.
 
     DNS rebinding needs a name of the attacker's, so addresses and ``localhost`` pass; other names only if ``allowed``.
     """
@@ -44,7 +44,7 @@ def is_known_host(header: str | None, allowed: Collection[str] = ()) -> bool:
 
 
 def is_same_origin(method: str, headers: Mapping[str, str]) -> bool:
-    """Tell whether a request that may change something comes from one of our own pages.
+    """Return whether a request that may change something comes from one of our own pages.
 
     Args:
         method: in upper case.

@@ -184,7 +184,7 @@ def compared(links: Links, wanted: Filter) -> Links:
 
 
 def is_empty(engine: Engine) -> bool:
-    """Tell whether nothing was ever stored."""
+    """Return whether nothing was ever stored."""
     return engine.status().last_seq == 0
 
 
