@@ -1,7 +1,7 @@
 """The endpoint on ClickHouse: what an insert and an event cost, how queries grow, and what replicas do under fire.
 
     python benchmarks/server/clickhouse.py inserts
-    python benchmarks/server/clickhouse.py growth [--sizes 100000 1000000] [--directory DIR]
+    python benchmarks/server/clickhouse.py growth [--sizes 100000 1000000 10000000] [--directory DIR]
     python benchmarks/server/clickhouse.py replicas [--count 200000] [--outage 30]
 
 ClickHouse is the embedded engine in a process of its own (tests/support/clickhouse_server.py), which runs one statement
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 BATCHES = (10, 100, 1000, 5000)
 ROUNDS = 9
 LOAD = 5000
+DAY = 86_400_000_000
+COPIED_FROM = 1_000_000
+"""Events from which on more are copies of those that are stored, in later days: generating them would take hours."""
+
 QUERIES = {
     "list": "where meta.team:legal status:error",
     "table": "p95 latency by model, hour",
@@ -118,6 +122,21 @@ def fill(store: ClickHouseStore, count: int, seed: int) -> float:
     return count / (time.perf_counter() - began)
 
 
+def multiply(store: ClickHouseStore, missing: int, size: int) -> float:
+    """Copy what is stored, within the engine and into later days, until there are ``size``; return events a second."""
+    began, stored = time.perf_counter(), size - missing
+    days = [day for (day,) in store.connection.rows(f"SELECT DISTINCT intDiv(key_time, {DAY}) FROM event ORDER BY 1")]
+    for copy in range(1, size // stored):
+        shift = copy * (days[-1] - days[0] + 1) * DAY
+        changed = ", ".join(f"{name} + {shift} AS {name}" for name in ("seq", "key_time", "time"))
+        changed += f", concat(substring(id, 1, 33), '{copy:03}') AS id, conversation_key + {copy} AS conversation_key"
+        for day in days:
+            within = f"key_time >= {day * DAY} AND key_time < {(day + 1) * DAY}"
+            some = f"(SELECT * FROM event WHERE {within})"
+            store.connection.command(f"INSERT INTO event SELECT * REPLACE ({changed}) FROM {some}")
+    return missing / (time.perf_counter() - began)
+
+
 def growth(directory: Path, sizes: list[int]) -> None:
     """Print what queries take as the store grows. A size that the store has passed is measured as it is."""
     names = [*QUERIES, *BESIDE]
@@ -128,8 +147,10 @@ def growth(directory: Path, sizes: list[int]) -> None:
         )
         stored = engine.count(parse_query("").filter)
         for size in sizes:
-            rate = fill(store, size - stored, size) if size > stored else 0.0
-            stored = max(size, stored)
+            grow = multiply if size > COPIED_FROM else fill
+            rate = grow(store, size - stored, size) if size > stored else 0.0
+            stored = engine.count(parse_query("").filter)
+            assert stored >= size, f"{stored} events instead of {size}"
             settle(store)
             took = [best(ask(engine, text)) for text in (QUERIES | BESIDE).values()]
             parts = store.connection.rows("SELECT count() FROM system.parts WHERE active AND table = 'event'")[0][0]
