@@ -110,8 +110,11 @@ What next:
 
 
 def quickstart() -> Path:
-    """Return where the quickstart is: beside this file when installed, among the examples in a checkout."""
-    packaged = Path(__file__).with_name("quickstart.py")
+    """Return where the quickstart is: in a directory of its own when installed, among the examples in a checkout.
+
+    Python lets a script import what lies beside it, before the standard library's modules of the same name.
+    """
+    packaged = Path(__file__).with_name("example") / "quickstart.py"
     return packaged if packaged.exists() else Path(__file__).parents[3] / "examples" / "quickstart.py"
 
 
