@@ -17,7 +17,7 @@ import ainsights, os, signal, sys, threading
 main = threading.main_thread().ident
 
 def waits_for_us():
-    frame = sys._current_frames()[main]
+    frame = sys._current_frames().get(main)  # none between the program and the handlers of its exit
     while frame is not None and "_lifecycle" not in frame.f_code.co_filename:
         frame = frame.f_back
     return frame is not None
