@@ -150,7 +150,7 @@ def test_query_on_a_narrow_terminal_shows_whole_numbers_and_short_times(
     [
         (("list", "modle:x"), "ainsights list: unknown field 'modle'; did you mean 'model'?"),
         (("query", "evnts"), "ainsights query: unknown measure 'evnts'; did you mean 'events'?\n"),
-        (("list", "--since", "soon"), "ainsights list: 'soon' is no time; write such as 7d, 24h"),
+        (("list", "--since", "soon"), "ainsights list: 'soon' is not a time; write one such as 7d, 24h"),
     ],
 )
 def test_wrong_word_is_named_in_one_line(ainsights: Callable[..., Ran], arguments: tuple[str, ...], line: str) -> None:
@@ -233,7 +233,7 @@ def test_erase_asks_for_yes_where_nobody_can_be_asked(
         monkeypatch.setattr(sys, "stdin", nobody)
         ran = ainsights("erase", "--user", "ann")
 
-    assert ran == Ran(2, "", "ainsights erase: nobody can be asked here: give --yes\n")
+    assert ran == Ran(2, "", "ainsights erase: no terminal to confirm at: give --yes\n")
     assert len(ids(ainsights("list", "--json", "user:ann"))) == 3
 
 

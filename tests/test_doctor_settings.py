@@ -61,6 +61,11 @@ def test_wrong_setting_is_a_finding_beside_the_others(doctor: Doctor, name: str)
     assert not ran.found("capture")
 
 
+def test_remedy_of_a_wrong_list_can_be_typed(doctor: Doctor) -> None:
+    ran = doctor("--json", base_url=f"http://127.0.0.1:{free_port()}", capture="chat,foo")
+    assert ran.found("settings")[0]["remedy"] == "export AINSIGHTS_CAPTURE=chat,responses, or: unset AINSIGHTS_CAPTURE"
+
+
 def test_wrong_url_keeps_everything_from_the_hosted_endpoint(doctor: Doctor) -> None:
     ran = doctor("--json", "--send", base_url="localhost", api_key=KEY)
     assert [(it["level"], it["details"]) for it in ran.found("endpoint")] == [("warning", {"reachable": None})]

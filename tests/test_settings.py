@@ -111,6 +111,31 @@ def test_wrong_value_names_variable_value_and_what_it_takes(name: str) -> None:
     assert name != "API_KEY" or "hunter" not in message
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("capture", "chat,foo", "there is no API 'foo'"),
+        ("capture", "chats", "there is no API 'chats', did you mean 'chat'?"),
+        ("capture", ",", "it names no API"),
+        ("redact", "emial", "there is no pattern 'emial', did you mean 'email'?"),
+    ],
+)
+def test_wrong_name_in_a_list_is_named(name: str, value: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load({f"AINSIGHTS_{name.upper()}": value})
+    assert f"={value!r} is wrong ({reason}). It takes names" in str(caught.value)
+
+
+def test_capture_of_no_api_is_refused_in_code_too() -> None:
+    with pytest.raises(ConfigurationError, match="names no API"):
+        load({}, capture=[])
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_empty_capture_means_the_default(value: str) -> None:
+    assert load({"AINSIGHTS_CAPTURE": value}).capture == ("chat", "responses")
+
+
 def test_every_setting_that_can_be_wrong_is_tested() -> None:
     assert {name.lower() for name in WRONG} | {"user_id"} == set(SETTINGS) == set(Settings.model_fields)
 

@@ -32,6 +32,7 @@ from ainsights._validation import (
     BUILT_IN,
     HEADER_SAFE,
     check_function,
+    check_name,
     check_rule,
     read_meta,
     read_names,
@@ -50,6 +51,19 @@ EventSize = Annotated[ByteSize, Field(ge=4096)]
 
 SpoolSize = Annotated[ByteSize, Field(ge=65536)]
 """At least twice what an empty database takes."""
+
+
+def _check_api(name: Any) -> Any:
+    return check_name(name, "API", get_args(Api))
+
+
+def _not_empty(names: tuple[Api, ...]) -> tuple[Api, ...]:
+    if not names:
+        raise ValueError("it names no API")
+    return names
+
+
+_ApiName = Annotated[Api, BeforeValidator(_check_api)]
 
 
 def _setting(
@@ -89,7 +103,7 @@ class Settings(BaseModel):
     meta: Annotated[dict[str, Any], BeforeValidator(read_meta)] = _setting(
         {}, "k=v,k=v or a JSON object", "Metadata of every event."
     )
-    capture: Annotated[tuple[Api, ...], BeforeValidator(read_names)] = _setting(
+    capture: Annotated[tuple[_ApiName, ...], BeforeValidator(read_names), AfterValidator(_not_empty)] = _setting(
         ("chat", "responses"),
         f"names of APIs, separated by commas ({', '.join(get_args(Api))})",
         "Which APIs of models are captured.",

@@ -6,7 +6,10 @@ import difflib
 import inspect
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BUILT_IN = ("email", "phone", "credit_card", "api_key", "ip")
 """The names of the patterns in ``_privacy.patterns``."""
@@ -32,6 +35,14 @@ def read_names(value: Any) -> Any:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
+def check_name(name: Any, kind: str, known: Sequence[str]) -> Any:
+    """Check that ``name`` is one of those that are ``known``."""
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        raise ValueError(f"there is no {kind} {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    return name
+
+
 def read_rules(value: Any) -> Any:
     """Read names separated by commas, or take a single rule as one of several."""
     if isinstance(value, str):
@@ -43,10 +54,9 @@ def check_rule(rule: Any) -> Any:
     """Check one rule of redaction."""
     if isinstance(rule, re.Pattern) and isinstance(rule.pattern, bytes):
         raise ValueError("a pattern of bytes; it has to be one of text")  # noqa: TRY004  pydantic takes no other
-    if isinstance(rule, str) and rule not in BUILT_IN:
-        near = difflib.get_close_matches(rule, BUILT_IN, n=1)
-        raise ValueError(f"there is no pattern {rule!r}" + (f", did you mean {near[0]!r}?" if near else ""))
-    return rule if isinstance(rule, (str, re.Pattern)) else check_function(rule)
+    if isinstance(rule, str):
+        return check_name(rule, "pattern", BUILT_IN)
+    return rule if isinstance(rule, re.Pattern) else check_function(rule)
 
 
 def check_function(value: Any) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -47,6 +49,13 @@ def test_each_create_is_answered_by_the_events_of_its_response(
         ("WEBSOCKET", QUESTION)
     ] * 2
     assert client.responses.retrieve(first[-1]["response"]["id"]).output_text == ANSWER
+
+
+def test_the_extra_of_the_mock_brings_the_package_for_websockets() -> None:
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    extras = re.search(r"^server = \[(.*?)^\]", project, re.MULTILINE | re.DOTALL)
+    assert extras
+    assert '"websockets' in extras[1]
 
 
 def test_the_async_connection_is_served(server: mock_openai.Server) -> None:

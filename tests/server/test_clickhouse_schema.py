@@ -13,7 +13,7 @@ import pytest
 import trustme
 from support import indexed
 from support.clickhouse import KEY, address, embedded, needs_engine, opened
-from support.endpoints import free_port
+from support.endpoints import endpoint, free_port
 
 from ainsights._model import new_event_id
 from ainsights.errors import ConfigurationError
@@ -36,7 +36,7 @@ def test_an_address_names_the_server_and_hides_the_password() -> None:
     assert (found.host, found.port, found.user, found.password) == ("db.example", 8443, "ann", "s@cret")
     assert found.tls
     assert "cret" not in found.name + repr(found)
-    assert parse("clickhouse://ann@db", {PASSWORD_VARIABLE: "x"}).password == "x"
+    assert parse("clickhouse://ann@db/d", {PASSWORD_VARIABLE: "x"}).password == "x"
     assert parse("clickhouse://ann@[::1]/d", {}).name == "clickhouse://ann@[::1]:8123/d"
 
 
@@ -44,15 +44,22 @@ def test_an_address_names_the_server_and_hides_the_password() -> None:
     ("text", "wrong"),
     [
         ("clickhouse://ann:secret@", "give clickhouse://"),
-        ("clickhouse://ann:secret@h:port/d", "not a URL"),
+        ("clickhouse://ann:secret@h:port/d", "port: give a number from 1 to 65535"),
+        ("clickhouse://ann:secret@h:99999/d", "port: give a number from 1 to 65535"),
+        ("clickhouse://ann:secret@h:0/d", "port: give a number from 1 to 65535"),
+        ("clickhouse://ann:secret", "port: give a number from 1 to 65535"),
+        ("clickhouse://ann:secret@h/", "names no database; give clickhouse://user@host/database"),
+        ("clickhouse://ann:secret@h", "names no database; give clickhouse://user@host/database"),
         ("clickhouse://ann:secret/x@h/d", "not a URL"),
         ("clickhouse://ann:1#secret@h/d", "not a URL"),
         ("clickhouse://ann:1/secret@h/d", "not a URL"),
         ("clickhouse://ann:1?secret@h/d", "not a URL"),
         ("clickhouse://ann:secret\uff0f@h/d", "not a URL"),
-        ("clickhouse://ann:secret@h/a-b", "the database 'a-b'"),
+        ("clickhouse://ann:secret@h/a-b", "database: 'a-b' is not a name; use letters, digits and _"),
         ("clickhouse://ann:secret@h/d?colour=red", "unknown option 'colour'"),
-        ("clickhouse://ann:secret@h/d?cluster=a'b", "the cluster"),
+        ("clickhouse://ann:secret@h/d?cluster=a'b", 'cluster: "a\'b" is not a name; use letters'),
+        ("clickhouse://ann:secret@h/d?cluster=", "cluster: '' is not a name; use letters"),
+        ("clickhouses://ann:secret@h/d?ca=/nope", "ca: /nope: no such file"),
         ("clickhouse://ann:secret@h/d?quorum=most", "quorum takes"),
     ],
 )
@@ -60,6 +67,20 @@ def test_a_wrong_address_is_refused_by_what_is_wrong(text: str, wrong: str) -> N
     with pytest.raises(ConfigurationError, match=wrong) as error:
         parse(text, {})
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("clickhouse://a%40b:secret@h/d", "clickhouse://a%40b@h:8123/d"),
+        ("clickhouses://a@h/d?cluster=c&quorum=2&verify=no", "'clickhouses://a@h:8443/d?cluster=c&quorum=2&verify=no'"),
+        (f"clickhouses://a@[::1]:1/d?ca={__file__}", f"'clickhouses://a@[::1]:1/d?ca={__file__}'"),
+    ],
+)
+def test_the_command_that_migrates_has_the_whole_address_but_for_the_password(text: str, url: str) -> None:
+    found = parse(text, {})
+    assert found.migrate_command == f"ainsights serve migrate --store {url}"
+    assert parse(found.url, {PASSWORD_VARIABLE: found.password}) == found
 
 
 def test_migrate_makes_the_database_and_is_idempotent(clickhouse_url: str) -> None:
@@ -84,7 +105,11 @@ def test_processes_may_migrate_at_the_same_time(clickhouse_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "wrong"), [(0, "no tables of ours yet; run: ainsights serve migrate"), (99, "of a newer ainsights")]
+    ("version", "wrong"),
+    [
+        (0, "does not have ainsights' tables yet; run: ainsights serve migrate --store clickhouse://.*@"),
+        (99, "of a newer ainsights"),
+    ],
 )
 def test_a_schema_that_is_not_known_is_refused(clickhouse_url: str, version: int, wrong: str) -> None:
     where = address(clickhouse_url)
@@ -102,7 +127,7 @@ def test_a_schema_that_is_not_known_is_refused(clickhouse_url: str, version: int
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_a_server_that_is_not_there_is_named_without_the_password(host: str) -> None:
     where = parse(f"clickhouse://ann:secret@{host}:{free_port()}/d", {})
-    with pytest.raises(ConfigurationError, match=rf"not answer at {re.escape(host)}:.*[Rr]efused") as error:
+    with pytest.raises(ConfigurationError, match=rf"/d: .* not answer at {re.escape(host)}:.*[Rr]efused") as error:
         migrations.migrate(where)
     assert "secret" not in str(error.value)
 
@@ -116,6 +141,20 @@ def test_a_server_is_reached_over_tls_and_its_certificate_is_checked(tmp_path: P
         assert migrations.migrate(address(f"{url}?ca={tmp_path / 'ca.pem'}")) == [1]
         with pytest.raises(ConfigurationError, match="certificate"):
             migrations.migrate(address(url))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "wrong"),
+    [
+        ("clickhouse", "what answers at 127.0.0.1:{port} is not ClickHouse, .*: HTTP status 501"),
+        ("clickhouses", "no TLS at 127.0.0.1:{port}; give clickhouse:// for HTTP"),
+    ],
+)
+def test_a_server_that_is_not_clickhouse_is_named(scheme: str, wrong: str) -> None:
+    with endpoint() as it:
+        port = int(it.url.rpartition(":")[2])
+        with pytest.raises(ConfigurationError, match=wrong.format(port=port)):
+            migrations.migrate(parse(f"{scheme}://ann@127.0.0.1:{port}/d", {}))
 
 
 class Parsing(Connection):

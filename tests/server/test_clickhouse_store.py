@@ -208,7 +208,9 @@ def test_all_replicas_have_one_audit_key(clickhouse_url: str, tmp_path: Path, mo
         ClickHouseStore(address(clickhouse_url), b"x" * 32),
     ):
         pass
-    with pytest.raises(ConfigurationError, match="missing; put it back"):
+    with pytest.raises(
+        ConfigurationError, match=r"missing, .*; copy it from the first replica, or give it in AINSIGHTS_AUDIT_KEY"
+    ):
         find_audit_key(address(clickhouse_url), tmp_path / "audit-key")
     monkeypatch.setenv("AINSIGHTS_AUDIT_KEY", KEY.hex())
     assert find_audit_key(address(clickhouse_url), tmp_path / "audit-key") == KEY

@@ -17,7 +17,7 @@ from support.serve_process import started
 from support.serving import KEY, Client, event_ids, insight
 from support.stores import body, put
 
-from ainsights._cli import serve
+from ainsights._cli import main, serve
 from ainsights.server import Endpoint
 from ainsights.server.run import is_loopback
 from ainsights.server.store import SQLiteStore
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CODE = """
 import argparse
-from ainsights._cli import serve
+from ainsights._cli import main, serve
 parser = argparse.ArgumentParser()
 serve.add_parser(parser.add_subparsers())
 args = parser.parse_args()
@@ -252,3 +252,11 @@ def test_path_that_cannot_be_used_is_an_error(
         status = int(ended.code or 0)
     assert status == 2
     assert reason in capsys.readouterr().err
+
+
+def test_help_names_the_variables_that_hold_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    printed = capsys.readouterr().out
+    assert "AINSIGHTS_SERVER_KEY" in printed
+    assert "AINSIGHTS_AUDIT_KEY" in printed

@@ -51,8 +51,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--api-key",
         metavar="KEY",
-        help=f"a key that has every role; other users of the machine can see it here, but not in {KEY_VARIABLE} "
-        "(default: made and printed at the first start)",
+        help="a key that has every role, which is kept nowhere; other users of the machine can see it here: set "
+        f"{KEY_VARIABLE} instead (default: a key is made and printed at the first start)",
     )
     parser.add_argument(
         "--max-body-bytes", type=arguments.size, metavar="N", help="larger bodies are answered 413 (default: 16 MiB)"
@@ -77,7 +77,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--audit-key-file",
         type=Path,
         metavar="FILE",
-        help="key of the hash chain, made if it is not there (default: the database's name + .audit-key)",
+        help="key of the hash chain, made if it is not there (default: the database's name + .audit-key); with "
+        "--store, AINSIGHTS_AUDIT_KEY holds the key itself, 64 hexadecimal digits, instead of a file",
     )
     parser.set_defaults(run=run)
     commands = parser.add_subparsers(metavar="[keys | migrate]")

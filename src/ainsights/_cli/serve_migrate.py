@@ -20,7 +20,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "migrate",
         help="make or change the tables on ClickHouse",
         description="Make the database and its tables on ClickHouse, or bring them to the version of this ainsights. "
-        "It does nothing where nothing is to do, and may run while replicas serve.",
+        "It changes nothing in a database that is up to date, and may run while replicas serve.",
     )
     parser.add_argument("--store", metavar="URL", required=True, help="clickhouse://user@host/database")
     parser.set_defaults(run=run)

@@ -17,6 +17,10 @@ LONG_ENOUGH = 16
 """Characters of a key of which the last four may be shown, by which its owner knows it."""
 
 
+EXAMPLES = {"capture": "chat,responses", "meta": "team=search", "redact": "email,phone"}
+"""What can be typed, of settings that take a list."""
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """The settings of an environment, as far as they can be used."""
@@ -78,7 +82,7 @@ def check(found: Read, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what there is to say about the settings that were ``found`` in ``environ``."""
     for name, message in found.wrong.items():
         variable = found.variables[name]
-        remedy = f"export {variable}=<{SETTINGS[name].takes}>, or: unset {variable}"
+        remedy = f"export {variable}={EXAMPLES.get(name) or f'<{SETTINGS[name].takes}>'}, or: unset {variable}"
         yield problem("settings", message, remedy, variable=variable)
     yield from _unknown(environ)
     if not found.wrong:
@@ -111,7 +115,6 @@ def _key(found: Read) -> Finding:
 def _capture(settings: Settings) -> Finding:
     for off, name, value in (
         (not settings.enabled, "enabled", "false"),
-        (not settings.capture, "capture", "empty"),
         (settings.content == "none", "content", "none"),
         (settings.sample_rate == 0, "sample_rate", "0"),
     ):

@@ -38,6 +38,6 @@ def run(client: Client, args: argparse.Namespace) -> int:
 
 def _confirm(what: str, url: str) -> None:
     if not sys.stdin.isatty():
-        raise CommandError("nobody can be asked here: give --yes", MISUSED)
+        raise CommandError("no terminal to confirm at: give --yes", MISUSED)
     if input(f"Erase {what} at {url}, for good? Type yes: ").strip().lower() != "yes":
         raise CommandError("nothing was erased")

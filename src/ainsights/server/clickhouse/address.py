@@ -1,4 +1,4 @@
-"""The address of a ClickHouse server or cluster, as ``--store`` takes it. Pure.
+"""The address of a ClickHouse server or cluster, as ``--store`` takes it.
 
 ::
 
@@ -11,9 +11,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ainsights.errors import ConfigurationError
 from ainsights.server.clickhouse.schema import Cluster
@@ -58,6 +60,21 @@ class Address:
         return f"{scheme}://{self.user}@{self.host_in_url}:{self.port}/{self.database}"
 
     @property
+    def url(self) -> str:
+        """What ``--store`` takes for this address, without the password."""
+        scheme = "clickhouses" if self.tls else "clickhouse"
+        options = {"cluster": self.cluster.name, "ca": self.ca}
+        options |= {"quorum": None if self.quorum == "auto" else self.quorum, "verify": None if self.verify else "no"}
+        query = urlencode({name: value for name, value in options.items() if value}, safe="/")
+        user = quote(self.user, safe="")
+        return f"{scheme}://{user}@{self.host_in_url}:{self.port}/{self.database}" + (f"?{query}" if query else "")
+
+    @property
+    def migrate_command(self) -> str:
+        """The command that makes or changes the tables there."""
+        return f"ainsights serve migrate --store {shlex.quote(self.url)}"
+
+    @property
     def host_in_url(self) -> str:
         """The host as a URL has it: an address of IPv6 within brackets."""
         return f"[{self.host}]" if ":" in self.host else self.host
@@ -76,9 +93,8 @@ def parse(text: str, environment: Mapping[str, str]) -> Address:
     """
     try:
         url = urlsplit(text)
-        port = url.port
     except ValueError:
-        url, port = None, None
+        url = None
     if url is None or "@" in url.path + url.query + url.fragment:
         raise ConfigurationError(
             f"--store: not a URL; give {EXAMPLE} (in a password, / ? # [ ] @ : and % take percent-encoding; or give it "
@@ -86,14 +102,16 @@ def parse(text: str, environment: Mapping[str, str]) -> Address:
         )
     if url.scheme not in PORTS or not url.hostname:
         raise ConfigurationError(f"--store: give {EXAMPLE}")
-    database = url.path.strip("/") or "default"
-    if not _NAME.fullmatch(database):
-        raise ConfigurationError(f"--store: the database {database[:80]!r} takes letters, digits and _")
+    port = _port(url)
+    database = url.path.strip("/")
+    if not database:
+        raise ConfigurationError(f"--store: names no database; give {EXAMPLE}")
+    _check_name("database", database)
     options = _options(url)
     password = unquote(url.password) if url.password is not None else environment.get(PASSWORD_VARIABLE, "")
     return Address(
         host=url.hostname,
-        port=port or PORTS[url.scheme],
+        port=port,
         user=unquote(url.username or "default"),
         password=password,
         database=database,
@@ -105,13 +123,30 @@ def parse(text: str, environment: Mapping[str, str]) -> Address:
     )
 
 
+def _port(url: SplitResult) -> int:
+    try:
+        port = url.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ConfigurationError("--store: port: give a number from 1 to 65535")
+    return port or PORTS[url.scheme]
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"--store: {kind}: {name[:80]!r} is not a name; use letters, digits and _")
+
+
 def _options(url: SplitResult) -> dict[str, str]:
     options = dict(parse_qsl(url.query, keep_blank_values=True))
     for name, value in options.items():
         if name not in _OPTIONS:
             raise ConfigurationError(f"--store: unknown option {name[:40]!r}; the choices are {', '.join(_OPTIONS)}")
-        if name == "cluster" and not _NAME.fullmatch(value):
-            raise ConfigurationError(f"--store: the cluster {value[:80]!r} takes letters, digits and _")
+        if name == "cluster":
+            _check_name("cluster", value)
+        if name == "ca" and not Path(value).is_file():
+            raise ConfigurationError(f"--store: ca: {value}: no such file")
         if name == "quorum" and value != "auto" and not re.fullmatch(r"[0-9]{1,3}", value):
             raise ConfigurationError("--store: quorum takes auto or a number of servers")
         if name == "verify" and value not in ("yes", "no"):

@@ -126,7 +126,13 @@ def find_audit_key(address: Address, file: Path) -> bytes:
     try:
         connection.check()
         migrations.check(connection)
-        return key_in_file(file, address.name, is_new=not audit_key.is_known(connection))
+        is_new = not audit_key.is_known(connection)
+        if not is_new and not file.exists():
+            raise ConfigurationError(
+                f"audit key file {file}: missing, and store {address.name} has a key already; copy it from the first "
+                f"replica, or give it in {audit_key.VARIABLE} or --audit-key-file"
+            )
+        return key_in_file(file, address.name, is_new=is_new)
     except StoreError as error:
         raise ConfigurationError(f"store {address.name}: {error}") from error
     finally:

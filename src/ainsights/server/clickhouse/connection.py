@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,10 @@ NO_TABLE = {60}
 BROKEN_QUERY = {36, 42, 43, 46, 47, 53, 62, 386}
 BROKEN_DATA = {6, 25, 26, 27, 33, 38, 41, 69, 72, 117, 130, 131, 321, 349, 469}
 """Codes of statements or rows that are wrong in themselves and fail again; all else may pass."""
+
+
+_NOT_CLICKHOUSE = re.compile(r"received HTTP status (\d+)")
+"""What the driver reports of an answer without a code of ClickHouse."""
 
 
 class Connection:
@@ -135,14 +140,22 @@ class Connection:
     def _reason(self, error: Exception, code: int | None) -> str:
         address = self.address
         if code in WRONG_CREDENTIALS:
-            return f"user or password are wrong (user {address.user!r}; the password comes from the URL or a variable)"
+            return f"user or password is wrong (user {address.user!r}; the password comes from the URL or a variable)"
         if code in NO_ACCESS:
-            return f"the user {address.user!r} has not the rights that are needed: {self._text(error)}"
+            return f"the user {address.user!r} does not have the rights that are needed: {self._text(error)}"
         if code in NO_DATABASE or code in NO_TABLE:
-            return f"the database {address.database!r} has not our tables; run: ainsights serve migrate --store ..."
+            return f"the database {address.database!r} does not have ainsights' tables; run: {address.migrate_command}"
         if code is None:
-            return f"ClickHouse does not answer at {address.host_in_url}:{address.port}: {self._text(_cause(error))}"
+            return self._unreachable(_cause(error))
         return f"ClickHouse: {self._text(error)}"
+
+    def _unreachable(self, cause: BaseException) -> str:
+        where = f"{self.address.host_in_url}:{self.address.port}"
+        if status := _NOT_CLICKHOUSE.search(str(cause)):
+            return f"what answers at {where} is not ClickHouse, or a proxy without it: HTTP status {status[1]}"
+        if "WRONG_VERSION_NUMBER" in str(cause):
+            return f"no TLS at {where}; give clickhouse:// for HTTP, or the port of HTTPS"
+        return f"ClickHouse does not answer at {where}: {self._text(cause)}"
 
     def _text(self, error: BaseException) -> str:
         text = " ".join(str(error).split())[:MAX_REASON]

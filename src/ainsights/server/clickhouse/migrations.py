@@ -60,27 +60,24 @@ def check(connection: Connection) -> None:
             f"store {name}: of a newer ainsights (schema {version}; this one knows {schema.VERSION}); upgrade ainsights"
         )
     if version < schema.VERSION:
-        has = f"has schema {version}, and needs {schema.VERSION}" if version else "has no tables of ours yet"
-        raise ConfigurationError(f"store {name}: {has}; run: ainsights serve migrate --store ...")
+        has = f"has schema {version}, and needs {schema.VERSION}" if version else "does not have ainsights' tables yet"
+        raise ConfigurationError(f"store {name}: {has}; run: {connection.address.migrate_command}")
 
 
 def _create_database(address: Address) -> None:
     server = Connection(replace(address, database="default"))
     try:
-        server.check()
-        _check_server(server)
+        _check_server(server, address.name)
         server.command(f"CREATE DATABASE IF NOT EXISTS `{address.database}`{address.cluster.clause}")
     finally:
         server.close()
 
 
-def _check_server(server: Connection) -> None:
+def _check_server(server: Connection, name: str) -> None:
     version = str(server.rows("SELECT version()")[0][0])
     if tuple(int(part) for part in version.split(".")[:2]) < LEAST_SERVER:
         least = ".".join(map(str, LEAST_SERVER))
-        raise ConfigurationError(
-            f"store {server.address.name}: ClickHouse {version} is too old; needs {least} or later"
-        )
+        raise ConfigurationError(f"store {name}: ClickHouse {version} is too old; needs {least} or later")
 
 
 def _apply(connection: Connection) -> list[int]:

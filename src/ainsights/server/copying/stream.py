@@ -99,7 +99,7 @@ def decode_header(line: bytes) -> Header:
             raise CopyError(f"the copy has the format {content['ainsights_copy']}; this ainsights knows {FORMAT}")
         return Header(int(content["events"]), str(content["after"]))
     except (ValueError, KeyError, TypeError):
-        raise CopyError("this is no copy: give what 'ainsights export --db FILE' or '--store URL' writes") from None
+        raise CopyError("this is not a copy: give what 'ainsights export --db FILE' or '--store URL' writes") from None
 
 
 def decode(line: bytes) -> Copied | Trailer:

@@ -70,7 +70,7 @@ def parse_when(text: str) -> When:
         at = at.replace(tzinfo=timezone.utc) if at.tzinfo is None else at.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise QueryError(
-            f"{text!r} is no time; write such as 7d, 24h, 2025-01-31 or 2025-01-31T12:00:00Z", text
+            f"{text!r} is not a time; write one such as 7d, 24h, 2025-01-31 or 2025-01-31T12:00:00Z", text
         ) from None
     if at < EPOCH:
         raise QueryError(f"the time {text!r} is before 1970", text)
