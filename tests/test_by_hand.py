@@ -124,7 +124,7 @@ CIRCULAR["itself"] = CIRCULAR
     [
         ({"response": None}, "response=... is missing. It takes a ChatCompletion, a Response, or a dict"),
         ({"response": "text"}, "response=... is a str. It takes a ChatCompletion"),
-        ({"response": iter([])}, "a stream is no completion"),
+        ({"response": iter([])}, "a stream is not a completion"),
         ({"messages": None}, "messages=... is missing. Give it, or a template and its inputs"),
         ({"args": [1]}, "args=... is a list. It takes a mapping"),
         ({"args": CIRCULAR}, "the arguments cannot be made JSON: they hold themselves"),

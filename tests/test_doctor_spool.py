@@ -82,7 +82,7 @@ def test_directory_below_a_file_is_a_problem(doctor: Doctor, tmp_path: Path) -> 
     ran = doctor("--json", base_url=f"http://127.0.0.1:{free_port()}", spool_dir=str(tmp_path / "file" / "spool"))
     (found,) = ran.found("spool")
     assert (ran.status, found["level"], found["details"]["usable"]) == (1, "problem", False)
-    assert "is no directory" in found["message"]
+    assert "is not a directory" in found["message"]
     assert found["remedy"].startswith("export AINSIGHTS_SPOOL_DIR=")
 
 

@@ -44,7 +44,9 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("copying a whole store for 'ainsights import', without an endpoint")
     group.add_argument("--db", type=Path, metavar="FILE", help="a SQLite file")
     group.add_argument("--store", metavar="URL", help="a database on ClickHouse: clickhouse://user@host/database")
-    group.add_argument("--after", default="", metavar="PLACE", help="go on after the place that an import named")
+    group.add_argument(
+        "--after", default="", metavar="POSITION", help="continue after the position that an import printed"
+    )
     group.add_argument("--hash", action="store_true", help="print count and hash of the store instead of its events")
 
 

@@ -60,7 +60,7 @@ def _unusable(directory: Path) -> str | None:
     """Return what keeps us from writing in ``directory``, or from making it; None if nothing does."""
     there = next(path for path in (directory, *directory.parents) if path.exists())
     if not there.is_dir():
-        return f"{there} is no directory"
+        return f"{there} is not a directory"
     try:
         with tempfile.TemporaryFile(dir=there):
             return None

@@ -110,7 +110,7 @@ def _completion(response: Any) -> Any:
     completion = _plain(response)
     if not isinstance(completion, dict):
         takes = "It takes a ChatCompletion, a Response, or a dict with what one has"
-        hint = "" if response is None else "; a stream is no completion, collect its chunks first"
+        hint = "" if response is None else "; a stream is not a completion, collect its chunks first"
         raise ConfigurationError(f"response=... is {_kind(response)}. {takes}{hint}.")
     for choice in completion.get("choices") or ():
         _unparse(choice)

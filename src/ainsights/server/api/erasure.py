@@ -29,7 +29,7 @@ def check_reason(reason: str) -> str:
         Problem: it is too long.
     """
     if len(reason) > LONGEST_REASON:
-        raise Problem(422, f"reason: {LONGEST_REASON} characters at the most", parameter="reason")
+        raise Problem(422, f"reason: at most {LONGEST_REASON} characters", parameter="reason")
     return reason or "asked through the API"
 
 

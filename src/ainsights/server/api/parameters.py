@@ -26,7 +26,7 @@ _ABOUT: dict[str, tuple[str, dict[str, Any]]] = {
     "show": ("Measures, as in `p95 latency, errors`.", {"type": "string"}),
     "by": (f"Up to two groups: {', '.join(GROUPS)}, meta.KEY.", {"type": "string"}),
     "order": ("What to order by, as in `events desc`.", {"type": "string"}),
-    "limit": ("Items in the answer at the most.", {"type": "integer", "minimum": 1, "maximum": MAX_ROWS}),
+    "limit": ("At most so many items in the answer.", {"type": "integer", "minimum": 1, "maximum": MAX_ROWS}),
     "cursor": ("next_cursor of the page before.", {"type": "string"}),
     "format": ("How the events are written.", {"type": "string", "enum": ["jsonl", "csv"], "default": "jsonl"}),
     "field": ("A field whose values are counted; can be repeated. `meta` counts the keys of meta.",

@@ -40,5 +40,5 @@ def _place(after: str) -> Place:
         return BEGINNING
     key_time, colon, event_id = after.partition(":")
     if not colon or not key_time.isdecimal():
-        raise ConfigurationError(f"--after: {after[:80]!r} is no place in a store on ClickHouse")
+        raise ConfigurationError(f"--after: {after[:80]!r} is not a position in a store on ClickHouse")
     return Place(int(key_time), event_id)

@@ -53,7 +53,7 @@ class SQLiteSource:
     def parts(self, after: str) -> Iterator[list[Copied]]:
         """See :class:`Source`."""
         if after and not after.isdecimal():
-            raise ConfigurationError(f"--after: {after[:80]!r} is no place in a SQLite file")
+            raise ConfigurationError(f"--after: {after[:80]!r} is not a position in a SQLite file")
         seq = int(after or 0)
         while found := self._reader.bodies_after(seq, AT_ONCE):
             yield [Copied(str(stored.seq), stored) for stored in found]

@@ -84,7 +84,7 @@ def check_name(name: str, taken: Iterable[str] = ()) -> None:
         ConfigurationError: it is not a name, or is taken.
     """
     if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"key name {name!r}: give letters, digits and _.@-, 64 at the most")
+        raise ConfigurationError(f"key name {name!r}: give at most 64 letters, digits and _.@-")
     if name in taken:
         raise ConfigurationError(f"key name {name!r}: is taken; revoke it first, or give another")
 

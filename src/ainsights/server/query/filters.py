@@ -32,7 +32,7 @@ def parse_filter(text: str) -> Filter:
     ``has:cost``          the field is known
     ``since:7d``          began then or later; ``until:`` before; a date or RFC 3339 likewise
     ``word "a phrase"``   in the last user message or the answer
-    ``-model:gpt-4o``     not so: a minus negates any of them but the times
+    ``-model:gpt-4o``     not so: a minus negates any word but those of time
     ====================  ======================================================================
 
     A value with spaces, commas or quotes stands in quotes; so does ``meta."a key"``.
