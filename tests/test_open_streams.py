@@ -156,8 +156,10 @@ def test_what_an_ended_stream_held_is_free_for_the_next(model: str) -> None:
 def test_body_that_makes_no_sense_without_its_middle_keeps_its_beginning(model: str, kind: str) -> None:
     size = 2 * MIB
     with endpoint() as it, ainsights.Insights(base_url=it.url, api_key="k", max_queue_bytes=MIB) as insights:
-        api = insights.watch(openai.OpenAI(api_key="k", base_url=model, max_retries=0))
-        with api.chat.completions.with_streaming_response.create(model=f"{kind}:{size}", messages=MESSAGES) as answer:
+        with (
+            insights.watch(openai.OpenAI(api_key="k", base_url=model, max_retries=0)) as api,
+            api.chat.completions.with_streaming_response.create(model=f"{kind}:{size}", messages=MESSAGES) as answer,
+        ):
             assert len(answer.read()) > size
         assert insights.flush(20)
         (body,) = it.stored
