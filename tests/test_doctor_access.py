@@ -103,7 +103,7 @@ def test_endpoint_that_checks_the_body_before_the_key_is_a_warning(doctor: Docto
     [
         (lambda handler: handler.answer(403), "problem", 403, "export AINSIGHTS_API_KEY="),
         (lambda handler: handler.answer(307), "problem", 307, "check AINSIGHTS_BASE_URL"),
-        (lambda handler: handler.answer(405), "problem", 405, "check AINSIGHTS_BASE_URL"),
+        (lambda handler: handler.answer(405), "problem", 405, "export AINSIGHTS_BASE_URL="),
         (lambda handler: handler.answer(503), "warning", 503, "ainsights doctor --send"),
         (lambda handler: handler.raw(b"HTTP/1.1 200 OK\r\n\r\nhi"), "warning", 200, "check AINSIGHTS_BASE_URL"),
         (lambda handler: handler.raw(b"garbage\r\n\r\n"), "problem", None, "check AINSIGHTS_BASE_URL"),

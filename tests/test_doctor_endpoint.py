@@ -103,6 +103,7 @@ def test_test_insight_is_valid_and_marked(doctor: Doctor) -> None:
         (401, "held", "export AINSIGHTS_API_KEY="),
         (403, "held", "export AINSIGHTS_API_KEY="),
         (404, "held", "export AINSIGHTS_BASE_URL="),
+        (405, "held", "export AINSIGHTS_BASE_URL="),
         (307, "held", "check AINSIGHTS_BASE_URL"),
         (422, "rejected", "check AINSIGHTS_BASE_URL"),
         (503, "retry", "try again later"),

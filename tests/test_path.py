@@ -72,9 +72,12 @@ def test_proxy_is_asked_for_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy.asked[0].startswith(b"PUT http://insights.example/voice HTTP/1.1")
 
 
-def test_wrong_path_at_the_endpoint_holds_what_waits_and_names_the_variable(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("status", [404, 405])
+def test_wrong_path_at_the_endpoint_holds_what_waits_and_names_the_variable(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
     def only_voice(handler: Handler) -> bool:
-        return handler.answer(200 if handler.path == "/voice" else 404, b"")
+        return handler.answer(200 if handler.path == "/voice" else status, b"")
 
     with endpoint(only_voice) as it, ainsights.Insights(base_url=it.url, api_key="key") as insights:
         insights.capture(response=HELLO, messages="Hello!")

@@ -27,8 +27,8 @@ NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
     ("status", "disposition"),
     [
         *[(status, Disposition.DELIVERED) for status in (200, 201, 202, 204)],
-        *[(status, Disposition.HELD) for status in (301, 302, 307, 308, 401, 403, 404)],
-        *[(status, Disposition.REJECTED) for status in (400, 405, 409, 410, 413, 415, 418, 422, 451)],
+        *[(status, Disposition.HELD) for status in (301, 302, 307, 308, 401, 403, 404, 405)],
+        *[(status, Disposition.REJECTED) for status in (400, 409, 410, 413, 415, 418, 422, 451)],
         *[(status, Disposition.RETRY) for status in (408, 425, 429, 500, 502, 503, 504, 520, 599)],
     ],
 )
@@ -36,7 +36,7 @@ def test_status_decides_the_disposition(status: int, disposition: Disposition) -
     assert classify(Answer(status), NOW).disposition is disposition
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 503])
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 429, 503])
 def test_some_answers_concern_all_events(status: int) -> None:
     assert classify(Answer(status), NOW).affects_all
 

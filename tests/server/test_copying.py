@@ -83,7 +83,7 @@ def test_a_copy_to_clickhouse_and_back_is_equal_by_count_and_hash(
     with opened(clickhouse_url):
         pass
     imported = ainsights("import", "--store", clickhouse_url, stdin=ainsights("export", "--db", "a.db"))
-    assert b"Imported 301 events" in imported
+    assert b"has all 301 events of the copy" in imported
     ainsights("import", "--db", "b.db", stdin=ainsights("export", "--store", clickhouse_url))
     expected = hash_of(bodies).encode()
     for store in (("--db", "a.db"), ("--store", clickhouse_url), ("--db", "b.db")):
@@ -100,11 +100,11 @@ def test_an_import_that_was_cut_off_says_how_to_go_on(tmp_path: Path, ainsights:
     lines = copy.splitlines(keepends=True)
     cut = ainsights.run("import", "--db", "b.db", stdin=b"".join(lines[:31]))
     assert cut.status == 1
-    found = re.search(r"ends early; 30 events are stored; to go on, export again with --after '(\d+)'", cut.err)
+    found = re.search(r"ends early; 30 events are stored; to go on, .*: ainsights export ... --after '(\d+)'", cut.err)
     assert found
     rest = ainsights("export", "--db", "a.db", "--after", found[1])
     assert len(rest.splitlines()) == 22
-    assert b"Imported 20 events" in ainsights("import", "--db", "b.db", stdin=rest)
+    assert b"has all 20 events of the copy" in ainsights("import", "--db", "b.db", stdin=rest)
     assert ainsights("export", "--hash", "--db", "b.db") == hash_of(bodies).encode()
     ainsights("import", "--db", "b.db", stdin=copy)
     assert ainsights("export", "--hash", "--db", "b.db") == hash_of(bodies).encode()
@@ -143,6 +143,41 @@ def test_a_copy_that_is_not_whole_is_noticed(tmp_path: Path, change: object, pro
     result = ainsights.run("import", "--db", "b.db", stdin=b"".join(change(lines)))
     assert result.status == 1
     assert problem in result.err
+
+
+@pytest.mark.parametrize("content", [b"", b"no copy\n", b"{}\n"])
+def test_import_of_what_is_not_a_copy_makes_no_files(tmp_path: Path, content: bytes, ainsights: Command) -> None:
+    assert ainsights.run("import", stdin=content).status == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--hash",), "--hash: needs --db or --store"),
+        (("--after", "7"), "--after: needs --db or --store"),
+        (("--db", "a.db", "model:x"), "FILTER: not with --db or --store, which copy a whole store to stdout"),
+        (("--db", "a.db", "--since", "7d"), "--since: not with --db or --store"),
+        (("--db", "a.db", "--format", "csv"), "--format: not with --db or --store"),
+        (("--db", "a.db", "--output", "x"), "--output: not with --db or --store"),
+    ],
+)
+def test_option_that_an_export_would_ignore_is_refused(
+    tmp_path: Path, options: tuple[str, ...], problem: str, ainsights: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AINSIGHTS_API_KEY", "key-of-an-endpoint")
+    fill(tmp_path / "a.db", [body("event 1")])
+    result = ainsights.run("export", *options)
+    assert (result.status, result.out, result.err.count("\n")) == (2, b"", 1)
+    assert result.err.startswith(f"ainsights export: {problem}")
+
+
+@pytest.mark.parametrize("command", [["export"], ["import"], ["serve"], ["serve", "keys", "list"]])
+def test_two_stores_at_once_are_refused(tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--db", "a.db", "--store", "clickhouse://ann@127.0.0.1:9/x"])
+    assert "argument --store: not allowed with argument --db" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path, ainsights: Command) -> None:

@@ -41,8 +41,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="PATH",
         help="path of insights, which clients have as AINSIGHTS_PATH; can be repeated (default: /insight)",
     )
-    parser.add_argument("--db", type=Path, default=Path("insights.db"), help="SQLite file (default: %(default)s)")
-    parser.add_argument(
+    store = parser.add_mutually_exclusive_group()
+    store.add_argument("--db", type=Path, default=Path("insights.db"), help="SQLite file (default: %(default)s)")
+    store.add_argument(
         "--store",
         metavar="URL",
         help="a database on ClickHouse instead of the file: clickhouse://user@host/database (clickhouses:// for TLS); "

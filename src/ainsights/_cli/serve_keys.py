@@ -40,10 +40,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     revoke.add_argument("name", metavar="NAME")
     revoke.set_defaults(run=_revoke)
     for action in (add, show, revoke):
-        action.add_argument(
+        store = action.add_mutually_exclusive_group()
+        store.add_argument(
             "--db", type=Path, default=argparse.SUPPRESS, help="SQLite file of the endpoint (default: insights.db)"
         )
-        action.add_argument(
+        store.add_argument(
             "--store",
             metavar="URL",
             default=argparse.SUPPRESS,

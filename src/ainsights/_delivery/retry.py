@@ -104,6 +104,7 @@ _HELD = {
     HTTPStatus.UNAUTHORIZED: "check AINSIGHTS_API_KEY",
     HTTPStatus.FORBIDDEN: "check what the key in AINSIGHTS_API_KEY is allowed to do",
     HTTPStatus.NOT_FOUND: "check AINSIGHTS_BASE_URL and AINSIGHTS_PATH",
+    HTTPStatus.METHOD_NOT_ALLOWED: "check AINSIGHTS_BASE_URL and AINSIGHTS_PATH",
 }
 
 

@@ -26,10 +26,14 @@ _BY_EXCEPTION: dict[type[Exception], str] = {
 }
 """The narrower before the wider."""
 
+_WRONG_URL = (
+    f"export {PREFIX}BASE_URL=<the URL of the endpoint> {PREFIX}PATH=<the path below it, if it is not /insight>"
+)
 _BY_STATUS = {
     401: f"export {PREFIX}API_KEY=<a key that is valid there>",
     403: f"export {PREFIX}API_KEY=<a key that is allowed to send insights>",
-    404: f"export {PREFIX}BASE_URL=<the URL of the endpoint> {PREFIX}PATH=<the path below it, if it is not /insight>",
+    404: _WRONG_URL,
+    405: _WRONG_URL,
 }
 
 

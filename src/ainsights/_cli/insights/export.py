@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--output", type=Path, metavar="FILE", help="(default: stdout)")
     copy.add_export(parser)
     ask = parser.get_default("run")
-    parser.set_defaults(run=lambda args: copy.run_export(args) if args.db or args.store else ask(args))
+    parser.set_defaults(run=lambda args: copy.run_export(args) if copy.is_copy(args) else ask(args))
 
 
 def run(client: Client, args: argparse.Namespace) -> int:

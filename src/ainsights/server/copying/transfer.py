@@ -12,7 +12,6 @@ from ainsights.server.copying.stream import (
     Tally,
     Trailer,
     decode,
-    decode_header,
     encode_event,
     encode_header,
     encode_trailer,
@@ -20,7 +19,7 @@ from ainsights.server.copying.stream import (
 from ainsights.server.store import StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from ainsights.server.copying.stores import Source
     from ainsights.server.copying.stream import Copied
@@ -78,23 +77,21 @@ def export(source: Source, write: Callable[[bytes], object], after: str, progres
     return tally
 
 
-def store(target: Store, lines: Iterable[bytes], progress: Callable[[int, int], None]) -> Imported:
+def store(target: Store, header: Header, lines: Iterator[bytes], progress: Callable[[int, int], None]) -> Imported:
     """Store a copy; events that are stored already change nothing.
 
     Args:
         target: where.
-        lines: of the copy.
+        header: the first line of the copy.
+        lines: those that follow it.
         progress: is called with the events stored, and how many there are in all.
 
     Raises:
-        CopyError: the lines are not those of a copy.
-        CutOffError: they end early or are damaged, or the store failed for too long.
+        CutOffError: the lines end early or are damaged, or the store failed for too long.
     """
-    reading = iter(lines)
-    header = decode_header(next(reading, b""))
     tally, place = Tally(), header.after
     try:
-        for batch in _batches(reading):
+        for batch in _batches(lines):
             if isinstance(batch, Trailer):
                 _check(tally, batch)
                 return Imported(tally.events, tally.hash, not header.after)
