@@ -108,8 +108,8 @@ def test_event_has_its_neighbors_within_the_filter(client: Client) -> None:
     ("path", "parameter", "reason"),
     [
         ("/insights?modle=gpt", "modle", "did you mean 'model'?"),
-        ("/insights?q=latency%3Eslow", "q", "write such as 2s"),
-        ("/insights?since=yesterday", "since", "write such as 7d"),
+        ("/insights?q=latency%3Eslow", "q", "write one such as 2s"),
+        ("/insights?since=yesterday", "since", "write one such as 7d"),
         ("/insights?limit=0", "limit", "from 1 to"),
         ("/insights?limit=1001", "limit", "from 1 to 1000"),
         ("/insights?order=colour", "order", "cannot order by 'colour'"),

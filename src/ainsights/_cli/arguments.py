@@ -51,7 +51,7 @@ def days(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < 1e6:  # noqa: PLR2004  some 2,700 years
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days: give one above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days: give one above 0")
     return number
 
 

@@ -72,7 +72,7 @@ class Slot:
                 self._number, self._token, self._confirmed = number, token, began
                 return number
             self._write(number, token, released=True)
-        raise StoreUnavailableError("no slot could be taken: too many replicas start at once")
+        raise StoreUnavailableError("this replica cannot register: too many start at once")
 
     def confirm(self) -> None:
         """Keep the slot for another minute. One that was not confirmed in time is given up, and taken anew when needed.

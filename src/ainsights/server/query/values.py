@@ -29,7 +29,7 @@ def parse_number(text: str, kind: Kind) -> float:
     match = _AMOUNT.fullmatch(text)
     number = float(match[1]) * scales.get(match[2].lower(), math.nan) if match else math.nan
     if not math.isfinite(number):
-        raise QueryError(f"{text!r} is no {kind.value}; write such as {_EXAMPLES.get(kind, '1000')}", text)
+        raise QueryError(f"{text!r} is not a {kind.value}; write one such as {_EXAMPLES.get(kind, '1000')}", text)
     return number
 
 
