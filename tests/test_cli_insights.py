@@ -151,6 +151,9 @@ def test_query_on_a_narrow_terminal_shows_whole_numbers_and_short_times(
         (("list", "modle:x"), "ainsights list: unknown field 'modle'; did you mean 'model'?"),
         (("query", "evnts"), "ainsights query: unknown measure 'evnts'; did you mean 'events'?\n"),
         (("list", "--since", "soon"), "ainsights list: 'soon' is not a time; write one such as 7d, 24h"),
+        (("query", ""), "ainsights query: name a measure to show, such as events or p95 latency\n"),
+        (("verify", "--entries", "5"), "ainsights verify: --entries needs --head: give both"),
+        (("verify", "--head", "0" * 64), "ainsights verify: --head needs --entries: give both"),
     ],
 )
 def test_wrong_word_is_named_in_one_line(ainsights: Callable[..., Ran], arguments: tuple[str, ...], line: str) -> None:
@@ -163,6 +166,20 @@ def test_wrong_word_is_named_in_one_line(ainsights: Callable[..., Ran], argument
 def test_unknown_option_is_wrong_usage(ainsights: Callable[..., Ran]) -> None:
     assert ainsights("list", "--colour").err.endswith("error: unrecognized arguments: --colour\n")
     assert ainsights("show", "e1", "e2").err.endswith("error: unrecognized arguments: e2\n")
+
+
+def test_unknown_option_shows_the_usage_of_its_command(ainsights: Callable[..., Ran]) -> None:
+    ran = ainsights("export", "--limit", "3")
+
+    assert ran.err.startswith("usage: ainsights export ")
+    assert "\nainsights export: error: unrecognized arguments: --limit" in ran.err
+
+
+def test_list_of_no_insights_is_wrong_usage(ainsights: Callable[..., Ran]) -> None:
+    ran = ainsights("list", "--limit", "0")
+
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.endswith("argument --limit: '0' is not a number, 1 or more\n")
 
 
 def test_unknown_event_is_an_error(ainsights: Callable[..., Ran]) -> None:
@@ -214,6 +231,18 @@ def test_export_writes_exactly_the_filter(ainsights: Callable[..., Ran], tmp_pat
     assert [line.split(",")[1] for line in target.read_text().splitlines()] == ["id", "e0", "e1", "e2"]
     assert target.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+@pytest.mark.parametrize(("target", "reason"), [("missing/x", "No such file or directory"), ("", "Is a directory")])
+def test_export_to_what_cannot_be_written_names_the_file_that_was_given(
+    ainsights: Callable[..., Ran], tmp_path: Path, target: str, reason: str
+) -> None:
+    directory = tmp_path / "directory"
+    directory.mkdir()
+    ran = ainsights("export", "--output", str(directory / target))
+
+    assert ran == Ran(1, "", f"ainsights export: {directory / target}: {reason}\n")
+    assert list(tmp_path.iterdir()) == [directory]
 
 
 def test_verify_prints_what_to_note_and_checks_it(ainsights: Callable[..., Ran]) -> None:

@@ -50,14 +50,31 @@ def test_limits_by_size_are_refused(clickhouse_url: str, capsys: pytest.CaptureF
     assert "--max-bytes: is for SQLite" in capsys.readouterr().err
 
 
-def test_without_the_driver_the_extra_is_named(
-    clickhouse_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [
         name for name in sys.modules if name.startswith(("ainsights.server.clickhouse", "clickhouse_connect"))
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "clickhouse_connect", None)
+
+
+@pytest.mark.parametrize("url", ["mysql://a@b/c", "foo", ""])
+@pytest.mark.parametrize(
+    "command", [["serve"], ["serve", "migrate"], ["serve", "keys", "list"], ["export"]], ids=" ".join
+)
+@pytest.mark.usefixtures("without_driver")
+def test_wrong_store_is_named_before_a_missing_driver(
+    command: list[str], url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--store", url]) == 2
+    printed = capsys.readouterr().err
+    assert "--store: give clickhouse://user@host/database" in printed
+    assert "extra" not in printed
+
+
+@pytest.mark.usefixtures("without_driver")
+def test_without_the_driver_the_extra_is_named(clickhouse_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0", "--store", clickhouse_url]) == 2
     assert main(["serve", "migrate", "--store", clickhouse_url]) == 2
     assert capsys.readouterr().err.count("pip install 'ainsights[clickhouse]'") == 2

@@ -127,6 +127,16 @@ def test_given_key_is_used_and_not_printed(
     assert KEY not in printed
 
 
+@pytest.mark.parametrize(("key", "warned"), [("short", True), ("a-key-of-chance-4711", False)])
+def test_given_key_that_can_be_guessed_is_warned_of(database: Path, key: str, warned: bool) -> None:  # noqa: FBT001  a value
+    with serving(database, AINSIGHTS_SERVER_KEY=key) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+
+    assert ("can be guessed" in errors) is warned
+    assert key not in errors
+
+
 def test_port_in_use_is_said_in_one_line(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -225,7 +235,7 @@ def test_insights_are_taken_at_the_paths_that_are_named(database: Path) -> None:
         _,
         printed,
     ):
-        assert "export AINSIGHTS_PATH=/voice" in printed
+        assert "export AINSIGHTS_PATH=/voice  # or /v1/gr%C3%B6%C3%9Fe\n" in printed
         with Client(Endpoint(re.findall(r"BASE_URL=(\S+)", printed)[0], KEY, database)) as client:
             for path, status in (("/voice", 200), ("/v1/gr%C3%B6%C3%9Fe", 200), ("/insight", 404)):
                 assert client.ask("PUT", path, json.dumps(insight()).encode()).status == status

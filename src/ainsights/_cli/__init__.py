@@ -52,12 +52,12 @@ def _run(argv: Sequence[str] | None) -> int:
         prog="ainsights", description="Captures OpenAI chat completions and responses as insights."
     )
     parser.add_argument("--version", action="version", version=f"ainsights {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="subcommand", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)
     args, rest = parser.parse_known_args(argv)
     if rest and ("filter" not in args or any(word.startswith("--") for word in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        subparsers.choices[args.subcommand].error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:  # words of a filter that stand after an option, or begin with a minus
         args.filter += rest
     status: int = args.run(args)

@@ -23,6 +23,11 @@ def count(text: str) -> int:
     return _integer(text, 0, 10**9, "a number, 0 or more")
 
 
+def count_above_0(text: str) -> int:
+    """Return how many, at least one."""
+    return _integer(text, 1, 10**9, "a number, 1 or more")
+
+
 def seconds(text: str) -> float:
     """Return a length of time."""
     try:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "AINSIGHTS_SERVER_KEY"
 EXTRA = {"duckdb", "fastapi", "jinja2", "markupsafe", "starlette", "uvicorn", "zstandard"}
 
+SHORT_KEY = 12
+"""Characters; a given key with fewer is warned of."""
+
 FAILED = 1
 MISUSED = 2
 
@@ -100,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     given = args.api_key if args.api_key is not None else os.environ.get(KEY_VARIABLE) or None
 
     def announce(endpoint: Endpoint) -> None:
+        if given is not None and len(given) < SHORT_KEY:
+            print(f"Warning: an API key of fewer than {SHORT_KEY} characters can be guessed.", file=sys.stderr)
         _announce(endpoint, paths, given=given is not None, open_to_others=not server.is_loopback(args.host))
 
     limits = Limits(args.keep_days, args.max_bytes)
@@ -140,8 +145,9 @@ def _announce(endpoint: Endpoint, paths: Sequence[str], *, given: bool, open_to_
     print(f"  {endpoint.explorer}")
     print("Send insights here:")
     print(f"  export AINSIGHTS_BASE_URL={endpoint.url}")
-    if DEFAULT_PATH not in paths:
-        print(f"  export AINSIGHTS_PATH={paths[0]}")
+    if paths != (DEFAULT_PATH,):
+        others = f"  # or {', '.join(paths[1:])}" if paths[1:] else ""
+        print(f"  export AINSIGHTS_PATH={paths[0]}{others}")
     known = "<the key you gave>" if given else "<your key; 'ainsights serve keys add NAME' makes another>"
     print(f"  export AINSIGHTS_API_KEY={endpoint.api_key if made else known}")
     print("Ctrl-C stops it.", flush=True)

@@ -29,14 +29,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Migrate; return the exit status: 0, or 2 if the store cannot be used."""
     try:
-        from ainsights.server.clickhouse import address, migrations  # noqa: PLC0415  an extra
+        from ainsights.server.clickhouse import address  # noqa: PLC0415  as below
+
+        where = address.parse(args.store, os.environ)
+        from ainsights.server.clickhouse import migrations  # noqa: PLC0415  an extra
+
+        applied = migrations.migrate(where)
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("ainsights"):
             raise
         return _fail("needs the clickhouse extra: pip install 'ainsights[clickhouse]'")
-    try:
-        where = address.parse(args.store, os.environ)
-        applied = migrations.migrate(where)
     except ConfigurationError as error:
         return _fail(str(error))
     done = f"migrated to schema {applied[-1]}" if applied else "nothing to do: the tables are up to date"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from ainsights.errors import ConfigurationError
 from ainsights.server import files
+from ainsights.server.clickhouse import address
 from ainsights.server.embedded import EmbeddedEngine
 from ainsights.server.index import Index, IndexOptions
 from ainsights.server.keys import KeyFile
@@ -58,7 +60,7 @@ def opened(options: Options) -> Iterator[Backend]:
 
 @contextmanager
 def _on_clickhouse(options: Options, url: str) -> Iterator[Backend]:
-    with clickhouse().opened(url, options.limits, options.audit_key_path) as parts:
+    with clickhouse(url).opened(url, options.limits, options.audit_key_path) as parts:
         yield Backend(*parts)
 
 
@@ -72,16 +74,17 @@ def opened_keys(database: Path, url: str | None) -> Iterator[KeyStore]:
     if url is None:
         yield KeyFile(database)
         return
-    with clickhouse().opened_keys(url) as keys:
+    with clickhouse(url).opened_keys(url) as keys:
         yield keys
 
 
-def clickhouse() -> ModuleType:
-    """Return the module that opens stores on ClickHouse, whose driver is an extra.
+def clickhouse(url: str) -> ModuleType:
+    """Return the module that opens the store at ``url`` on ClickHouse, whose driver is an extra.
 
     Raises:
-        ConfigurationError: it is not installed.
+        ConfigurationError: the driver is not installed, or the URL is not that of a store.
     """
+    address.parse(url, os.environ)
     try:
         from ainsights.server.clickhouse import backend  # noqa: PLC0415  an extra
     except ModuleNotFoundError as error:

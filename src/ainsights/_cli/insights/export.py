@@ -63,10 +63,17 @@ def _target(path: Path | None) -> Iterator[IO[bytes]]:
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE)
     except OSError as error:
-        raise CommandError(f"{part}: {error.strerror}") from error
+        raise CommandError(f"{path}: {error.strerror}") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-        part.replace(path)
+        _rename(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _rename(part: Path, path: Path) -> None:
+    try:
+        part.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error

@@ -22,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = options.add_command(subparsers, "list", "list stored insights, newest first", run)
     options.add_filter(parser)
     parser.add_argument(
-        "--limit", type=arguments.count, default=50, metavar="N", help="how many at most (default: %(default)s)"
+        "--limit", type=arguments.count_above_0, default=50, metavar="N", help="how many at most (default: %(default)s)"
     )
     parser.add_argument("--order", metavar="NAME", help="time, latency, tokens, cost, ...; 'latency asc' for ascending")
     options.add_json(parser, "one JSON object a line")

@@ -21,14 +21,19 @@ FAILED = 1
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command ``verify`` to those of ``ainsights``."""
     parser = options.add_command(subparsers, "verify", "prove that no stored insight was changed or removed", run)
-    parser.add_argument("--entries", type=arguments.count, metavar="N", help="the chain must have the entry N ...")
+    parser.add_argument(
+        "--entries", type=arguments.count_above_0, metavar="N", help="the chain must have the entry N ..."
+    )
     parser.add_argument("--head", metavar="HASH", help="... with this hash, as an earlier run printed them")
     options.add_json(parser, "one JSON object")
 
 
 def run(client: Client, args: argparse.Namespace) -> int:
     """Verify; return the exit status: 1 if something is wrong."""
-    noted = {name: value for name, value in (("entries", args.entries), ("head", args.head)) if value}
+    noted = {name: value for name, value in (("entries", args.entries), ("head", args.head)) if value is not None}
+    if len(noted) == 1:
+        given, missing = ("--entries", "--head") if "entries" in noted else ("--head", "--entries")
+        raise CommandError(f"{given} needs {missing}: give both, as an earlier run printed them", options.MISUSED)
     found = _found(client, noted)
     if args.json:
         print(json.dumps(found))

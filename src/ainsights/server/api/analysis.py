@@ -27,7 +27,7 @@ def query(service: Service, asked: Asked) -> bytes:
     """Return a table of measures."""
     wanted = asked.query
     if not wanted.measures:
-        raise Problem(422, "show: name a measure, such as events or p95 latency", parameter="show")
+        raise Problem(422, "name a measure to show, such as events or p95 latency", parameter="show")
     found = service.engine.aggregate(wanted)
     rows = answers.table(found.columns, found.rows, found.bucket, wanted.groups)
     return answers.encode(found._asdict() | {"rows": rows})

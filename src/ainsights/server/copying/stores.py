@@ -15,7 +15,6 @@ from ainsights.server.store.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import ModuleType
 
     from ainsights.server.store import Store
 
@@ -77,7 +76,7 @@ def opened_source(database: Path, url: str | None) -> Iterator[Source]:
         ConfigurationError: it cannot be used.
     """
     if url is not None:
-        with _clickhouse().opened_source(url) as source:
+        with backends.clickhouse(url).opened_source(url) as source:
             yield source
         return
     try:
@@ -100,9 +99,5 @@ def opened_target(database: Path, url: str | None, audit_key_file: Path | None) 
             yield store
         return
     file = audit_key_file or database.with_name(f"{database.name}.audit-key")
-    with _clickhouse().opened_store(url, file) as store:
+    with backends.clickhouse(url).opened_store(url, file) as store:
         yield store
-
-
-def _clickhouse() -> ModuleType:
-    return backends.clickhouse()
