@@ -67,8 +67,8 @@ def test_future_of_what_was_not_delivered_before_the_close_raises() -> None:
     insights = AInsights.new_client(api_key="k", base_url=f"http://127.0.0.1:{free_port()}", exit_timeout=0)
     futures = [insights.capture(response=COMPLETION, messages="hi") for _ in range(300)]
     insights.close()
-    for future in futures:
-        with pytest.raises(RetryableError, match="time ran out"):
+    for future in futures:  # the one that was being processed finds that delivery has ended
+        with pytest.raises(DeliveryError, match="time ran out|the client is closed"):
             future.result(PATIENCE)
 
 
