@@ -68,7 +68,7 @@ def test_future_of_what_was_not_delivered_before_the_close_raises() -> None:
     futures = [insights.capture(response=COMPLETION, messages="hi") for _ in range(300)]
     insights.close()
     for future in futures:  # the one that was being processed finds that delivery has ended
-        with pytest.raises(DeliveryError, match="time ran out|the client is closed"):
+        with pytest.raises(DeliveryError, match=r"time ran out|the client is closed"):
             future.result(PATIENCE)
 
 
