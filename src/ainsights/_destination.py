@@ -127,7 +127,7 @@ class Destination:
         finally:
             if self.pipeline is None:
                 vars(self).pop("_loading", None)  # the next call tries again
-            self._move("dropped_failed")
+            self._move("dropped_failed" if self.pipeline is None else OUT_OF_TIME)
             if loading is not None:
                 loading.set()
 
@@ -154,7 +154,11 @@ class Destination:
         pipeline.configure(Processor(settings, sdk(), self._pending).process, connect, settings)
 
     def _move(self, otherwise: str) -> int:
-        """Hand what waits to the pipeline. Without one it is lost, counted as ``otherwise``; return how much is."""
+        """Hand what waits to the pipeline. Without one, or once we are closed, it is lost; return how much is.
+
+        Args:
+            otherwise: as what it is counted then.
+        """
         lost = 0
         while True:
             try:
@@ -162,7 +166,7 @@ class Destination:
             except IndexError:
                 return lost
             with _moving:
-                if self.pipeline is not None:
+                if self.pipeline is not None and not self._closed:
                     self.pipeline.put(item, item.size, receipt)
                     continue
                 lost += 1
@@ -177,11 +181,13 @@ class Destination:
         loading = self._loading
         if loading is not None:
             self._awaited.set()
-            if not loading.wait(timeout) and self.pipeline is not None:
-                loading.wait(LOADING_PATIENCE)  # for the milliseconds that it takes to move what waits to the pipeline
-        if self.pipeline is None and self._waiting and not self._closed:
+            loading.wait(timeout)
+        pipeline = self.pipeline  # read once: another thread may make it at any moment
+        if loading is not None and pipeline is not None:
+            loading.wait(LOADING_PATIENCE)  # for the milliseconds that it takes to move what waits to the pipeline
+        if pipeline is None and self._waiting and not self._closed:
             self._start()
-        return self.pipeline
+        return pipeline
 
     # Afterwards
 
@@ -211,6 +217,9 @@ class Destination:
             LOADING_PATIENCE if self.settings.spool_dir else 0.0
         )  # the spool keeps what time does not suffice for
         pipeline = self.loaded(max(timeout, patience))
+        if pipeline is None:
+            self._closed = True
+            pipeline = self.loaded(0.0)  # made since
         lost = pipeline.close(max(deadline - time.monotonic(), 0.0)) if pipeline is not None else 0
         self._closed = True
         return lost + self._move(OUT_OF_TIME)
