@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
+from ainsights.server import answers
 from ainsights.server.embedded.selection import selection
-from ainsights.server.query.defaults import FACETS, ROWS, auto_bucket
+from ainsights.server.query.defaults import FACETS, ROWS
 from ainsights.server.query.dialects import duckdb as dialect
 from ainsights.server.query.dialects.sql import SQL, concat, join
-from ainsights.server.query.dialects.times import MICROSECONDS, to_microseconds
-from ainsights.server.query.engine import Facet, Table
+from ainsights.server.query.engine import Facet
 from ainsights.server.query.fields import Kind, get_field
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ainsights.server.index import Index
+    from ainsights.server.query.engine import Table
     from ainsights.server.query.model import Filter, Query
 
 
@@ -32,11 +32,7 @@ def aggregate(index: Index, query: Query) -> Table:
         statement = _statement(query, condition, bucket, total, limit + 1)
         with index.columns.cursor() as cursor:
             rows = cursor.execute(statement.text, statement.values).fetchall()
-    names = (*(group.name for group in query.groups), *(measure.name for measure in query.measures))
-    at = next((number for number, group in enumerate(query.groups) if group.is_bucket), None)
-    if at is not None:
-        rows = [(*row[:at], row[at] / MICROSECONDS, *row[at + 1 :]) for row in rows]
-    return Table(names, rows[:limit], bucket if at is not None else None, len(rows) > limit)
+    return answers.table(query, rows, bucket, limit)
 
 
 def _statement(query: Query, condition: SQL, bucket: str, total: int, limit: int) -> SQL:
@@ -56,28 +52,16 @@ def _statement(query: Query, condition: SQL, bucket: str, total: int, limit: int
 
 
 def _order(query: Query) -> str:
-    columns = {group.name: f"g{number}" for number, group in enumerate(query.groups)}
-    tie_breakers = [f"{column} ASC NULLS LAST" for column in columns.values()]
-    columns |= {measure.name: f"m{number}" for number, measure in enumerate(query.measures)}
-    if query.order:
-        direction = "DESC" if query.order.descending else "ASC"
-        return ", ".join([f"{columns[query.order.name]} {direction} NULLS LAST", *tie_breakers])
-    in_time = [columns[group.name] for group in query.groups if group.is_bucket]
-    return ", ".join([*in_time, "m0 DESC NULLS LAST", *tie_breakers])
+    return answers.table_order(query, {group.name: f"g{number}" for number, group in enumerate(query.groups)})
 
 
 def _bucket(index: Index, query: Query, condition: SQL) -> str:
-    bucket = next((group.name for group in query.groups if group.is_bucket), "")
-    if bucket != "auto":
-        return bucket
-    with index.columns.cursor() as cursor:
-        sql = f"SELECT min(time), max(time) FROM event WHERE {condition.text}"  # noqa: S608  values bound
-        first, last = cursor.execute(sql, condition.values).fetchall()[0]
-    wanted = query.filter
-    since = to_microseconds(wanted.since) if wanted.since else first
-    until = min(to_microseconds(wanted.until), round(time.time() * 1e6)) if wanted.until else last
-    seconds = ((until or 0) - (since or 0)) / MICROSECONDS
-    return auto_bucket(seconds)
+    first = last = None
+    if answers.needs_times(query):
+        with index.columns.cursor() as cursor:
+            sql = f"SELECT min(time), max(time) FROM event WHERE {condition.text}"  # noqa: S608  values bound
+            first, last = cursor.execute(sql, condition.values).fetchall()[0]
+    return answers.bucket_of(query, first, last)
 
 
 def count(index: Index, wanted: Filter) -> int:

@@ -2,72 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ainsights.server import answers
+from ainsights.server.answers import Repeated
 from ainsights.server.embedded.pages import page
 from ainsights.server.embedded.selection import selection
 from ainsights.server.embedded.tables import count
-from ainsights.server.events import build_event
-from ainsights.server.events.texts import count_words, message_with_hash
-from ainsights.server.query.defaults import NEWEST_FIRST, SAMPLE, TEXT_LENGTH, TEXTS, WORDS
+from ainsights.server.query.defaults import NEWEST_FIRST, SAMPLE, TEXTS
 from ainsights.server.query.dialects.duckdb import items
 from ainsights.server.query.dialects.sql import SQL
-from ainsights.server.query.engine import RepeatedText, WordCount, Words
 
 if TYPE_CHECKING:
     from ainsights.server.index import Index
+    from ainsights.server.query.engine import RepeatedText, Words
     from ainsights.server.query.model import Query
     from ainsights.server.store import Store
 
 
-class _Found(NamedTuple):
-    key: object
-    events: int
-    users: int
-    errors: int
-    last_time: float
-    last_id: str
-    last_seq: int
-
-
 def questions(index: Index, store: Store, query: Query) -> list[RepeatedText]:
     """Return the most frequent last user messages of the events of a resolved filter."""
-    found = _most_frequent(index, query, "question_hash")
-    examples = {body.seq: build_event(*body) for body in store.bodies([each.last_seq for each in found])}
-    return [
-        _repeated(each, examples[each.last_seq].question if each.last_seq in examples else "", "user") for each in found
-    ]
+    return answers.questions(_most_frequent(index, query, "question_hash"), store)
 
 
 def messages(index: Index, store: Store, query: Query) -> list[RepeatedText]:
     """Return the messages that most events begin with or ask."""
-    found = _most_frequent(index, query, "unnest(messages)")
-    bodies = {body.seq: body.body for body in store.bodies([each.last_seq for each in found])}
-    return [_repeated(each, *message_with_hash(bodies.get(each.last_seq, b""), each.key)) for each in found]
+    return answers.messages(_most_frequent(index, query, "unnest(messages)"), store)
 
 
 def urls(index: Index, query: Query) -> list[RepeatedText]:
     """Return the URLs that most events mention."""
-    return [
-        _repeated(each, str(each.key), "url")
-        for each in _most_frequent(index, query, f"unnest({items(SQL('url')).text})")
-    ]
+    return answers.urls(_most_frequent(index, query, f"unnest({items(SQL('url')).text})"))
 
 
 def words(index: Index, store: Store, query: Query) -> Words:
     """Return the words that most of the newest events contain."""
     rows = [row for _, row in page(index, query.filter, NEWEST_FIRST, None, SAMPLE)]
-    ranked = count_words(build_event(*body) for body in store.bodies([row.seq for row in rows]))[: query.limit or WORDS]
-    return Words([WordCount(*item) for item in ranked], len(rows), count(index, query.filter))
+    return answers.words(rows, store, query.limit, count(index, query.filter))
 
 
-def _most_frequent(index: Index, query: Query, key: str) -> list[_Found]:
+def _most_frequent(index: Index, query: Query, key: str) -> list[Repeated]:
     limit = query.limit or TEXTS
     with selection(index, query.filter) as condition, index.columns.cursor() as cursor:
         keys = cursor.execute(_ranking(key, condition, limit), condition.values).fetchall()
         wanted = [value for value, _ in keys]
         rows = cursor.execute(_details(key, condition), [*condition.values, wanted]).fetchall()
-    found = {row[0]: _Found(*row) for row in rows}
+    found = {row[0]: Repeated(*row) for row in rows}
     return [found[value] for value in wanted if value in found]
 
 
@@ -85,9 +65,3 @@ def _details(key: str, condition: SQL) -> str:
         FROM (SELECT {key} AS key, "user", status, time, id, seq FROM event WHERE {condition.text})
         WHERE key IN (SELECT unnest(?)) GROUP BY key
     """  # noqa: S608  names of our own, values bound
-
-
-def _repeated(found: _Found, text: str, role: str) -> RepeatedText:
-    return RepeatedText(
-        text[:TEXT_LENGTH], role, found.events, found.users, found.errors, found.last_time, found.last_id
-    )
