@@ -88,13 +88,8 @@ def opened_source(url: str) -> Iterator[ClickHouseSource]:
     Raises:
         ConfigurationError: it cannot be used.
     """
-    connection = Connection(parse(url, os.environ))
-    try:
-        connection.check()
-        migrations.check(connection)
+    with _connected(parse(url, os.environ)) as connection:
         yield ClickHouseSource(connection)
-    finally:
-        connection.close()
 
 
 @contextmanager
@@ -104,13 +99,8 @@ def opened_keys(url: str) -> Iterator[KeyTable]:
     Raises:
         ConfigurationError: it cannot be used.
     """
-    connection = Connection(parse(url, os.environ))
-    try:
-        connection.check()
-        migrations.check(connection)
+    with _connected(parse(url, os.environ)) as connection:
         yield KeyTable(connection)
-    finally:
-        connection.close()
 
 
 def find_audit_key(address: Address, file: Path) -> bytes:
@@ -122,18 +112,26 @@ def find_audit_key(address: Address, file: Path) -> bytes:
     given = os.environ.get(audit_key.VARIABLE)
     if given:
         return audit_key.parse(given)
+    try:
+        with _connected(address) as connection:
+            is_new = not audit_key.is_known(connection)
+            if not is_new and not file.exists():
+                raise ConfigurationError(
+                    f"audit key file {file}: missing, and store {address.name} has a key already; copy it from the "
+                    f"first replica, or give it in {audit_key.VARIABLE} or --audit-key-file"
+                )
+            return key_in_file(file, address.name, is_new=is_new)
+    except StoreError as error:
+        raise ConfigurationError(f"store {address.name}: {error}") from error
+
+
+@contextmanager
+def _connected(address: Address) -> Iterator[Connection]:
+    """Yield a connection to a store whose tables this version knows."""
     connection = Connection(address)
     try:
         connection.check()
         migrations.check(connection)
-        is_new = not audit_key.is_known(connection)
-        if not is_new and not file.exists():
-            raise ConfigurationError(
-                f"audit key file {file}: missing, and store {address.name} has a key already; copy it from the first "
-                f"replica, or give it in {audit_key.VARIABLE} or --audit-key-file"
-            )
-        return key_in_file(file, address.name, is_new=is_new)
-    except StoreError as error:
-        raise ConfigurationError(f"store {address.name}: {error}") from error
+        yield connection
     finally:
         connection.close()
