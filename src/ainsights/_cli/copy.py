@@ -22,7 +22,8 @@ DEFAULT = Path("insights.db")
 
 _ABOUT = """\
 Store what 'ainsights export --db FILE' or 'ainsights export --store URL' writes, in a SQLite file or on ClickHouse.
-Events that are there already change nothing, so that an import may be repeated. One that was cut off says how to go on.
+Events that are there already change nothing, so that an import may be repeated. One that was cut off prints how to
+continue it.
 """
 
 

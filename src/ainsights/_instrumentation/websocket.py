@@ -4,7 +4,7 @@ openai 3.54 and later have one method by which a connection sends, one by which 
 one by which it receives and one by which it closes: these are wrapped. No frame of ours stands between openai and the
 socket, so that warnings are attributed to where they were. Of earlier versions the sockets themselves are wrapped, as
 they come out of the one method that makes them (:mod:`.sockets`). openai without such connections needs no hook; where
-it has them and lacks a method, they are counted, and the log says once that they are not captured.
+it has them and lacks a method, they are counted, and one log line reports that they are not captured.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def asks_for_responses(user_number: int, base_url: str) -> bool:
 def as_response(
     response: dict[str, Any], messages: list[dict[str, Any]], previous: str | None, user_number: int
 ) -> Chained:
-    """Return the event of a response that says the same as a chat completion.
+    """Return the event of a response that is equivalent to a chat completion.
 
     Args:
         response: the chat completion.

@@ -142,7 +142,7 @@ def is_purge_due(since: float, now: float) -> bool:
 def apply_retention(connection: Connection, chain: Ledger, keep_days: float) -> None:
     """Drop the partitions of days that ended longer ago than ``keep_days``.
 
-    Events whose body tells no time stand in one partition, and those of a clock that is fast in partitions to come: of
+    Events whose body has no time stand in one partition, and those of a clock that is fast in partitions to come: of
     them those are hidden that were received earlier.
     """
     before = connection.now() - keep_days * DAY_SECONDS

@@ -20,7 +20,7 @@ arrives; duplicates fall into one partition and merge. Of duplicates the one wit
 is the one that arrived first. Reads say ``FINAL``, and so are exact before the merge.
 
 **Unknown** is the empty string in text columns (no field is ever an empty text), NULL in numbers and flags, and 0 in
-hashes. ``time`` is in microseconds since the epoch, and equals ``key_time`` unless the body tells no time: a condition
+hashes. ``time`` is in microseconds since the epoch, and equals ``key_time`` unless the body has no time: a condition
 on ``time`` may be repeated as ``key_time = 0 OR key_time >= ...``, which spares whole partitions.
 """
 

@@ -48,7 +48,7 @@ class _Gone(NamedTuple):
     Attributes:
         id_macs: of events that were erased.
         through_day: the last day whose events were beyond the retention.
-        undated_before: events whose body tells no time, or one in the future, were, if they have a lower number.
+        undated_before: events whose body has no time, or one in the future, were, if they have a lower number.
     """
 
     id_macs: set[int]

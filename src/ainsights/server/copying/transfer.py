@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ainsights.server.copying.stream import (
     CopyError,
@@ -45,14 +45,6 @@ class CutOffError(CopyError):
         self.place = place
 
 
-class Imported(NamedTuple):
-    """What was stored: count and hash of what came, and whether it was all of the source."""
-
-    events: int
-    hash: str
-    is_whole: bool
-
-
 def export(source: Source, write: Callable[[bytes], object], after: str, progress: Callable[[int, int], None]) -> Tally:
     """Write the copy of a store; return its count and hash.
 
@@ -77,8 +69,8 @@ def export(source: Source, write: Callable[[bytes], object], after: str, progres
     return tally
 
 
-def store(target: Store, header: Header, lines: Iterator[bytes], progress: Callable[[int, int], None]) -> Imported:
-    """Store a copy; events that are stored already change nothing.
+def store(target: Store, header: Header, lines: Iterator[bytes], progress: Callable[[int, int], None]) -> Tally:
+    """Store a copy; return its count and hash. Events that are stored already change nothing.
 
     Args:
         target: where.
@@ -94,7 +86,7 @@ def store(target: Store, header: Header, lines: Iterator[bytes], progress: Calla
         for batch in _batches(lines):
             if isinstance(batch, Trailer):
                 _check(tally, batch)
-                return Imported(tally.events, tally.hash, not header.after)
+                return tally
             asyncio.run(_put_all(target, batch))
             for copied in batch:
                 tally.add(*copied.stored[1:])
