@@ -126,6 +126,13 @@ def empty_columns(directory: Path) -> None:
     next(directory.glob("columns-*.duckdb")).write_bytes(b"")
 
 
+def columns_without_tables(directory: Path) -> None:
+    """What a process leaves that was killed while it made the file."""
+    path = next(directory.glob("columns-*.duckdb"))
+    path.unlink()
+    duckdb.connect(str(path)).close()
+
+
 def scribble_on_columns(directory: Path) -> None:
     next(directory.glob("columns-*.duckdb")).write_bytes(b"no database" * 10_000)
 
@@ -166,6 +173,7 @@ def rebuild_interrupted(directory: Path) -> None:
         delete_all,
         truncate_columns,
         empty_columns,
+        columns_without_tables,
         scribble_on_columns,
         truncate_text,
         scribble_on_text,
@@ -174,7 +182,7 @@ def rebuild_interrupted(directory: Path) -> None:
         rebuild_interrupted,
     ],
 )
-def test_after_damage_the_index_is_built_anew(tmp_path: Path, damage: object) -> None:
+def test_after_damage_the_index_is_built_anew(tmp_path: Path, damage: object, caplog: pytest.LogCaptureFixture) -> None:
     assert callable(damage)
     with serving(tmp_path, [*random_bodies(50, seed=3), body("a", messages="a ferret")]) as served:
         before = contents(served.index)
@@ -182,6 +190,7 @@ def test_after_damage_the_index_is_built_anew(tmp_path: Path, damage: object) ->
     with serving(tmp_path) as served:
         assert contents(served.index) == before
         assert ids(served, "ferret") == ["a"]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_the_index_of_another_store_is_built_anew(tmp_path: Path) -> None:

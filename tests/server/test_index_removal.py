@@ -121,6 +121,21 @@ def test_an_event_that_was_erased_while_the_index_was_closed_is_never_in_an_answ
         assert answers <= {0}
 
 
+def test_what_a_killed_process_was_writing_is_removed_and_the_index_is_kept(
+    served: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    served.index.close()
+    directory = tmp_path / "insights.index"
+    left = [directory / "columns-000002.duckdb.part", directory / "columns-000002.duckdb.part.wal"]
+    left.append(directory / "incoming.ndjson")
+    for path in left:
+        path.write_text("half of it")
+    with Index(served.store, directory) as index:
+        assert index.wait(PATIENCE)
+    assert not [path for path in left if path.exists()]
+    assert caplog.messages == []  # it would warn that it is built anew
+
+
 def test_queries_go_on_while_the_columns_are_compacted(tmp_path: Path) -> None:
     columns = Columns(tmp_path)
     columns.open()

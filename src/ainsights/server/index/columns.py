@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import duckdb
 
 from ainsights.server.index.chaining import orphan_followers
-from ainsights.server.index.directory import SPILL
+from ainsights.server.index.directory import INCOMING, SPILL
 from ainsights.server.index.encoding import encode
 from ainsights.server.index.linking import FORMAT, SCHEMA, insert, quoted, stage
 from ainsights.server.index.shards import first_seq
@@ -65,14 +65,15 @@ class Columns:
         path = paths[-1] if paths else self._new_path()
         try:
             connection = self._connect(path)
-            if not paths:
-                connection.execute(f"BEGIN; {SCHEMA} COMMIT")
-            found = connection.execute("SELECT format FROM state").fetchall()
         except duckdb.Error as error:
             raise IndexFormatError(f"{path}: {error}") from error
-        if found != [(FORMAT,)] or not _is_whole(connection, path):
-            connection.close()
-            raise IndexFormatError(f"{path}: of another version, or truncated")
+        try:
+            if not paths:
+                connection.execute(f"BEGIN; {SCHEMA} COMMIT")
+            _check(connection, path)
+        except BaseException:
+            connection.close()  # else DuckDB would go on with this file when another one takes its place
+            raise
         self._connection, self._path = connection, path
         self._remove_other_files()
 
@@ -127,7 +128,7 @@ class Columns:
 
     def add(self, events: Sequence[Event]) -> None:
         """Add events that follow the last one, in one transaction."""
-        path = self._directory / "incoming.ndjson"
+        path = self._directory / INCOMING
         path.write_bytes(encode(events))
         try:
             with self._writing() as cursor:
@@ -149,7 +150,7 @@ class Columns:
 
     def replace(self, events: Sequence[Event]) -> None:
         """Link events to conversations anew, whose first event was removed."""
-        path = self._directory / "incoming.ndjson"
+        path = self._directory / INCOMING
         path.write_bytes(encode(events))
         try:
             with self._writing() as cursor:
@@ -193,14 +194,17 @@ class Columns:
         if self._path is None:
             return
         path = self._new_path()
-        path.unlink(missing_ok=True)
+        part = path.with_name(f"{path.name}.part")  # which nobody takes for the newest file, if we are killed meanwhile
+        part.unlink(missing_ok=True)
         with self.cursor() as cursor:
             name = cursor.execute("SELECT current_database()").fetchall()[0][0]
-            cursor.execute(f"ATTACH '{quoted(path)}' AS compacted")
+            cursor.execute(f"ATTACH '{quoted(part)}' AS compacted")
             try:
                 cursor.execute(f'COPY FROM DATABASE "{name}" TO compacted')
+                cursor.execute("CHECKPOINT compacted")  # leaves nothing in a log beside it
             finally:
                 cursor.execute("DETACH compacted")
+        part.replace(path)
         fresh = self._connect(path)
         with self._lock:
             self._connection, self._path = fresh, path  # close() of the former would end the queries that run on it
@@ -237,10 +241,21 @@ class Columns:
         return self._directory / f"columns-{number:06}.duckdb"
 
     def _remove_other_files(self) -> None:
+        (self._directory / INCOMING).unlink(missing_ok=True)  # of a process that was killed
         for path in self._directory.glob("columns-*"):
             if self._path and not path.name.startswith(self._path.name):
                 with suppress(OSError):  # Windows keeps what a query still reads; the next start removes it
                     path.unlink()
+
+
+def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    try:
+        usable = connection.execute("SELECT format FROM state").fetchall() == [(FORMAT,)]
+        usable = usable and _is_whole(connection, path)
+    except duckdb.Error as error:
+        raise IndexFormatError(f"{path}: {error}") from error
+    if not usable:
+        raise IndexFormatError(f"{path}: of another version, or truncated")
 
 
 def _is_whole(connection: duckdb.DuckDBPyConnection, path: Path) -> bool:

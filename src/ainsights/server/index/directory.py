@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 SPILL = "spill"
 """The directory in it for what queries have no memory for."""
 
+INCOMING = "incoming.ndjson"
+"""The file in it with the events that are being added."""
+
 _FILE = re.compile(
-    r"columns-[0-9]{6}\.duckdb(\.wal)?|text-[0-9]{6,}\.db(-wal|-shm|-journal)?"
+    r"columns-[0-9]{6}\.duckdb(\.part)?(\.wal)?|text-[0-9]{6,}\.db(-wal|-shm|-journal)?"
     r"|build-[0-9]+\.(ndjson|db(-wal|-shm|-journal)?)|incoming\.ndjson"
 )
 
