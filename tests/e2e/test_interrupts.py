@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INTERRUPT_EXIT = """
-import ainsights, os, signal, sys, threading
+import ainsights, os, signal, sys, threading, time
 main = threading.main_thread().ident
 
 def waits_for_us():
@@ -24,14 +24,14 @@ def waits_for_us():
 
 def interrupt():
     while not waits_for_us():
-        pass
+        time.sleep(0.001)
     os.kill(os.getpid(), signal.SIGINT)
 
 ainsights.instrument()
 call()
 call()
 while ainsights.stats().in_flight < 2:
-    pass
+    time.sleep(0.001)  # a loop without a pause would keep the lock of the interpreter from the threads that deliver
 threading.Thread(target=interrupt, daemon=True).start()
 """
 LONG = "60"
