@@ -45,22 +45,27 @@ def test_fixture_is_the_list(insights: Captured) -> None:
     assert [insight.messages for insight in insights] == [MESSAGES, "by hand"]
 
 
-def test_plugin_brings_the_fixture(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("def test_it(insights):\n    assert insights == []")
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A user's project. Its pytest loads every plugin that is installed, and some of them need what we hide."""
+    monkeypatch.delenv("PYTHONPATH")
+    return pytester
 
 
-def test_project_with_a_file_of_our_name_runs_its_tests(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
-        ainsights="client = 1", test_own="import ainsights\ndef test_it():\n    assert ainsights.client"
-    )
-    ran = pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+def test_plugin_brings_the_fixture(project: pytest.Pytester) -> None:
+    project.makepyfile("def test_it(insights):\n    assert insights == []")
+    project.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_project_with_a_file_of_our_name_runs_its_tests(project: pytest.Pytester) -> None:
+    project.makepyfile(ainsights="client = 1", test_own="import ainsights\ndef test_it():\n    assert ainsights.client")
+    ran = project.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
     ran.assert_outcomes(passed=1)
 
 
-def test_fixture_names_the_file_that_hides_the_package(pytester: pytest.Pytester) -> None:
-    hiding = pytester.makepyfile(ainsights="", test_own="def test_it(insights):\n    pass").with_name("ainsights.py")
-    ran = pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+def test_fixture_names_the_file_that_hides_the_package(project: pytest.Pytester) -> None:
+    hiding = project.makepyfile(ainsights="", test_own="def test_it(insights):\n    pass").with_name("ainsights.py")
+    ran = project.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
     ran.assert_outcomes(errors=1)
     ran.stdout.fnmatch_lines([f"*package ainsights, which {hiding} hides. Rename that file."])
 

@@ -92,7 +92,8 @@ def test_spawned_process_is_captured(it: Endpoint, tmp_path: Path) -> None:
 
 def test_console_script_is_captured(it: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "test_ask.py").write_text(ASK.replace("call(user", "def test_it():\n    call(user"))
-    done = ran(it, tmp_path, str(BIN / "pytest"), "-q", "-p", "no:cacheprovider", "test_ask.py")
+    pytest_alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = ran(it, tmp_path, str(BIN / "pytest"), "-q", "-p", "no:cacheprovider", "test_ask.py", **pytest_alone)
     assert (done.returncode, done.stderr, len(it.stored)) == (0, "", 1)
 
 

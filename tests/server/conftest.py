@@ -38,9 +38,9 @@ def client(endpoint: Endpoint) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def clickhouse_server() -> Iterator[str]:
     """The address of a server, without a database."""
-    with clickhouse.shared_server(tmp_path_factory.mktemp("clickhouse")) as url:
+    with clickhouse.shared_server() as url:
         yield url
 
 

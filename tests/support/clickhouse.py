@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "AINSIGHTS_TEST_CLICKHOUSE"
 PROGRAM = Path(__file__).with_name("clickhouse_server.py")
+ROOM = 2**30
+"""Bytes that must be free where the files of a server that many tests share are kept in memory."""
 
 needs_engine = pytest.mark.skipif(
     not os.environ.get(VARIABLE) and importlib.util.find_spec("chdb") is None,
@@ -88,14 +92,19 @@ def embedded(directory: Path, certificate: Path | None = None) -> Iterator[Serve
 
 
 @contextmanager
-def shared_server(directory: Path) -> Iterator[str]:
-    """Yield the address, without a database, of a server for many tests."""
+def shared_server() -> Iterator[str]:
+    """Yield the address, without a database, of a server for many tests, with its many small files in memory."""
     given = os.environ.get(VARIABLE)
     if given:
         yield given.rstrip("/")
-    else:
-        with embedded(directory) as server:
-            yield server.url("").rstrip("/")
+        return
+    with tempfile.TemporaryDirectory(dir=_file_system_in_memory()) as directory, embedded(Path(directory)) as server:
+        yield server.url("").rstrip("/")
+
+
+def _file_system_in_memory() -> str | None:
+    path = Path("/dev/shm")  # where containers may have a few megabytes only
+    return str(path) if path.is_dir() and shutil.disk_usage(path).free > ROOM else None
 
 
 @contextmanager
