@@ -66,7 +66,8 @@ def test_messages_are_told_as_they_were_sent(world: World, name: str) -> None:
         return await it(world.client().chat.completions.create(model="m", messages=make()))
 
     captured, seen = twice(snippet, world)
-    body = json.loads(seen.sent[0].split(b"\r\n\r\n")[-1]) if seen.sent else None
+    sent = seen.sent[0].split(b"\r\n\r\n")[-1] if seen.sent else None
+    body = json.loads(sent, parse_constant=str) if sent else None  # JSON has no NaN, so that the event has its name
     if told is ... and body is None:  # refused by openai, differently by its versions
         assert seen.error is not None
         assert captured == []
