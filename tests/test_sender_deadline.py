@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BODY = b'{"meta": {"ainsights.event_id": "1"}}'
-TIMEOUT = 0.6
+TIMEOUT = 1.0
 BOUND = 2.5 * TIMEOUT
 """Seconds within which a deadline counts as kept on a busy machine; a step that restarted it would take longer."""
 

@@ -48,6 +48,9 @@ class Both(NamedTuple):
     oracle: Oracle
 
 
+pytestmark = pytest.mark.timeout(600)  # for the examples of the long profile, which CI runs
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     directory = tmp_path_factory.mktemp("differential")
