@@ -128,7 +128,7 @@ class Stored(NamedTuple):
 
 
 def serve(channel: Connection) -> None:
-    """Serve on loopback: tell the port, and at the end what was stored."""
+    """Serve on loopback: print the port, and at the end what was stored."""
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     channel.send(server.server_address[1])
@@ -243,7 +243,7 @@ def slope(samples: list[tuple[int, float]]) -> str:
 
 
 def run(caller: Caller, calls: int, every: int, insights: str | None) -> tuple[ainsights.Stats, list[str]]:
-    """Soak; return what ainsights tells at the end, and what is left over."""
+    """Soak; return the statistics of ainsights at the end, and what is left over."""
     before = left_over()
     if insights:
         ainsights.instrument(base_url=insights, api_key="key")

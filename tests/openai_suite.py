@@ -83,7 +83,7 @@ LONGEST = 900
 """Seconds that one run of the tests may take."""
 
 ADDRESS = re.compile(r"0x[0-9a-f]+|(?<=127\.0\.0\.1:)\d+|(?<=localhost:)\d+")
-"""What differs from run to run in what a failing test says."""
+"""What differs from run to run in the message of a failing test."""
 
 DIFFERENT, UNAVAILABLE = 1, 2
 
@@ -93,14 +93,14 @@ class Unavailable(Exception):  # noqa: N818  not an error of the program
 
 
 class Outcome(NamedTuple):
-    """How a test ended, and what it said of that."""
+    """How a test ended, and its message."""
 
     ended: str
     words: str = ""
 
 
 class Run(NamedTuple):
-    """How each test ended, and what ainsights tells of itself if it was there."""
+    """How each test ended, and the statistics of ainsights if it was installed."""
 
     outcomes: dict[str, Outcome]
     stats: dict[str, Any]
@@ -172,7 +172,7 @@ class Suite:
         """Run all of it; sending to ``insights``, or without ainsights."""
         outcomes: dict[str, Outcome] = {}
         total: Counter[str] = Counter()
-        told: dict[str, Any] = {"failures": {}, "dropped": {}, "last_error": None, "flushed": True}
+        totals: dict[str, Any] = {"failures": {}, "dropped": {}, "last_error": None, "flushed": True}
         with serving() as model:
             for files, more in ((FILES, {}), (NEEDS_A_SERVER, {"TEST_API_BASE_URL": model.base_url})):
                 found = [name for name in files if (self.root / name).exists()]
@@ -180,10 +180,10 @@ class Suite:
                 outcomes |= ended
                 total.update({name: stats[name] for name in ("captured", "delivered", "queued_events") if stats})
                 for name in ("failures", "dropped"):
-                    told[name] |= stats.get(name, {})
-                told["last_error"] = stats.get("last_error") or told["last_error"]
-                told["flushed"] &= stats.get("flushed", True)
-        return Run(outcomes, {**total, **told} if insights else {})
+                    totals[name] |= stats.get(name, {})
+                totals["last_error"] = stats.get("last_error") or totals["last_error"]
+                totals["flushed"] &= stats.get("flushed", True)
+        return Run(outcomes, {**total, **totals} if insights else {})
 
     def _pytest(self, files: list[str], insights: Endpoint | None, more: dict[str, str]) -> Run:
         report, stats = self.scratch / "report.xml", self.scratch / "stats.json"
@@ -229,7 +229,7 @@ def read(report: Path) -> dict[str, Outcome]:
 
 
 def words(children: list[ET.Element]) -> str:
-    """Return what a test says of its end, without what differs from run to run."""
+    """Return the message of a test, without what differs from run to run."""
     return ADDRESS.sub("…", " ".join(child.get("message", "") for child in children))
 
 

@@ -56,7 +56,7 @@ def test_choices_are_sorted_by_index() -> None:
     assert [(choice["index"], choice["message"]["content"]) for choice in choices] == [(0, "a"), (1, "bB")]
 
 
-def test_choices_without_index_are_told_by_position() -> None:
+def test_choices_without_index_are_matched_by_position() -> None:
     value = HEAD | {"choices": [{"delta": {"content": "a"}}, {"delta": {"content": "b"}}]}
     choices = accumulate(body_of(value, value)).completion["choices"]
     assert [(choice["index"], choice["message"]["content"]) for choice in choices] == [(0, "aa"), (1, "bb")]
@@ -107,7 +107,7 @@ def test_every_line_end_is_understood(end: bytes) -> None:
         b'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: [DONE]\n\ndata: {"id":"late"}\n\n',
     ],
 )
-def test_events_are_read_as_the_standard_says(body: bytes) -> None:
+def test_events_are_read_as_the_standard_defines(body: bytes) -> None:
     assembled = accumulate(body)
     assert (assembled.completion["id"], content_of(body), assembled.chunks) == ("", "a", 1)
 
@@ -152,7 +152,7 @@ def test_the_content_of_any_prefix_is_a_prefix(end: bytes) -> None:
         (b'data: {"error":null}\n\ndata: {"error":""}\n\ndata: {"error":{}}\n\n', None),
     ],
 )
-def test_an_error_event_is_told_apart(sent: bytes, error: Any) -> None:
+def test_an_error_event_is_recognised(sent: bytes, error: Any) -> None:
     assembled = accumulate(event(chunk({"content": "a"})) + sent)
     assert assembled.error == error
     assert assembled.completion["choices"][0]["message"]["content"] == "a"
@@ -179,7 +179,7 @@ def test_a_lone_surrogate_is_kept() -> None:
     assert content_of(b'data: {"choices":[{"delta":{"content":"\\\\ud800 \\ud800"}}]}\n\n') == "\\ud800 \ud800"
 
 
-def test_invalid_utf_8_is_replaced_as_the_standard_says() -> None:
+def test_invalid_utf_8_is_replaced_as_the_standard_defines() -> None:
     assert content_of(b'data: {"choices":[{"delta":{"content":"a\xff"}}]}\n\n') == "a\ufffd"
 
 

@@ -64,15 +64,15 @@ def test_logprobs_are_extended_even_by_the_same() -> None:
 
 def test_content_in_parts_is_kept_in_order() -> None:
     thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
-    said = {"type": "text", "text": "So."}
+    text_part = {"type": "text", "text": "So."}
     assert message_of({"content": ""}, {"content": [thought]}, {"content": "So"}, {"content": "."})["content"] == [
         thought,
-        said,
+        text_part,
     ]
     assert message_of({"content": [thought]}, {"content": [thought]}, {"content": "So."})["content"] == [
         thought,
         thought,
-        said,
+        text_part,
     ]
 
 
@@ -198,7 +198,7 @@ def test_a_whole_message_replaces_calls() -> None:
         pytest.param([[]], [], id="none"),
     ],
 )
-def test_tool_calls_are_told_apart(lists: list[Any], calls: list[Any]) -> None:
+def test_tool_calls_are_distinguished(lists: list[Any], calls: list[Any]) -> None:
     assert calls_of(*lists) == calls
 
 

@@ -94,7 +94,7 @@ COMPLETION = st.builds(
 
 
 class Chunker:
-    """Streams a completion as the API does, cutting texts and taking turns as ``draw`` says."""
+    """Streams a completion as the API does, cutting texts and taking turns as ``draw`` decides."""
 
     def __init__(self, draw: Any) -> None:
         self.draw = draw

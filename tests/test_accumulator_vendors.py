@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def without_empty(value: Any) -> Any:
-    """Return ``value`` without fields that say nothing: vendors differ in which of them they send."""
+    """Return ``value`` without empty fields: vendors differ in which of them they send."""
     if isinstance(value, dict):
         kept = {key: without_empty(item) for key, item in value.items()}
         return {key: item for key, item in kept.items() if item not in (None, "", [], {})}

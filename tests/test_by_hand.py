@@ -44,12 +44,12 @@ def test_all_seven_keys_are_as_given(insights: Captured) -> None:
     assert None not in meta.values()
 
 
-def test_completion_is_told_as_the_api_returned_it(insights: Captured) -> None:
+def test_completion_is_recorded_as_the_api_returned_it(insights: Captured) -> None:
     odd = COMPLETION | {"citations": ["a"], "service_tier": None}
     assert captured_by(insights, response=ChatCompletion.model_validate(odd))["response"] == odd
 
 
-def test_what_parse_adds_is_not_told(insights: Captured) -> None:
+def test_what_parse_adds_is_not_recorded(insights: Captured) -> None:
     class Person(BaseModel):
         name: str
 
@@ -92,7 +92,7 @@ def test_messages_of_a_template_bring_template_and_inputs(insights: Captured) ->
     assert body["inputs"] == {"name": "Ann"}
 
 
-def test_context_holds_and_what_is_said_by_hand_goes_before_it(insights: Captured) -> None:
+def test_context_holds_and_what_is_given_by_hand_goes_before_it(insights: Captured) -> None:
     with ainsights.context(user_id="outer", meta={"a": 1, "b": 1}):
         first = captured_by(insights, meta={"b": 2})
         second = captured_by(insights, user_id="inner")
@@ -105,7 +105,7 @@ def test_user_of_the_arguments_counts(insights: Captured) -> None:
     assert insights[0].args == {"user": "ann"}
 
 
-def test_what_is_changed_later_is_not_told(insights: Captured) -> None:
+def test_what_is_changed_later_is_not_recorded(insights: Captured) -> None:
     with endpoint() as it, Insights(base_url=it.url, api_key="key") as own:
         messages: list[Any] = [{"role": "user", "content": "before"}]
         own.capture(response=COMPLETION, messages=messages)

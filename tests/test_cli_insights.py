@@ -78,7 +78,7 @@ def ids(ran: Ran) -> list[str]:
         (("-has:latency",), []),
     ],
 )
-def test_list_finds_what_the_words_say(
+def test_list_finds_what_the_words_select(
     ainsights: Callable[..., Ran], arguments: tuple[str, ...], found: list[str]
 ) -> None:
     assert ids(ainsights("list", "--json", *arguments)) == found
@@ -103,7 +103,7 @@ def test_list_on_a_narrow_terminal_shows_whole_values(
     ]
 
 
-def test_list_without_a_match_says_so(ainsights: Callable[..., Ran]) -> None:
+def test_list_without_a_match_prints_that_there_is_none(ainsights: Callable[..., Ran]) -> None:
     assert ainsights("list", "user:nobody") == Ran(0, "No insights match.\n", "")
 
 
@@ -186,7 +186,7 @@ def test_unknown_event_is_an_error(ainsights: Callable[..., Ran]) -> None:
     assert ainsights("show", "nobody") == Ran(1, "", "ainsights show: no event has this id\n")
 
 
-def test_without_an_endpoint_one_line_says_how_to_start_one(ainsights: Callable[..., Ran]) -> None:
+def test_without_an_endpoint_one_line_explains_how_to_start_one(ainsights: Callable[..., Ran]) -> None:
     ran = ainsights("list", "--url", "http://127.0.0.1:9")
 
     assert (ran.status, ran.err.count("\n")) == (1, 1)
@@ -200,7 +200,7 @@ def test_url_with_a_space_is_wrong_usage(ainsights: Callable[..., Ran]) -> None:
     assert "the URL 'http://local host:8383' cannot be used: its host is not a host name" in ran.err
 
 
-def test_without_a_key_one_line_says_how_to_get_one(
+def test_without_a_key_one_line_explains_how_to_get_one(
     ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AINSIGHTS_API_KEY")

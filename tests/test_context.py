@@ -48,10 +48,10 @@ def mine(body: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body["meta"].items() if not key.startswith("ainsights.")}
 
 
-# What the block says, and what it takes
+# What a block sets, and what it accepts
 
 
-def test_event_tells_what_the_block_says(captured: Captured) -> None:
+def test_event_has_what_the_block_sets(captured: Captured) -> None:
     with ainsights.context(user_id="ann", meta={"a": 1}, template="Hi {n}", inputs={"n": "Ann"}):
         call()
     call()
@@ -105,12 +105,12 @@ def test_values_that_are_no_json_become_texts(captured: Captured) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [("ann", "ann"), (7, "7"), (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001")]
+    ("given", "recorded"), [("ann", "ann"), (7, "7"), (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001")]
 )
-def test_user_is_told_as_text(captured: Captured, given: Any, told: str) -> None:
+def test_user_is_recorded_as_text(captured: Captured, given: Any, recorded: str) -> None:
     with ainsights.context(user_id=given):
         call()
-    assert users(captured) == [told]
+    assert users(captured) == [recorded]
 
 
 @pytest.mark.parametrize("texts", [["a", "b"], ("a", "b")])
@@ -160,11 +160,11 @@ ORDER = ["context", "safety_identifier", "user", "requesty"]
 IN_THE_REQUEST = {"safety_identifier": "safety_identifier", "user": "user", "requesty": {"user_id": "requesty"}}
 
 
-@pytest.mark.parametrize("said", [ORDER[first:] for first in range(4)])
-def test_user_of_the_event_is_the_most_explicit_one(captured: Captured, said: list[str]) -> None:
-    with ainsights.context(user_id="context" if "context" in said else None):
-        call(extra_body={name: value for name, value in IN_THE_REQUEST.items() if name in said})
-    assert users(captured) == [said[0]]
+@pytest.mark.parametrize("present", [ORDER[first:] for first in range(4)])
+def test_user_of_the_event_is_the_most_explicit_one(captured: Captured, present: list[str]) -> None:
+    with ainsights.context(user_id="context" if "context" in present else None):
+        call(extra_body={name: value for name, value in IN_THE_REQUEST.items() if name in present})
+    assert users(captured) == [present[0]]
 
 
 def test_metadata_of_the_event_is_merged_and_the_context_wins(captured: Captured) -> None:
@@ -176,7 +176,7 @@ def test_metadata_of_the_event_is_merged_and_the_context_wins(captured: Captured
     }  # fmt: skip
 
 
-def test_key_of_ours_that_the_user_says_is_the_users(captured: Captured) -> None:
+def test_key_of_ours_that_the_user_sets_is_the_users(captured: Captured) -> None:
     with ainsights.context(meta={"ainsights.status": "mine"}):
         call()
     assert captured[0]["meta"]["ainsights.status"] == "mine"
@@ -185,7 +185,7 @@ def test_key_of_ours_that_the_user_says_is_the_users(captured: Captured) -> None
 # Nesting
 
 
-def test_inner_block_wins_and_inherits_what_it_does_not_say(captured: Captured) -> None:
+def test_inner_block_wins_and_inherits_what_it_does_not_set(captured: Captured) -> None:
     with ainsights.context(user_id="ann", meta={"a": 1, "b": 1}):
         with ainsights.context(meta={"b": 2, "c": 2}):
             call()
@@ -208,7 +208,7 @@ def test_block_with_its_own_template_has_its_own_inputs(captured: Captured) -> N
     assert (captured[0]["template"], captured[0]["inputs"]) == ("{b}", {})
 
 
-def test_nothing_is_captured_where_the_block_says_so(captured: Captured) -> None:
+def test_nothing_is_captured_where_the_block_excludes_it(captured: Captured) -> None:
     with ainsights.context(capture=False, user_id="ann"):
         call()
         with ainsights.context(meta={"a": 1}, content="full"):
@@ -219,7 +219,7 @@ def test_nothing_is_captured_where_the_block_says_so(captured: Captured) -> None
     assert users(captured) == ["ann"]
 
 
-def test_content_none_captures_nothing_until_another_content_is_said() -> None:
+def test_content_none_captures_nothing_until_another_content_is_set() -> None:
     insights = Insights(api_key="key", base_url="http://localhost:9", enabled=True)
 
     def captures() -> bool:

@@ -42,7 +42,7 @@ def exchange(request: Any = None, **seen: Any) -> Exchange:
     return made
 
 
-def told(made: Exchange, defaults: Defaults = DEFAULTS) -> dict[str, Any]:
+def event_of(made: Exchange, defaults: Defaults = DEFAULTS) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(decode(made, defaults, "the-id").encode())
     return body
 
@@ -54,17 +54,17 @@ def chunk(**delta: Any) -> bytes:
     )
 
 
-def test_completion_is_told_as_the_api_returned_it() -> None:
-    body = told(exchange(body=json.dumps(COMPLETION).encode()))
+def test_completion_is_recorded_as_the_api_returned_it() -> None:
+    body = event_of(exchange(body=json.dumps(COMPLETION).encode()))
     assert body["response"] == COMPLETION
     assert body["messages"] == MESSAGES
     assert body["args"] == {"model": "m", "temperature": 0.5}
     assert body["user_id"] is None
 
 
-def test_meta_tells_the_call() -> None:
+def test_meta_describes_the_call() -> None:
     headers = httpx.Headers({"x-request-id": "r1", "authorization": "Bearer secret"})
-    meta = told(exchange(body=json.dumps(COMPLETION).encode(), headers=headers))["meta"]
+    meta = event_of(exchange(body=json.dumps(COMPLETION).encode(), headers=headers))["meta"]
     assert meta.pop("ainsights.timestamp").endswith("Z")
     assert meta == {
         "ainsights.event_id": "the-id",
@@ -80,14 +80,14 @@ def test_meta_tells_the_call() -> None:
     }
 
 
-def test_no_credential_or_header_is_told() -> None:
+def test_no_credential_or_header_is_recorded() -> None:
     headers = httpx.Headers({"set-cookie": "secret", "x-api-key": "secret"})
-    assert "secret" not in json.dumps(told(exchange(body=b"{}", headers=headers)))
+    assert "secret" not in json.dumps(event_of(exchange(body=b"{}", headers=headers)))
 
 
 def test_our_keys_never_replace_the_users() -> None:
     made = exchange({"metadata": {"ainsights.status": "mine"}}, body=json.dumps(COMPLETION).encode())
-    assert told(made)["meta"]["ainsights.status"] == "mine"
+    assert event_of(made)["meta"]["ainsights.status"] == "mine"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_user_is_the_most_explicit_one(
     request_says: dict[str, Any], context: Context | None, default: str | None, user: str | None
 ) -> None:
     made = exchange(request_says, body=b"{}", context=context)
-    assert told(made, Defaults("sdk", default))["user_id"] == user
+    assert event_of(made, Defaults("sdk", default))["user_id"] == user
 
 
 def test_metadata_is_merged_and_the_most_explicit_wins() -> None:
@@ -116,13 +116,13 @@ def test_metadata_is_merged_and_the_most_explicit_wins() -> None:
         "requesty": {"tags": ["t"], "trace_id": "tr", "extra": {"b": "router", "c": "router"}},
     }
     made = exchange(request, body=b"{}", context=Context(meta={"a": "context"}))
-    meta = told(made, Defaults("sdk", None, {"a": "process", "d": "process"}))["meta"]
+    meta = event_of(made, Defaults("sdk", None, {"a": "process", "d": "process"}))["meta"]
     mine = {key: value for key, value in meta.items() if not key.startswith("ainsights.")}
     assert mine == {"a": "context", "b": "call", "c": "router", "d": "process", "tags": ["t"], "trace_id": "tr"}
 
 
 def test_template_and_inputs_come_from_the_context() -> None:
-    body = told(exchange(body=b"{}", context=Context(template="Hi {name}", inputs={"name": "Ann"})))
+    body = event_of(exchange(body=b"{}", context=Context(template="Hi {name}", inputs={"name": "Ann"})))
     assert (body["template"], body["inputs"]) == ("Hi {name}", {"name": "Ann"})
 
 
@@ -130,7 +130,7 @@ def test_stream_is_assembled() -> None:
     chunks = [chunk(role="assistant", content="a"), chunk(content="b"), b"data: [DONE]\n\n"]
     made = exchange({"stream": True}, chunks=chunks)
     made.first_byte = made.started + 0.25
-    body = told(made)
+    body = event_of(made)
     assert body["response"]["choices"][0]["message"]["content"] == "ab"
     assert body["meta"]["ainsights.ttft_ms"] == 250.0
     assert body["meta"]["ainsights.stream"] is True
@@ -156,15 +156,15 @@ def test_stream_is_assembled() -> None:
         ("closed", [b'{"id": "c1", "choi'], "closed_early"),
     ],
 )
-def test_stream_status_tells_how_it_ended(ending: str, chunks: list[bytes], status: str) -> None:
-    body = told(exchange({"stream": True}, ending=ending, chunks=chunks))
+def test_stream_status_is_how_it_ended(ending: str, chunks: list[bytes], status: str) -> None:
+    body = event_of(exchange({"stream": True}, ending=ending, chunks=chunks))
     assert body["meta"]["ainsights.status"] == status
     assert ("error" in body["response"]) is (status == "error")
 
 
-def test_half_of_a_read_response_is_told_as_far_as_it_came() -> None:
+def test_half_read_response_is_recorded_as_far_as_it_arrived() -> None:
     part = json.dumps(COMPLETION).encode()[:60]
-    body = told(exchange(ending="closed", chunks=[part]))
+    body = event_of(exchange(ending="closed", chunks=[part]))
     assert body["response"]["id"] == "c1"
     assert body["response"]["choices"] == []
 
@@ -172,21 +172,21 @@ def test_half_of_a_read_response_is_told_as_far_as_it_came() -> None:
 ERROR = {"error": {"message": "slow down", "type": "rate", "code": "limit", "param": None}}
 
 
-def test_failed_call_is_told_as_a_completion_that_validates() -> None:
+def test_failed_call_is_recorded_as_a_completion_that_validates() -> None:
     made = exchange(
         status_code=429, ending="error", body=json.dumps(ERROR).encode(), headers=httpx.Headers({"x-request-id": "r9"})
     )
-    response = told(made)["response"]
+    response = event_of(made)["response"]
     completion = ChatCompletion.model_validate(response)
     assert (completion.id, completion.model, completion.choices) == ("r9", "m", [])
     assert response["error"] == {"message": "slow down", "type": "rate", "code": "limit", "status": 429, "body": ERROR}
 
 
-def test_call_that_got_no_answer_tells_the_exception() -> None:
+def test_call_that_got_no_answer_records_the_exception() -> None:
     made = exchange(status_code=None)
     made.ending = None
     made.on_error(ConnectionError("no route"))
-    body = told(made)
+    body = event_of(made)
     ChatCompletion.model_validate(body["response"])
     assert body["response"]["error"] == {"type": "ConnectionError", "message": "no route"}
     assert body["meta"]["ainsights.error_type"] == "ConnectionError"
@@ -194,15 +194,15 @@ def test_call_that_got_no_answer_tells_the_exception() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"", b'{"id": "c1", "cho', b"[1]", b"null"])
-def test_answer_that_is_no_completion_is_told_as_an_error(answer: bytes) -> None:
-    body = told(exchange(body=answer))
+def test_answer_that_is_not_a_completion_is_recorded_as_an_error(answer: bytes) -> None:
+    body = event_of(exchange(body=answer))
     ChatCompletion.model_validate(body["response"])
     assert body["meta"]["ainsights.status"] == "error"
     assert body["response"]["error"]["type"] == "InvalidResponse"
 
 
 def test_error_that_a_router_answers_with_200_is_an_error() -> None:
-    body = told(exchange(body=json.dumps(ERROR).encode()))
+    body = event_of(exchange(body=json.dumps(ERROR).encode()))
     assert body["meta"]["ainsights.status"] == "error"
     assert body["response"]["error"]["code"] == "limit"
 
@@ -213,7 +213,7 @@ def test_encoded_stream_is_decoded(encoding: str) -> None:
     encoded = gzip.compress(plain) if encoding == "gzip" else zlib.compress(plain)
     headers = httpx.Headers({"content-encoding": encoding})
     pieces = [encoded[:7], encoded[7:]]
-    body = told(exchange({"stream": True}, chunks=pieces, headers=headers))
+    body = event_of(exchange({"stream": True}, chunks=pieces, headers=headers))
     assert body["response"]["choices"][0]["message"]["content"] == "a"
 
 
@@ -221,19 +221,21 @@ def test_cut_gzip_is_decoded_as_far_as_it_came() -> None:
     plain = b"".join(chunk(content=str(number)) for number in range(200))
     headers = httpx.Headers({"content-encoding": "gzip"})
     made = exchange({"stream": True}, ending="closed", chunks=[gzip.compress(plain)[:-300]], headers=headers)
-    body = told(made)
+    body = event_of(made)
     assert body["response"]["choices"][0]["message"]["content"].startswith("0123")
     assert body["meta"]["ainsights.status"] == "closed_early"
 
 
 def test_body_that_belies_its_encoding_is_an_error() -> None:
     headers = httpx.Headers({"content-encoding": "gzip"})
-    assert told(exchange({"stream": True}, chunks=[b"plain"], headers=headers))["meta"]["ainsights.status"] == "error"
+    assert (
+        event_of(exchange({"stream": True}, chunks=[b"plain"], headers=headers))["meta"]["ainsights.status"] == "error"
+    )
 
 
 def test_surrogates_and_nan_survive() -> None:
     answer = b'{"id": "\\ud800", "choices": [], "x": NaN, "y": -Infinity}'
-    response = told(exchange(body=answer))["response"]
+    response = event_of(exchange(body=answer))["response"]
     assert (response["id"], response["x"], response["y"]) == ("\ud800", "NaN", "-Infinity")
 
 
@@ -254,8 +256,8 @@ def test_messages_are_what_the_contract_takes(value: Any, messages: Any) -> None
     assert as_messages(value) == messages
 
 
-def test_request_that_is_no_json_is_told_as_text() -> None:
-    assert told(exchange(b"plain", body=b"{}"))["messages"] == "plain"
+def test_request_that_is_not_json_is_recorded_as_text() -> None:
+    assert event_of(exchange(b"plain", body=b"{}"))["messages"] == "plain"
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_uninstrument_ends_it(it: Endpoint) -> None:
 
 
 @pytest.mark.usefixtures("it")
-def test_wrong_setting_is_told_when_the_drop_in_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_setting_is_reported_when_the_drop_in_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AINSIGHTS_SAMPLE_RATE", "2")
     with pytest.raises(ConfigurationError, match="AINSIGHTS_SAMPLE_RATE='2' is wrong"):
         _api.capture_classes()

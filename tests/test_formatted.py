@@ -25,7 +25,7 @@ def found(memory: Memory, *texts: str) -> str | None:
     return it.template.decode() if it else None
 
 
-def test_messages_are_found_by_what_they_say() -> None:
+def test_messages_are_found_by_their_text() -> None:
     memory = Memory()
     memory.note([{"role": "user", "content": "é", "n": 1.0}], of("t"))
     assert memory.find(json.loads('[{"n": 1.0, "content": "\\u00e9", "role": "user"}]')) == of("t")

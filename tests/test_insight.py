@@ -49,11 +49,11 @@ def test_lone_surrogate_is_escaped(text: str) -> None:
 
 
 @pytest.mark.parametrize("surrogate", ["", "\ud800"])
-def test_what_json_cannot_say_becomes_a_string(surrogate: str) -> None:
+def test_what_json_cannot_express_becomes_a_string(surrogate: str) -> None:
     values = [float("nan"), float("inf"), float("-inf"), 1.5]
     body = Insight(response={"values": values, "s": surrogate}, messages="").encode()
-    told = json.loads(body, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert told["response"]["values"] == ["NaN", "Infinity", "-Infinity", 1.5]
+    decoded = json.loads(body, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert decoded["response"]["values"] == ["NaN", "Infinity", "-Infinity", 1.5]
 
 
 @pytest.mark.parametrize(

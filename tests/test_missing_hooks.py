@@ -1,4 +1,4 @@
-"""An openai without one of the private names that we patch: the program works, we say so, and capture what we can."""
+"""An openai without one of the private names that we patch: the program works, we log it, and capture what we can."""
 
 from __future__ import annotations
 

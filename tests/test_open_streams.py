@@ -37,7 +37,7 @@ def parts(size: int, *, mark: str = "x") -> Iterator[bytes]:
 
 
 class Model(http.server.BaseHTTPRequestHandler):
-    """A model API whose answer is as long as the model's name says, in bytes."""
+    """A model API whose answer is as long as the model's name asks for, in bytes."""
 
     protocol_version = "HTTP/1.1"
 

@@ -186,7 +186,7 @@ def test_call_within_a_call_is_an_event_of_its_own(captured: Captured) -> None:
 
 
 @pytest.mark.parametrize("step", ["begin", "on_request", "on_response", "on_body", "end"])
-def test_failure_of_ours_is_counted_said_and_not_the_users(
+def test_failure_of_ours_is_counted_logged_and_not_the_users(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
 ) -> None:
     def broken(*_args: Any) -> Any:
@@ -200,14 +200,14 @@ def test_failure_of_ours_is_counted_said_and_not_the_users(
             assert create(client()).id == "c1"
             assert create(client()).id == "c1"
         assert _internal_errors.failures.total() > before
-        said = [record.getMessage() for record in caplog.records]
-        assert said
-        assert len(said) == len(set(said))
+        logged = [record.getMessage() for record in caplog.records]
+        assert logged
+        assert len(logged) == len(set(logged))
         create(client())
     assert captured.statuses[-1:] == ["ok"]
 
 
-def test_stream_that_is_open_at_uninstall_ends_well_and_is_told() -> None:
+def test_stream_that_is_open_at_uninstall_ends_well_and_is_recorded() -> None:
     with capturing() as captured:
         stream = create(client(streaming(*EVENTS)), stream=True)
         next(stream)

@@ -99,14 +99,14 @@ def spoiling(insight: Insight) -> Insight:
 
 
 @pytest.mark.parametrize("before_send", [failing, spoiling, lambda insight: insight.encode(), lambda _: False])
-def test_before_send_that_fails_withholds_the_event_and_says_nothing_of_it(before_send: Any) -> None:
+def test_before_send_that_fails_drops_the_event_and_logs_none_of_it(before_send: Any) -> None:
     with pytest.raises(EventDropped) as caught:
         sent(before_send=before_send)
     assert caught.value.reason == "before_send"
     assert EMAIL not in str(caught.value)
 
 
-def test_place_where_before_send_failed_is_told() -> None:
+def test_place_where_before_send_failed_is_logged() -> None:
     with pytest.raises(
         EventDropped, match=r"before_send raised LookupError at .*test_privacy\.py:\d+: the event was dropped"
     ):
@@ -141,7 +141,7 @@ async def later(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("environ", "given", "said"),
+    ("environ", "given", "expected"),
     [
         (
             {"AINSIGHTS_REDACT": "emial"},
@@ -157,10 +157,10 @@ async def later(value: Any) -> Any:
         ({"AINSIGHTS_BEFORE_SEND": "module:function"}, {}, "AINSIGHTS_BEFORE_SEND='module:function' is wrong"),
     ],
 )
-def test_wrong_rule_is_refused_at_start_up(environ: dict[str, str], given: dict[str, Any], said: str) -> None:
+def test_wrong_rule_is_refused_at_start_up(environ: dict[str, str], given: dict[str, Any], expected: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(environ, **given)
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert "It takes " in str(caught.value)
 
 
@@ -185,7 +185,7 @@ def call_thrice(it: Endpoint, **settings: Any) -> ainsights.Stats:
 @pytest.mark.parametrize(
     ("setting", "reason"), [({"redact": failing}, "redact"), ({"before_send": failing}, "before_send")]
 )
-def test_event_that_is_withheld_is_dropped_counted_and_said_once(
+def test_event_that_is_withheld_is_dropped_counted_and_logged_once(
     it: Endpoint, caplog: pytest.LogCaptureFixture, setting: dict[str, Callable[..., Any]], reason: str
 ) -> None:
     stats = call_thrice(it, **setting)

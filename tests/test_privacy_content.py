@@ -32,8 +32,8 @@ def outlined(content: str = "metadata", **fields: Any) -> dict[str, Any]:
 
 
 def response(message: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    said = {"role": "assistant", "content": "secret text"} | (message or {})
-    choice = {"index": 0, "finish_reason": "stop", "logprobs": {"content": [], "refusal": None}, "message": said}
+    answer = {"role": "assistant", "content": "secret text"} | (message or {})
+    choice = {"index": 0, "finish_reason": "stop", "logprobs": {"content": [], "refusal": None}, "message": answer}
     return COMPLETION | {"choices": [choice], "usage": USAGE} | more
 
 

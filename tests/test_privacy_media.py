@@ -26,7 +26,7 @@ def user(part: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [part]}]
 
 
-def test_image_becomes_its_type_length_and_hash_and_is_told() -> None:
+def test_image_becomes_its_type_length_and_hash_and_is_listed() -> None:
     left = elided(messages=user({"type": "image_url", "image_url": {"url": URL, "detail": "low"}}))
     assert left.messages == user({"type": "image_url", "image_url": {"url": f"[image/webp, {ELIDED}", "detail": "low"}})
     assert left.meta == {"ainsights.truncated": {"messages.0.content.0.image_url.url": len(URL)}}
@@ -89,7 +89,7 @@ def test_other_text_and_small_media_stay(text: str) -> None:
     assert elide(given) is given
 
 
-def test_broken_base64_is_told_by_its_characters() -> None:
+def test_broken_base64_is_described_by_its_characters() -> None:
     text = TEXT.rstrip("=")[: LIMIT + 1]
     left = elided(messages=f"data:image/png;base64,{text}").messages
     sha = hashlib.sha256(text.encode()).hexdigest()

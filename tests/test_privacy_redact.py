@@ -38,11 +38,13 @@ def redacted(rules: Any = ("email",), **fields: Any) -> dict[str, Any]:
 
 
 def answer(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
-    said = {"role": "assistant", "content": None} | message
-    return COMPLETION | {"choices": [{"index": 0, "finish_reason": "stop", "logprobs": None, "message": said} | choice]}
+    answer = {"role": "assistant", "content": None} | message
+    return COMPLETION | {
+        "choices": [{"index": 0, "finish_reason": "stop", "logprobs": None, "message": answer} | choice]
+    }
 
 
-def said(body: dict[str, Any]) -> Any:
+def message_of(body: dict[str, Any]) -> Any:
     return body["response"]["choices"][0]["message"]
 
 
@@ -126,7 +128,7 @@ def test_insight_itself_is_not_changed() -> None:
 def test_json_in_a_string_stays_json(arguments: str, left: str) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "send", "arguments": arguments}}
     body = redacted(ALL, response=answer({"tool_calls": [call]}))
-    assert said(body)["tool_calls"] == [call | {"function": {"name": "send", "arguments": left}}]
+    assert message_of(body)["tool_calls"] == [call | {"function": {"name": "send", "arguments": left}}]
 
 
 def test_secret_across_the_syntax_of_json_goes_even_if_the_json_does() -> None:
@@ -146,7 +148,7 @@ def test_secret_split_over_chunks_is_redacted() -> None:
     made.status_code, made.ending = 200, "complete"
     made.chunks = [event(content=letter) for letter in EMAIL] + [DONE]
     body = json.loads(Redaction(ALL)(decode(made, Defaults("sdk"), "id")).encode())
-    assert said(body)["content"] == "[email]"
+    assert message_of(body)["content"] == "[email]"
 
 
 def test_numbers_of_inputs_are_redacted_by_their_digits() -> None:
@@ -255,7 +257,7 @@ def failing(_text: str) -> str:
 
 
 @pytest.mark.parametrize("rule", [failing, lambda _: None, lambda text: text.encode()])
-def test_function_that_fails_withholds_the_event_and_says_nothing_of_it(rule: Any) -> None:
+def test_function_that_fails_drops_the_event_and_logs_none_of_it(rule: Any) -> None:
     with pytest.raises(EventDropped) as caught:
         redacted([rule])
     assert caught.value.reason == "redact"

@@ -26,7 +26,7 @@ def fitted(limit: int, **fields: Any) -> dict[str, Any]:
     return body
 
 
-def test_longest_text_is_cut_in_its_middle_and_tells_how_much_is_gone() -> None:
+def test_longest_text_is_cut_in_its_middle_and_names_how_much_is_gone() -> None:
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "begin" + "x" * 9990 + "end."}]
     body = fitted(3000, messages=messages)
     system, user = body["messages"]
@@ -76,18 +76,16 @@ def test_response_that_is_cut_is_still_a_completion() -> None:
     ChatCompletion.model_validate(fitted(6000, response=COMPLETION | {"choices": choices})["response"])
 
 
-def test_what_was_cut_is_told_up_to_a_number() -> None:
-    told = fitted(100_000, inputs={f"name {number}": "x" * 2000 for number in range(100)})["meta"][
-        "ainsights.truncated"
-    ]
-    assert len(told) == 21
-    assert told["…"] == 80
+def test_what_was_cut_is_listed_up_to_a_number() -> None:
+    cut = fitted(100_000, inputs={f"name {number}": "x" * 2000 for number in range(100)})["meta"]["ainsights.truncated"]
+    assert len(cut) == 21
+    assert cut["…"] == 80
 
 
-def test_what_was_told_before_is_kept() -> None:
+def test_what_was_listed_before_is_kept() -> None:
     meta = META | {"ainsights.truncated": {"inputs.photo": 77_777}}
-    told = fitted(3000, messages="x" * 9000, meta=meta)["meta"]["ainsights.truncated"]
-    assert told == {"inputs.photo": 77_777, "messages": 9000}
+    cut = fitted(3000, messages="x" * 9000, meta=meta)["meta"]["ainsights.truncated"]
+    assert cut == {"inputs.photo": 77_777, "messages": 9000}
 
 
 def test_lone_surrogates_are_counted_as_they_are_encoded() -> None:
@@ -135,7 +133,7 @@ INSIGHTS = st.builds(
 
 @settings(deadline=None)
 @given(INSIGHTS, st.integers(LOWEST, 3000))
-def test_any_insight_fits_stays_an_insight_and_says_so(insight: Insight, limit: int) -> None:
+def test_any_truncated_insight_fits_is_valid_and_names_what_was_cut(insight: Insight, limit: int) -> None:
     whole = insight.encode()
     encoded = truncate(whole, limit)
     assert len(encoded) <= limit

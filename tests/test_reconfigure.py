@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONG = 30.0
 """Seconds that a flush would wait for an endpoint that hangs."""
 AT_ONCE = 5.0
-"""Seconds that tell what waits from what does not, also on a busy machine."""
+"""Seconds that separate what waits from what does not, also on a busy machine."""
 
 
 @pytest.fixture

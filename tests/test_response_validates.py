@@ -53,7 +53,7 @@ def finished(reason: str = "stop", index: int = 0) -> bytes:
     return b"data: " + json.dumps(COMPLETION | {"choices": [choice]}).encode() + b"\n\n"
 
 
-def told(insight: Insight) -> tuple[Any, Any, list[Any]]:
+def outcome(insight: Insight) -> tuple[Any, Any, list[Any]]:
     """Return the status, whether it is partial, and the finish reasons; the response validates."""
     completion = ChatCompletion.model_validate(insight.response, strict=True)
     reasons = [choice.finish_reason for choice in completion.choices]
@@ -70,7 +70,7 @@ def test_stream_that_is_closed_early(insights: Captured, parts: list[bytes]) -> 
     it = stream(*parts, event(content="never read"))
     read(it, len(parts))
     it.close()
-    assert told(insights[0]) == ("closed_early", True, ["length"])
+    assert outcome(insights[0]) == ("closed_early", True, ["length"])
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
@@ -79,7 +79,7 @@ def test_stream_that_is_abandoned(insights: Captured, parts: list[bytes]) -> Non
     read(it, len(parts))
     del it
     gc.collect()
-    assert told(insights[0]) == ("abandoned", True, ["length"])
+    assert outcome(insights[0]) == ("abandoned", True, ["length"])
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
@@ -87,7 +87,7 @@ def test_stream_whose_connection_breaks(insights: Captured, parts: list[bytes]) 
     it = stream(*parts, http.ReadError("cut"))
     with pytest.raises((APIError, http.ReadError)):
         list(it)
-    assert told(insights[0]) == ("error", True, ["length"])
+    assert outcome(insights[0]) == ("error", True, ["length"])
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
@@ -99,14 +99,14 @@ def test_stream_that_is_cancelled(insights: Captured, parts: list[bytes]) -> Non
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(main())
-    assert told(insights[0]) == ("cancelled", True, ["length"])
+    assert outcome(insights[0]) == ("cancelled", True, ["length"])
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def test_stream_that_ends_without_a_finish_reason(insights: Captured, parts: list[bytes]) -> None:
     list(stream(*parts, DONE))
     list(stream(*parts))
-    assert list(map(told, insights)) == [("ok", None, ["stop"]), ("ok", True, ["length"])]
+    assert list(map(outcome, insights)) == [("ok", None, ["stop"]), ("ok", True, ["length"])]
 
 
 def test_stream_that_ends_in_an_error_event(insights: Captured) -> None:
@@ -115,12 +115,12 @@ def test_stream_that_ends_in_an_error_event(insights: Captured) -> None:
         list(it)
     del it
     gc.collect()
-    assert told(insights[0]) == ("error", True, ["length"])
+    assert outcome(insights[0]) == ("error", True, ["length"])
 
 
 def test_stream_that_is_never_read(insights: Captured) -> None:
     stream(*EVENTS).close()
-    assert told(insights[0]) == ("unread", None, [])
+    assert outcome(insights[0]) == ("unread", None, [])
 
 
 @pytest.mark.parametrize("leave", [lambda it: it.close(), lambda _: gc.collect()], ids=["closed", "dropped"])
@@ -131,7 +131,7 @@ def test_stream_left_after_its_finish_reason_is_ok(insights: Captured, leave: Ca
     del it
     leave(held.pop())
     gc.collect()
-    assert told(insights[0]) == ("ok", None, ["stop"])
+    assert outcome(insights[0]) == ("ok", None, ["stop"])
 
 
 def test_stream_left_before_all_choices_finished_is_partial(insights: Captured) -> None:
@@ -139,14 +139,14 @@ def test_stream_left_before_all_choices_finished_is_partial(insights: Captured) 
     it = stream(EVENTS[0], second, finished(), finished(index=1), DONE, n=2)
     read(it, 3)
     it.close()
-    assert told(insights[0]) == ("closed_early", True, ["stop", "length"])
+    assert outcome(insights[0]) == ("closed_early", True, ["stop", "length"])
 
 
 def test_stream_left_before_another_choice_began_is_closed_early(insights: Captured) -> None:
     it = stream(EVENTS[0], finished(), DONE, n=2)
     read(it, 2)
     it.close()
-    assert told(insights[0]) == ("closed_early", None, ["stop"])
+    assert outcome(insights[0]) == ("closed_early", None, ["stop"])
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
@@ -154,12 +154,12 @@ def test_call_that_fails(insights: Captured, status: int) -> None:
     it = client(lambda _: http.Response(status, json={"error": {"message": "no"}}))
     with pytest.raises(APIError):
         it.chat.completions.create(model="m", messages=MESSAGES)
-    assert told(insights[0]) == ("error", None, [])
+    assert outcome(insights[0]) == ("error", None, [])
 
 
 def test_call_that_succeeds_is_as_the_api_returned_it(insights: Captured) -> None:
     client(completed).chat.completions.create(model="m", messages=MESSAGES)
-    assert told(insights[0]) == ("ok", None, ["stop"])
+    assert outcome(insights[0]) == ("ok", None, ["stop"])
     assert insights[0].response == COMPLETION
 
 
@@ -167,13 +167,13 @@ def test_call_whose_answer_lacks_required_fields(insights: Captured) -> None:
     answer = {"choices": [{"message": {"content": "a", "tool_calls": [{"function": {"name": "f"}}]}}], "usage": {}}
     client(lambda _: http.Response(200, json=answer)).chat.completions.create(model="m", messages=MESSAGES)
     client(lambda _: http.Response(200, json={})).chat.completions.create(model="m", messages=MESSAGES)
-    assert list(map(told, insights)) == [("ok", None, ["stop"]), ("ok", None, [])]
+    assert list(map(outcome, insights)) == [("ok", None, ["stop"]), ("ok", None, [])]
 
 
 @pytest.mark.parametrize("response", [{}, {"choices": [{"message": {"content": "a"}}]}, COMPLETION])
 def test_completion_that_the_user_records(insights: Captured, response: Any) -> None:
     ainsights.capture(response=response, messages="hi", args={"model": "m-2"})
-    assert told(insights[0]) == ("ok", None, ["stop"] if response else [])
+    assert outcome(insights[0]) == ("ok", None, ["stop"] if response else [])
     assert insights[0].response["model"] == response.get("model", "m-2")
 
 
@@ -201,7 +201,7 @@ def test_body_that_is_closed_wherever_it_was_cut(insights: Captured) -> None:
         with it.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
             pieces = response.iter_bytes()
             next(pieces)
-        assert told(insights[-1])[0] == "closed_early"
+        assert outcome(insights[-1])[0] == "closed_early"
     whole = [insight.response["choices"] for insight in insights]
     contents = {choices[0]["message"].get("content") for choices in whole if choices}
     assert {"G", "Grü", 'Grü"ß 😀'} <= contents

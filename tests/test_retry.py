@@ -68,7 +68,7 @@ def test_exception_is_tried_again(error: Exception, *, affects_all: bool) -> Non
 
 
 @pytest.mark.parametrize(("status", "hint"), [(401, "AINSIGHTS_API_KEY"), (404, "AINSIGHTS_BASE_URL")])
-def test_held_says_what_to_check(status: int, hint: str) -> None:
+def test_held_error_names_what_to_check(status: int, hint: str) -> None:
     assert hint in classify(Answer(status, "nope"), NOW).reason
 
 

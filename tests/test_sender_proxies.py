@@ -209,16 +209,18 @@ def test_proxy_that_refuses_is_named_in_the_log_with_its_variable(
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "complaint"),
     [
         ("socks4://127.0.0.1:1", "socks4:// is not supported, only http://, https://, socks5://, socks5h://"),
         ("http://127.0.0.1:many", "its port is not a number"),
         ("http://", "it names no host"),
     ],
 )
-def test_proxy_that_cannot_be_used_is_named_by_its_variable(environ: pytest.MonkeyPatch, url: str, says: str) -> None:
+def test_proxy_that_cannot_be_used_is_named_by_its_variable(
+    environ: pytest.MonkeyPatch, url: str, complaint: str
+) -> None:
     environ.setenv("ALL_PROXY", url)
-    with pytest.raises(ProxyError, match=f"the proxy that ALL_PROXY names: {says}"):
+    with pytest.raises(ProxyError, match=f"the proxy that ALL_PROXY names: {complaint}"):
         send("https://insights.example")
 
 

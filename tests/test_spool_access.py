@@ -109,17 +109,17 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize(("change", "says"), CHANGES.items(), ids=range(len(CHANGES)))
+@pytest.mark.parametrize(("change", "complaint"), CHANGES.items(), ids=range(len(CHANGES)))
 def test_unsafe_spool_is_refused_at_start_up_with_the_remedy(
-    directory: Path, instrument: Callable[[Path], object], change: Callable[[Path], Path], says: str
+    directory: Path, instrument: Callable[[Path], object], change: Callable[[Path], Path], complaint: str
 ) -> None:
-    with pytest.raises(ainsights.ConfigurationError, match=rf"(?s)AINSIGHTS_SPOOL_DIR=.*{says}"):
+    with pytest.raises(ainsights.ConfigurationError, match=rf"(?s)AINSIGHTS_SPOOL_DIR=.*{complaint}"):
         instrument(change(directory))
 
 
-@pytest.mark.parametrize(("change", "says"), list(CHANGES.items())[3:6], ids=range(3))
+@pytest.mark.parametrize(("change", "complaint"), list(CHANGES.items())[3:6], ids=range(3))
 def test_unsafe_spool_is_a_problem_that_doctor_reports(
-    directory: Path, change: Callable[[Path], Path], says: str
+    directory: Path, change: Callable[[Path], Path], complaint: str
 ) -> None:
     environ = {
         "AINSIGHTS_SPOOL_DIR": str(change(directory)),
@@ -129,7 +129,7 @@ def test_unsafe_spool_is_a_problem_that_doctor_reports(
     ran = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False)
     (found,) = [each for each in json.loads(ran.stdout)["findings"] if each["check"] == "spool"]
     assert found["level"] == "problem"
-    assert says in f"{found['message']}: {found['remedy']}"
+    assert complaint in f"{found['message']}: {found['remedy']}"
 
 
 def test_spool_that_becomes_unsafe_is_not_used_any_more(

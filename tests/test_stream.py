@@ -53,7 +53,7 @@ def test_nothing_is_pulled_that_the_user_does_not_pull(captured: Captured) -> No
     assert body.pulled == 1
 
 
-def test_stream_that_is_closed_early_tells_what_had_come(captured: Captured) -> None:
+def test_stream_that_is_closed_early_records_what_had_arrived(captured: Captured) -> None:
     stream = create(streaming(*PARTS))
     for _ in stream:
         break
@@ -221,7 +221,7 @@ class Forever(Body):
 
 @unfinished
 @pytest.mark.anyio
-async def test_cancel_scope_is_told_at_once(captured: Captured) -> None:
+async def test_cancel_scope_is_recorded_at_once(captured: Captured) -> None:
     stream = await acreate(lambda _: http.Response(200, stream=Forever()))
     with anyio.CancelScope() as scope:
         async for _ in stream:
@@ -244,7 +244,7 @@ async def test_call_that_is_cancelled_is_cancelled(captured: Captured) -> None:
     assert captured[0]["response"]["choices"] == []
 
 
-def test_cancelled_task_is_told_at_once(captured: Captured) -> None:
+def test_cancelled_task_is_recorded_at_once(captured: Captured) -> None:
     async def main() -> None:
         stream = await acreate(lambda _: http.Response(200, stream=Forever()))
         started = asyncio.Event()

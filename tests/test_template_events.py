@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from support.models import Captured
 
 
-# What the event tells
+# What the event has
 
 
-def test_event_tells_the_template_its_inputs_and_the_messages(captured: Captured) -> None:
+def test_event_has_the_template_its_inputs_and_the_messages(captured: Captured) -> None:
     messages = Template("Hi {name}, {n}!").format(name="Ann", n=3)
     send(messages)
     send(MESSAGES)
@@ -49,12 +49,12 @@ SOURCE = [
 ]
 
 
-def test_event_tells_a_template_of_messages_with_parts(captured: Captured) -> None:
+def test_event_has_a_template_of_messages_with_parts(captured: Captured) -> None:
     send(Template(SOURCE).format(mood="kind \U0001f600 é", q='"q"\n', u="https://x/"))
     assert recorded(captured[0]) == (SOURCE, {"mood": "kind \U0001f600 é", "q": '"q"\n', "u": "https://x/"})
 
 
-def test_event_tells_what_a_partial_template_was_given(captured: Captured) -> None:
+def test_event_has_what_a_partial_template_was_given(captured: Captured) -> None:
     send(Template("{a} {b}").partial(a=1).format(b=2))
     assert recorded(captured[0]) == ("{a} {b}", {"a": 1, "b": 2})
 
@@ -63,19 +63,19 @@ def test_event_tells_what_a_partial_template_was_given(captured: Captured) -> No
     ("value", "recorded"),
     [({"a": [1, None]}, {"a": [1, None]}), (Trap(), "shown"), (b"\xff", "b'\\xff'"), (float("inf"), "Infinity")],
 )
-def test_event_tells_inputs_as_json(captured: Captured, value: Any, recorded: Any) -> None:
+def test_event_has_inputs_as_json(captured: Captured, value: Any, recorded: Any) -> None:
     send(Template("unlike any {a}").format(a=value))
     assert captured[0]["inputs"] == {"a": recorded}
 
 
-def test_input_that_holds_itself_is_told_as_text(captured: Captured) -> None:
+def test_input_that_holds_itself_is_recorded_as_text(captured: Captured) -> None:
     value: list[Any] = []
     value.append(value)
     send(Template("{a}").format(a=value))
     assert captured[0]["inputs"] == {"a": "[[...]]"}
 
 
-def test_event_tells_inputs_as_they_were_when_formatted(captured: Captured) -> None:
+def test_event_has_inputs_as_they_were_when_formatted(captured: Captured) -> None:
     value = ["a"]
     messages = Template("{a}").format(a=value)
     value.append("later")
@@ -83,12 +83,12 @@ def test_event_tells_inputs_as_they_were_when_formatted(captured: Captured) -> N
     assert captured[0]["inputs"] == {"a": ["a"]}
 
 
-def test_stream_tells_its_template(captured: Captured) -> None:
+def test_stream_records_its_template(captured: Captured) -> None:
     client().chat.completions.create(model="m", messages=Template("{a}").format(a=1), stream=True).close()
     assert recorded(captured[0]) == ("{a}", {"a": 1})
 
 
-def test_async_call_tells_its_template(captured: Captured) -> None:
+def test_async_call_records_its_template(captured: Captured) -> None:
     asyncio.run(async_client().chat.completions.create(model="m", messages=Template("{a}").format(a=1)))
     assert recorded(captured[0]) == ("{a}", {"a": 1})
 

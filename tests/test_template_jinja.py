@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from support.models import Captured
 
 
-def test_event_tells_a_jinja_template_and_its_inputs(captured: Captured) -> None:
+def test_event_has_a_jinja_template_and_its_inputs(captured: Captured) -> None:
     source = "Hi {{ name|upper }}{% for each in items %} {{ loop.index }}:{{ each }}{% endfor %}\n"
     messages = Template.jinja(source, role="system").format(name="Ann", items=["a", "b"])
     assert messages == [{"role": "system", "content": "Hi ANN 1:a 2:b\n"}]
@@ -93,7 +93,7 @@ def test_template_object_of_jinja_is_refused_with_advice() -> None:
         Template.jinja(jinja2.Template("{{ a }}"))
 
 
-def test_without_jinja_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_jinja_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ConfigurationError, match="pip install jinja2"):
         Template.jinja("{{ a }}")

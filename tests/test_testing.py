@@ -126,6 +126,6 @@ def test_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(insights) == 1
 
 
-def test_wrong_setting_is_told() -> None:
+def test_wrong_setting_is_reported() -> None:
     with pytest.raises(ConfigurationError, match="there is no setting 'redaction'"):
         ainsights.testing.capture(redaction="email")

@@ -23,7 +23,7 @@ EXIT_TIMEOUT = 1.0
 EXIT_SLACK = 2.5
 """Seconds on top of it for the interpreter's own end, on a machine that is shared."""
 IN_FLIGHT = 0.5
-"""Seconds within which arrives what was under way when the endpoint said to wait."""
+"""Seconds within which arrives what was under way when the endpoint asked to wait."""
 CALLS = ("--calls", "200", "--pause", "0.002")
 
 
@@ -51,7 +51,7 @@ class Failing:
 
 
 def recovers(name: str, bad: Callable[[Handler], Any], bare: float, **until: float) -> Row:
-    """Run a program while the endpoint fails and mends: all is delivered, once."""
+    """Run a program while the endpoint fails and recovers: all is delivered, once."""
     failing = Failing(bad, **until)  # type: ignore[arg-type]
     with sink(failing) as it:
         run = ran(it.url, *CALLS, "--flush", "60", timeout=1)
@@ -67,14 +67,14 @@ def never(name: str, url: str, bare: float, it: Sink | None = None) -> Row:
     run = ran(url, *CALLS, exit_timeout=EXIT_TIMEOUT, timeout=1, allow_insecure=1)
     found = row(name, it or Sink(), run, bare)
     found.dropped = {"exit": lost(run)}
-    found.expect("all are said to be lost", holds=lost(run) == run.made)
+    found.expect("all are reported as lost", holds=lost(run) == run.made)
     found.expect("none is delivered", holds=found.delivered == 0)
     found.expect("the end comes in time", holds=run.to_exit < EXIT_TIMEOUT + EXIT_SLACK)
     return found
 
 
 def lost(run: Run) -> int:
-    """Return how many events the program's last log line says are lost."""
+    """Return how many events the program's last log line reports as lost."""
     found = re.findall(r"(\d+) events? lost at shutdown", run.errors)
     return int(found[-1]) if found else 0
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
 
-STEADY = ("--calls", "100000", "--pause", "0.001", "--tell")
+STEADY = ("--calls", "100000", "--pause", "0.001", "--report")
 WEB = """
 import ainsights, os
 ainsights.instrument()

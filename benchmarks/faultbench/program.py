@@ -1,7 +1,7 @@
 """The user's program: calls to openai in memory, each under a name of its own, and a report of how they went.
 
 Prints one line of JSON when its calls are made, and one when it has flushed; what follows is its end. Before the first
-it prints nothing, but, with ``--tell``, the number of each call as it is made.
+it prints nothing, but, with ``--report``, the number of each call as it is made.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ def main() -> None:
         messages: list[Any] = [{"role": "user", "content": "x" * args.size}]
         client.chat.completions.create(model="m", messages=messages, user=f"{args.name}-{number}")
         took.append(time.perf_counter() - began)
-        if args.tell:
-            say({"made": number + 1, "at": time.time()})
+        if args.report:
+            emit({"made": number + 1, "at": time.time()})
         time.sleep(args.pause)
-    say({"made": args.calls, "first": took[0], "slowest": max(took[1:]), "at": time.time()})
+    emit({"made": args.calls, "first": took[0], "slowest": max(took[1:]), "at": time.time()})
     if args.bare:
         return
     cpu = time.process_time()
     began = time.perf_counter()
     done = ainsights.flush(args.flush) if args.flush else None
     stats = ainsights.stats()
-    say(
+    emit(
         {
             "flushed": done,
             "seconds": time.perf_counter() - began,
@@ -68,7 +68,7 @@ def answer(size: int) -> Any:
     return lambda _request: http.Response(200, content=content, headers={"content-type": "application/json"})
 
 
-def say(what: dict[str, Any]) -> None:
+def emit(what: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 
@@ -80,7 +80,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=100)
     parser.add_argument("--pause", type=float, default=0.0)
     parser.add_argument("--flush", type=float, default=0.0)
-    parser.add_argument("--tell", action="store_true")
+    parser.add_argument("--report", action="store_true")
     parser.add_argument("--bare", action="store_true")
     return parser.parse_args()
 

@@ -62,7 +62,7 @@ def process(*command: str, marker: str) -> Iterator[tuple[str, int]]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used; 0 where the system doesn't say."""
+    """Return the processor time that a process has used; 0 where the system doesn't count it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -2,7 +2,7 @@
 
 It stores generated events, builds the index, asks queries of every kind (the best and the median of ten, warm), and
 then stores and asks at the same time. For each kind of query the slowest counts against its target. The processor time
-beside the wall time says how far other programs disturbed: on an idle machine the wall time is no longer.
+beside the wall time shows how far other programs disturbed: on an idle machine the wall time is no longer.
 
 ``--store clickhouse`` asks the same of the embedded engine of ClickHouse in a process of its own, over HTTP;
 ``--store clickhouse://user@host/database`` of a server. The processor time of a server is not counted, that of the

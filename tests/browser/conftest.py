@@ -31,7 +31,7 @@ HOSTILE = (
 
 
 def chromium() -> str:
-    """Return the browser, or fail and say what to install."""
+    """Return the browser, or fail with what to install."""
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not found or not Path(found).exists():
         pytest.exit("Chromium is missing: apt-get install chromium, or set CHROMIUM to its path", returncode=1)

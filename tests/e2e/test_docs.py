@@ -1,4 +1,4 @@
-"""Every block of code in the README and in docs/ runs, and says what it says."""
+"""Every block of code in the README and in docs/ runs, and prints what is written there."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_commands_run(page: Path, environ: dict[str, str], it: Endpoint, tmp_pat
     assert {body["meta"].get("ainsights.test") for body in it.stored} <= {True}
 
 
-def test_every_block_says_its_language() -> None:
+def test_every_block_names_its_language() -> None:
     kinds = {kind for page in PAGES for kind, _ in blocks(page)}
     assert kinds == {"python", "console"} | NEEDS_NO_RUN
 

@@ -48,7 +48,7 @@ ALL = [pytest.param(name, marks=[] if name in KINDS else pytest.mark.slow) for n
 
 
 def run(it: Endpoint, directory: Path, entry_point: str, scenario: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that uses ``entry_point`` as ``scenario`` says."""
+    """Run a program that uses ``entry_point`` as ``scenario`` describes."""
     imports = "" if entry_point == "run" else "import ainsights\n"
     program = MODEL + imports + textwrap.dedent(ENTRY_POINTS[entry_point]) + "\n" + textwrap.dedent(scenario)
     (directory / "program.py").write_text(program)

@@ -1,4 +1,4 @@
-"""Every example runs as it says, against the mock model API, and leaves the insights that it promises."""
+"""Every example runs as it describes, against the mock model API, and leaves the insights that it promises."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def test_drop_in(it: Endpoint, environ: dict[str, str]) -> None:
 
 def test_privacy(it: Endpoint, environ: dict[str, str]) -> None:
     assert len(script("privacy.py", environ).splitlines()) == 4
-    told = json.dumps(it.stored)
+    everything = json.dumps(it.stored)
     assert len(it.stored) == 2
     for secret in ("ann@example.com", "192.0.2.7", "off the record", "diagnosis", "business", "db-17"):
-        assert secret not in told
+        assert secret not in everything
 
 
 def test_serverless_handler(it: Endpoint, environ: dict[str, str]) -> None:

@@ -127,7 +127,7 @@ def test_stream_that_a_fork_inherited_is_its_parents_to_report() -> None:
         assert len(it.stored) == 1
 
 
-def test_missing_key_is_said_once_and_nothing_is_captured() -> None:
+def test_missing_key_is_reported_once_and_nothing_is_captured() -> None:
     ran = run(INSTRUMENT + "call(); call(); print(ainsights.stats())", AINSIGHTS_BASE_URL="", AINSIGHTS_API_KEY="")
     assert ran.status == 0
     assert ran.out.startswith("ainsights is off: no API key for https://ingestion.requesty.ai: set")

@@ -186,7 +186,7 @@ def test_keyboard_interrupt_delivers() -> None:
         assert len(it.stored) == 1
 
 
-def test_exit_while_retrying_tries_once_more_and_tells_what_is_lost() -> None:
+def test_exit_while_retrying_tries_once_more_and_reports_what_is_lost() -> None:
     with endpoint(lambda handler: handler.answer(503)) as it:
         program = INSTRUMENT + "call()\nwhile not ainsights.stats().retried: pass"
         ran = run(program, **settings(it.url, exit_timeout="2"))

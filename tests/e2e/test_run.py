@@ -193,7 +193,7 @@ def test_sitecustomize_of_the_user_s_is_run(it: Endpoint, tmp_path: Path) -> Non
     assert len(it.stored) == 1
 
 
-def test_sitecustomize_that_raises_is_told_as_without_us(tmp_path: Path) -> None:
+def test_sitecustomize_that_raises_is_reported_as_without_us(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("raise ValueError('theirs')")
     environ = os.environ | {"PYTHONPATH": str(tmp_path)}
     without = subprocess.run([PYTHON, "-c", ""], env=environ, capture_output=True, text=True, check=True)
@@ -214,7 +214,7 @@ def test_usercustomize_of_the_user_s_is_run(tmp_path: Path) -> None:
 # Where ainsights cannot start, the command runs all the same
 
 
-def test_wrong_setting_is_said_once_and_the_command_runs(it: Endpoint, tmp_path: Path) -> None:
+def test_wrong_setting_is_reported_once_and_the_command_runs(it: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(ASK + "print('done')")
     (tmp_path / "script.sh").write_text(f"{PYTHON} ask.py && {PYTHON} ask.py")
     done = ran(it, tmp_path, "sh", "script.sh", AINSIGHTS_TIMEOUT="soon")
@@ -224,7 +224,9 @@ def test_wrong_setting_is_said_once_and_the_command_runs(it: Endpoint, tmp_path:
 
 
 @pytest.mark.parametrize("fault", ["raise RuntimeError('broken')", "raise ImportError('no such thing')", "1/0"])
-def test_ainsights_that_fails_to_load_is_said_and_the_command_runs(it: Endpoint, tmp_path: Path, fault: str) -> None:
+def test_ainsights_that_fails_to_load_is_reported_and_the_command_runs(
+    it: Endpoint, tmp_path: Path, fault: str
+) -> None:
     (tmp_path / "broken" / "ainsights").mkdir(parents=True)
     (tmp_path / "broken" / "ainsights" / "__init__.py").write_text(fault)
     (tmp_path / "ask.py").write_text(ASK + "print('done')")
@@ -273,7 +275,7 @@ def test_python_without_openai_is_not_spoken_of(tmp_path: Path, bare: str) -> No
     assert (done.returncode, done.stdout, done.stderr) == (0, "without\n", "")
 
 
-def test_missing_key_is_said_and_the_command_runs(tmp_path: Path) -> None:
+def test_missing_key_is_reported_and_the_command_runs(tmp_path: Path) -> None:
     done = ran(None, tmp_path, PYTHON, "-c", "import openai; print('done')")
     assert (done.returncode, done.stdout) == (0, "done\n")
     assert len(done.stderr.splitlines()) == 1

@@ -26,8 +26,8 @@ KEYS = sys.argv[1:]
 
 def refuse(request):
     key = request.headers["authorization"].removeprefix("Bearer ")
-    said = f"Incorrect API key provided: {key}. You can find your API key at https://example.com."
-    error = {"type": "invalid_request_error", "code": "invalid_api_key", "message": said}
+    refusal = f"Incorrect API key provided: {key}. You can find your API key at https://example.com."
+    error = {"type": "invalid_request_error", "code": "invalid_api_key", "message": refusal}
     return http.Response(401, json={"error": error})
 
 def calls():
@@ -69,17 +69,17 @@ def echo(status: int) -> Callable[[Handler], bool]:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 503], ids=str)
-def test_no_key_is_logged_or_shown_whatever_the_endpoint_says(status: int) -> None:
+def test_no_key_is_logged_or_shown_whatever_the_endpoint_answers(status: int) -> None:
     with endpoint(echo(status)) as it:
-        told = emitted(WORK, it.url, THEIRS, exit_timeout="1")
+        output = emitted(WORK, it.url, THEIRS, exit_timeout="1")
     assert it.requests
-    assert "Canary" not in told
+    assert "Canary" not in output
 
 
 def test_no_key_is_logged_or_shown_where_no_endpoint_is() -> None:
-    told = emitted(WORK, f"http://127.0.0.1:{free_port()}", THEIRS, exit_timeout="1")
-    assert "ConnectionRefused" in told
-    assert "Canary" not in told
+    output = emitted(WORK, f"http://127.0.0.1:{free_port()}", THEIRS, exit_timeout="1")
+    assert "ConnectionRefused" in output
+    assert "Canary" not in output
 
 
 def test_no_key_is_in_an_event_though_errors_and_arguments_repeat_it() -> None:
@@ -131,7 +131,7 @@ for wrong in ({"timeout": -1}, {"api_kee": KEYS[0]}, {"api_key": KEYS[0] + "\\n1
 """
 
 
-def test_wrong_settings_are_told_without_any_key() -> None:
-    told = emitted(WRONG, "https://host", OURS)
-    assert "strict='x' is wrong" in told
-    assert "Canary" not in told
+def test_wrong_settings_are_reported_without_any_key() -> None:
+    output = emitted(WRONG, "https://host", OURS)
+    assert "strict='x' is wrong" in output
+    assert "Canary" not in output

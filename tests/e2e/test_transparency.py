@@ -85,11 +85,11 @@ def test_each_case_is_one_event(runs: Runs) -> None:
 
 
 def test_each_case_has_the_status_of_its_call(runs: Runs) -> None:
-    told = {(body["messages"][0]["content"], body["meta"]["ainsights.status"]) for body in runs.it.stored}
+    recorded = {(body["messages"][0]["content"], body["meta"]["ainsights.status"]) for body in runs.it.stored}
     # an answer that openai's client takes for good, though it is no completion, is an error in the record
     odd = {"page", "page, streamed", "nothing, streamed"}
     failed = {case.name for case in CASES if case.fails} | odd
     expected = {
         (case.arguments()["messages"][0]["content"], "error" if case.name in failed else "ok") for case in CASES
     }
-    assert told == expected
+    assert recorded == expected

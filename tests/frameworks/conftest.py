@@ -1,4 +1,4 @@
-"""These tests need a framework each, in an environment of its own: ``nox -s frameworks`` makes them and says which.
+"""These tests need a framework each, in an environment of its own: ``nox -s frameworks`` makes them and names it.
 
 A framework that can't be imported there fails them; it does not skip them.
 """

@@ -66,8 +66,8 @@ def _exchange(request: dict[str, Any], answer: dict[str, Any]) -> Exchange:
     return Exchange(form_of(request["messages"]), request["messages"], args, answer)
 
 
-def told(events: Iterable[dict[str, Any]]) -> list[Exchange]:
-    """Return what ``events`` tell of calls that went well."""
+def recorded(events: Iterable[dict[str, Any]]) -> list[Exchange]:
+    """Return the exchanges that ``events`` record of calls that succeeded."""
     return [
         Exchange(form_of(event["messages"]), event["messages"], event["args"], _answered(event))
         for event in events

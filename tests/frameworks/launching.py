@@ -40,7 +40,7 @@ class Ran(NamedTuple):
 
 
 def launch(program: str, *args: str, **environ: str) -> Ran:
-    """Run ``program``, which prints a JSON object in a line for each thing that it has to say."""
+    """Run ``program``, which prints a JSON object in a line for each result."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     ran = subprocess.run(
         [sys.executable, str(HERE / program), *args],

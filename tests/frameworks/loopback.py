@@ -1,4 +1,4 @@
-"""Imported first by each program: whoever tries to reach another host than this one fails, and it is said."""
+"""Imported first by each program: a connection to another host than this one fails, with a message."""
 
 from __future__ import annotations
 

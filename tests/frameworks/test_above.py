@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from exchanges import Exchange, form_of, of, successful, told
+from exchanges import Exchange, form_of, of, recorded, successful
 from launching import Ran, launch
 from support.endpoints import endpoint
 from support.programs import settings
@@ -74,7 +74,7 @@ def test_model_api_receives_the_same_requests(runs: Runs, form: str) -> None:
 
 def test_each_successful_exchange_is_one_event(runs: Runs, form: str) -> None:
     assert bool(of(form, runs.exchanges)) != failing(form)
-    assert of(form, told(runs.events)) == ([] if is_out_of_reach(form) else of(form, runs.exchanges))
+    assert of(form, recorded(runs.events)) == ([] if is_out_of_reach(form) else of(form, runs.exchanges))
 
 
 def test_failed_call_is_an_event_of_its_own(runs: Runs, form: str) -> None:

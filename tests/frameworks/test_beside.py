@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from exchanges import Exchange, form_of, of, successful, told
+from exchanges import Exchange, form_of, of, recorded, successful
 from launching import Ran, launch
 from support.endpoints import endpoint
 from support.programs import settings
@@ -97,7 +97,7 @@ def test_program_gets_the_same_as_with_theirs_alone(alone: Ran, run: Run, form: 
 
 def test_each_successful_exchange_is_one_event(run: Run, form: str) -> None:
     if "left_early" not in form:
-        assert of(form, told(run.events)) == (of(form, run.exchanges) if captured(run, form) else [])
+        assert of(form, recorded(run.events)) == (of(form, run.exchanges) if captured(run, form) else [])
 
 
 def test_call_has_one_event_with_its_status(

@@ -1,4 +1,4 @@
-"""Every case does what its name says, to openai's client."""
+"""Every case does what its name promises, to openai's client."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ EXPECTED: dict[str, Callable[[ChatCompletion], bool]] = {
     "many chunks": lambda it: len(message(it).content) == 2000,
     "tool calls without index": lambda it: called(it) == ["function"] * 2,
 }
-"""What the completion says, by the case's name without ``, streamed``; of the others it is only an ordinary one."""
+"""The text of the completion, by the case's name without ``, streamed``; of the others it is only an ordinary one."""
 
 FAILURES: dict[str, type[Exception] | tuple[type[Exception], ...]] = {
     "status 400": openai.BadRequestError,

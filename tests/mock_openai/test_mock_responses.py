@@ -239,7 +239,7 @@ def test_invalid_requests_are_400(server: mock_openai.Server) -> None:
         assert message in answer.json["error"]["message"]
 
 
-def test_all_names_of_items_are_told_apart(server: mock_openai.Server) -> None:
+def test_all_names_of_items_are_distinguished(server: mock_openai.Server) -> None:
     output = whole(server, "output=" + "+".join(NAMES))["output"]
     assert len(output) == len(NAMES) + 1
     assert all(one["id"] != other["id"] for one, other in pairwise(sorted(output, key=lambda item: str(item["id"]))))

@@ -104,7 +104,7 @@ def without_parsed(value: Any) -> Any:
 
 
 def pruned(value: Any) -> Any:
-    """Leave out what is null or an empty list: a stream can't tell them from what is not there."""
+    """Leave out what is null or an empty list: a stream can't distinguish them from what is absent."""
     if isinstance(value, dict):
         return {key: pruned(item) for key, item in value.items() if item is not None and item != []}
     return [pruned(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Bodies that are not ours: every column that the body tells comes back through the API."""
+"""Bodies that are not ours: every column of the body comes back through the API."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def only_item(endpoint: Endpoint, **filters: Any) -> dict[str, Any]:
         return dict(item)
 
 
-def test_body_from_curl_fills_every_column_that_it_tells(endpoint: Endpoint) -> None:
+def test_body_from_curl_fills_every_column_that_it_has(endpoint: Endpoint) -> None:
     command = ["curl", "--silent", "--noproxy", "*", "-X", "PUT", f"{endpoint.url}/insight", "-d", CURL_BODY]
     headers = ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
     answer = subprocess.run([*command, *headers], capture_output=True, check=True, timeout=60).stdout
@@ -76,7 +76,7 @@ def test_body_from_curl_fills_every_column_that_it_tells(endpoint: Endpoint) -> 
     assert event["meta"].items() >= {"team": "search", "nested.depth": "2", "session_id": "s-1"}.items()
 
 
-def test_every_column_that_a_body_tells_can_be_asked_for(endpoint: Endpoint) -> None:
+def test_every_column_that_a_body_has_can_be_queried(endpoint: Endpoint) -> None:
     with Client(endpoint) as client:
         client.put(CURL_BODY.encode())
 
@@ -86,7 +86,7 @@ def test_every_column_that_a_body_tells_can_be_asked_for(endpoint: Endpoint) -> 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of its own
 @pytest.mark.skipif(find_spec("requestyai") is None, reason="nox -s requesty installs it")
-def test_body_of_the_vendor_sdk_fills_every_column_that_it_tells(endpoint: Endpoint) -> None:
+def test_body_of_the_vendor_sdk_fills_every_column_that_it_has(endpoint: Endpoint) -> None:
     from requestyai import AInsights  # noqa: PLC0415  not installed everywhere
 
     client = AInsights.new_client(api_key=KEY, base_url=endpoint.url)

@@ -128,7 +128,7 @@ def test_erasures_and_reads_are_in_the_access_log_with_the_key_that_asked(
         assert ("test-admin", "GET /users/someone", "") in logged()
 
 
-def test_status_says_how_far_the_index_is(endpoint: Endpoint) -> None:
+def test_status_reports_how_far_the_index_is(endpoint: Endpoint) -> None:
     with Client(endpoint) as client:
         client.await_index()
         found = client.ask("GET", "/status").json

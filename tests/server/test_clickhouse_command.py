@@ -23,7 +23,7 @@ def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
 
 
-def test_migrate_says_what_it_did(clickhouse_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_migrate_prints_what_it_did(clickhouse_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "migrate", "--store", clickhouse_url]) == 0
     assert main(["serve", "migrate", "--store", clickhouse_url]) == 0
     first, second = capsys.readouterr().out.splitlines()

@@ -86,7 +86,7 @@ def test_list_goes_back_as_far_as_needed(
     assert engine.events(parse_query("order by time asc limit 1")).rows[0].id == "old"
 
 
-def test_event_that_tells_no_time_is_listed_by_its_receipt(store: ClickHouseStore, engine: ClickHouseEngine) -> None:
+def test_event_without_a_time_is_listed_by_its_receipt(store: ClickHouseStore, engine: ClickHouseEngine) -> None:
     indexed.put(store, [body("first", START), body("last", START + 20), body("dated", meta=at(30))])
     assert [row.id for row in engine.events(Query()).rows] == ["last", "first", "dated"]
     assert [row.id for row in engine.events(parse_query("where since:2025-06-15T15:06:50Z")).rows] == ["last"]

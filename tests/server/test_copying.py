@@ -93,7 +93,7 @@ def test_a_copy_to_clickhouse_and_back_is_equal_by_count_and_hash(
         assert other.verify().problem is None
 
 
-def test_an_import_that_was_cut_off_says_how_to_go_on(tmp_path: Path, ainsights: Command) -> None:
+def test_an_import_that_was_cut_off_prints_how_to_go_on(tmp_path: Path, ainsights: Command) -> None:
     bodies = random_bodies(50, seed=6)
     fill(tmp_path / "a.db", bodies)
     copy = ainsights("export", "--db", "a.db")

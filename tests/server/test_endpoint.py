@@ -222,13 +222,13 @@ def test_failing_store_gets_500_until_it_works_again(endpoint: Endpoint, client:
     assert client.put(GOOD).status == 200
 
 
-def test_health_needs_no_key_and_tells_no_more(client: Client) -> None:
+def test_health_needs_no_key_and_reveals_no_more(client: Client) -> None:
     wait_until(lambda: client.ask("GET", "/health", headers={}).status == 200)  # a test before may have made it fail
 
     assert client.ask("GET", "/health", headers={}).json == {"status": "ok"}
 
 
-def test_openapi_document_tells_statuses_key_and_body(client: Client) -> None:
+def test_openapi_document_describes_statuses_key_and_body(client: Client) -> None:
     document = client.ask("GET", "/openapi.json").json
     put = document["paths"]["/insight"]["put"]
     schemas = document["components"]["schemas"]

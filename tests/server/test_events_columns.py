@@ -43,7 +43,7 @@ def meta(**values: Any) -> dict[str, Any]:
     return {f"ainsights.{name}": value for name, value in values.items()}
 
 
-def says(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
+def response_with(message: dict[str, Any], **choice: Any) -> dict[str, Any]:
     return response(choices=[{"index": 0, "finish_reason": "stop", "message": message} | choice])
 
 
@@ -77,7 +77,7 @@ CALLS = {
         ("error", "429", {"response": {"error": {"code": 429}}}),
         ("error", None, {}),
         ("finish", "stop", {}),
-        ("finish", "length", {"response": says({}, finish_reason="length")}),
+        ("finish", "length", {"response": response_with({}, finish_reason="length")}),
         ("release", "1.2", {"meta": {"release": 1.2}}),
         ("host", "api.openai.com", {"meta": meta(base_url="https://api.openai.com/v1")}),
         ("host", "localhost:8080", {"meta": meta(base_url="http://me:secret@localhost:8080/v1")}),
@@ -101,19 +101,19 @@ CALLS = {
         ("cached_tokens", 5, {"response": {"usage": {"prompt_cache_hit_tokens": 5}}}),
         ("cached_tokens", None, {}),
         ("reasoning_tokens", 6, {"response": {"usage": {"completion_tokens_details": {"reasoning_tokens": 6}}}}),
-        ("tool", ["shell", "weather"], {"response": says(CALLS)}),
-        ("tool", ["old"], {"response": says({"function_call": {"name": "old", "arguments": "{}"}})}),
+        ("tool", ["shell", "weather"], {"response": response_with(CALLS)}),
+        ("tool", ["old"], {"response": response_with({"function_call": {"name": "old", "arguments": "{}"}})}),
         ("tool", ["computer", "roll", "weather", "web_search"], {"response": {"output": [
             {"type": "web_search_call", "action": {"type": "search", "query": "x"}}, {"type": "computer_call"},
             {"type": "mcp_call", "name": "roll"}, {"type": "message"}, {"type": 3}, "x",
-        ], **says({"tool_calls": CALLS["tool_calls"][:1]})}}),
+        ], **response_with({"tool_calls": CALLS["tool_calls"][:1]})}}),
         ("conversation", "conv_1", {"meta": meta(conversation_id="conv_1")}),
         ("conversation", "mine", {"meta": {"session_id": "mine"} | meta(conversation_id="conv_1")}),
         ("conversation", "conv_1", {"args": {"conversation": {"id": "conv_1"}}}),
         ("conversation", "conv_1", {"args": {"conversation": "conv_1"}}),
         ("input", ["city", "name"], {"template": "Hi {name} of {city}", "inputs": {"name": "Ann", "city": "Rome"}}),
         ("url", ["https://a.example/x?y=1", "https://b.example"], {
-            "messages": "See https://b.example.", "response": says({"content": "[Here](https://a.example/x?y=1)!"}),
+            "messages": "See https://b.example.", "response": response_with({"content": "[Here](https://a.example/x?y=1)!"}),
         }),
         ("tag", ["blue", "red"], {"meta": {"tags": ["red", "blue", "red", 3]}}),
         ("tag", ["red"], {"args": {"extra_body": {"requesty": {"tags": ["red"]}}}}),
@@ -125,8 +125,8 @@ CALLS = {
         ("question", "Hi Ann {place}", {"messages": None, "template": "Hi {name} {place}", "inputs": {"name": "Ann"}}),
         ("question", "", {"messages": [{"role": "system", "content": "x"}]}),
         ("answer", "Paris.", {}),
-        ("answer", "No.", {"response": says({"content": None, "refusal": "No."})}),
-        ("answer", "", {"response": says(CALLS)}),
+        ("answer", "No.", {"response": response_with({"content": None, "refusal": "No."})}),
+        ("answer", "", {"response": response_with(CALLS)}),
     ],
 )  # fmt: skip
 def test_a_column_is_filled_from_the_body(column: str, expected: object, changes: dict[str, Any]) -> None:
@@ -211,7 +211,7 @@ def test_the_keys_that_name_a_conversation_are_configurable() -> None:
     assert build_event(1, "x", 0, body, conversation_keys=("chat",)).conversation == "12"
 
 
-def test_a_request_of_curl_has_all_that_its_body_tells() -> None:
+def test_a_request_of_curl_has_every_column_of_its_body() -> None:
     found = event(
         messages="What is https://example.com?",
         args={"model": "gpt-4o", "stream": True, "user": "Ann", "metadata": {"session_id": "s1", "release": "9"}},

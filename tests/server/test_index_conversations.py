@@ -21,7 +21,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield served
 
 
-def says(text: str) -> dict[str, Any]:
+def response_with(text: str) -> dict[str, Any]:
     return {"choices": [{"message": {"role": "assistant", "content": text, "refusal": None}}]}
 
 
@@ -30,7 +30,7 @@ def chat(name: str, *texts: str, user: str | None = "Ann", **meta: Any) -> Body:
     roles = ("user", "assistant")
     messages = [{"role": "system", "content": "Be nice."}]
     messages += [{"role": roles[number % 2], "content": text} for number, text in enumerate(texts[:-1])]
-    return body(name, START + len(texts), messages=messages, response=says(texts[-1]), user_id=user, meta=meta)
+    return body(name, START + len(texts), messages=messages, response=response_with(texts[-1]), user_id=user, meta=meta)
 
 
 CHAT = [
@@ -127,7 +127,7 @@ def response(number: int, previous: int | None = None, user: str | None = "Ann",
     meta["ainsights.api"] = "responses"
     if previous is not None:
         meta["ainsights.previous_response_id"] = f"resp_{previous}"
-    answer = says(f"Answer {number}") | {"id": f"resp_{number}"}
+    answer = response_with(f"Answer {number}") | {"id": f"resp_{number}"}
     messages = [{"role": "user", "content": "And then?"}]
     return body(f"{number}", START + number, messages=messages, response=answer, user_id=user, meta=meta)
 

@@ -141,7 +141,7 @@ def test_conversations_come_page_by_page_the_last_active_first(served: Answering
     assert second.next_cursor is None
 
 
-def test_a_conversation_says_who_and_how_much(served: Answering) -> None:
+def test_a_conversation_has_its_user_and_its_sums(served: Answering) -> None:
     found = served.engine.conversations(parse_query("where id:e")).rows[0]
     assert (found.events, found.errors, found.user, found.first_time, found.last_time) == (
         1,
@@ -166,7 +166,7 @@ def test_a_cursor_of_a_list_in_another_order_is_no_failure_of_the_store(served: 
             answer(parse_query(""), cursor)
 
 
-def test_a_table_says_which_bucket_auto_became(served: Answering) -> None:
+def test_a_table_names_the_bucket_that_auto_became(served: Answering) -> None:
     table = served.engine.aggregate(parse_query("events by auto"))
     assert (table.columns, table.bucket, table.rows) == (("auto", "events"), "minute", [(START - START % 60, 6)])
     table = served.engine.aggregate(parse_query("events by auto where since:2024-01-01"))

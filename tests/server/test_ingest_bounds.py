@@ -275,7 +275,7 @@ def test_end_with_an_open_request_prints_no_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("absent", ["uvloop", "httptools"])
-def test_endpoint_without_a_fast_module_works_and_says_so(tmp_path: Path, absent: str) -> None:
+def test_endpoint_without_a_fast_module_works_and_logs_it(tmp_path: Path, absent: str) -> None:
     database = tmp_path / "insights.db"
     hide = (
         f"import importlib.util, sys; sys.modules[{absent!r}] = None; find = importlib.util.find_spec\n"

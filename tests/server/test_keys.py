@@ -52,7 +52,7 @@ def statuses(endpoint: Endpoint, key: str) -> tuple[int, int, int]:
         (("--role", "write", "--role", "read"), (200, 200, 200)),
     ],
 )
-def test_key_allows_what_its_roles_say(
+def test_key_allows_what_its_roles_grant(
     endpoint: Endpoint, capsys: pytest.CaptureFixture[str], roles: tuple[str, ...], expected: tuple[int, int, int]
 ) -> None:
     assert statuses(endpoint, KEY) == (200, 200, 200)

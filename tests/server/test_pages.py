@@ -183,7 +183,7 @@ def test_saved_view_leads_nowhere_else(visitor: Visitor) -> None:
     assert "evil.example" not in visitor.get("/ui/")
 
 
-def test_empty_store_says_what_to_do(options: Options) -> None:
+def test_empty_store_shows_what_to_do(options: Options) -> None:
     with visiting(options) as visitor:
         for path in PLAIN:
             text = visitor.get(path)
@@ -239,7 +239,7 @@ def test_cell_that_a_spreadsheet_would_run_is_neutralised(options: Options) -> N
         assert sorted(row[0] for row in rows[1:]) == ["'+1", "'-1", "'=1+1", "'@x"]
 
 
-def test_erasure_says_what_goes_and_does_it(options: Options) -> None:
+def test_erasure_shows_what_it_will_remove_and_removes_it(options: Options) -> None:
     bodies = [json.dumps(insight(f"e{n}", user_id="ann" if n % 2 else "bob")).encode() for n in range(7)]
     with visiting(options, bodies) as visitor:
         text = visitor.get("/ui/erase?q=user%3Aann")

@@ -79,7 +79,7 @@ def test_events_older_than_keep_days_are_removed(database: Path) -> None:
         wait_until(lambda: event_ids(database) == ["new"])
 
 
-def test_audit_key_is_kept_where_the_option_says(database: Path, tmp_path: Path) -> None:
+def test_audit_key_is_kept_where_the_option_points(database: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     with serving(database, "--audit-key-file", str(elsewhere)):
         pass
@@ -137,7 +137,7 @@ def test_given_key_that_can_be_guessed_is_warned_of(database: Path, key: str, wa
     assert key not in errors
 
 
-def test_port_in_use_is_said_in_one_line(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_in_use_is_reported_in_one_line(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         status = run("--port", str(port), "--db", str(database))
@@ -148,7 +148,7 @@ def test_port_in_use_is_said_in_one_line(database: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "complaint"),
     [
         (("--db", "{tmp}/missing/insights.db"), "No such file or directory"),
         (("--db", "{tmp}"), "database"),
@@ -157,8 +157,8 @@ def test_port_in_use_is_said_in_one_line(database: Path, capsys: pytest.CaptureF
         (("--api-key", "two words", "--db", "{tmp}/x.db"), "API key"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], told: str
+def test_what_cannot_be_used_is_reported_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], complaint: str
 ) -> None:
     (tmp_path / "text").write_text("no database\n" * 100)
 
@@ -166,7 +166,7 @@ def test_what_cannot_be_used_is_said_in_one_line(
 
     printed = capsys.readouterr()
     assert status == 2
-    assert told in printed.err
+    assert complaint in printed.err
     assert printed.err.count("\n") == 1
     assert not printed.out
 
@@ -191,7 +191,7 @@ def test_wrong_number_is_a_usage_error(capsys: pytest.CaptureFixture[str], optio
 
 
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn"])
-def test_missing_extra_is_said_with_how_to_install_it(database: Path, missing: str) -> None:
+def test_missing_extra_is_reported_with_how_to_install_it(database: Path, missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None\n{CODE}"
     done = subprocess.run(
         [sys.executable, "-c", code, "serve", "--db", str(database)], capture_output=True, text=True, check=False
@@ -201,7 +201,7 @@ def test_missing_extra_is_said_with_how_to_install_it(database: Path, missing: s
     assert done.stderr == "ainsights serve: needs the server extra: pip install 'ainsights[server]'\n"
 
 
-def test_keys_without_the_extra_say_how_to_install_it(database: Path) -> None:
+def test_keys_without_the_extra_print_how_to_install_it(database: Path) -> None:
     code = "import sys; sys.modules['fastapi'] = None; from ainsights._cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "serve", "keys", "list", "--db", str(database)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -220,7 +220,7 @@ def test_importing_the_command_does_not_import_the_server() -> None:
     ("host", "expected"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("x", False)],
 )
-def test_loopback_is_told_from_other_hosts(host: str, expected: Any) -> None:
+def test_loopback_is_distinguished_from_other_hosts(host: str, expected: Any) -> None:
     assert is_loopback(host) is expected
 
 

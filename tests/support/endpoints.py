@@ -1,4 +1,4 @@
-"""A real Insights endpoint on loopback that behaves as a test tells it to, well or badly."""
+"""A real Insights endpoint on loopback that behaves as a test orders, well or badly."""
 
 from __future__ import annotations
 

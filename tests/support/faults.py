@@ -1,4 +1,4 @@
-"""Making a function of ours fail, and calls whose results tell whether the user notices."""
+"""Making a function of ours fail, and calls whose results show whether the user notices."""
 
 from __future__ import annotations
 

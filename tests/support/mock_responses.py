@@ -34,7 +34,7 @@ def asked(directive: str = "", **more: Any) -> dict[str, Any]:
 
 
 def known_types(union: str) -> frozenset[str]:
-    """Return the types that a union of the installed openai tells apart, such as ``ResponseOutputItem``."""
+    """Return the types that a union of the installed openai distinguishes, such as ``ResponseOutputItem``."""
     return frozenset(_members(union))
 
 

@@ -143,7 +143,7 @@ class Captured(list[dict[str, Any]]):
 
     @property
     def contents(self) -> list[str | None]:
-        """What the assistant said in each event, as far as it came."""
+        """The text of the assistant in each event, as far as it arrived."""
         choices = [body["response"]["choices"] for body in self]
         return [each[0]["message"]["content"] if each else None for each in choices]
 

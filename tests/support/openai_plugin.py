@@ -1,6 +1,6 @@
 """A pytest plugin that runs somebody's tests with ainsights in the process: ``-p openai_plugin``.
 
-Where to send is told by ``AINSIGHTS_BASE_URL``; what came of it is written as JSON to ``AINSIGHTS_SUITE_STATS``.
+``AINSIGHTS_BASE_URL`` is where to send; the result is written as JSON to ``AINSIGHTS_SUITE_STATS``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,6 @@ def pytest_configure() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Deliver, tell, and take the patches away."""
+    """Deliver, write the result, and remove the patches."""
     delivered = ainsights.shutdown(PATIENCE)  # which reports responses that are not at their end, too
     _REPORT.write_text(json.dumps(asdict(_insights.stats()) | {"flushed": delivered}))

@@ -80,7 +80,7 @@ class Replica:
             return json.loads(answer.read())
 
     def status_of(self, method: str, path: str) -> tuple[int, bool]:
-        """Return the status of an answer that is no good one, and whether it says when to try again."""
+        """Return the status of an answer that is not 200, and whether it names a time to try again."""
         body = body_of(new_event_id(0.0)) if method == "PUT" else None
         headers = {"Authorization": f"Bearer {API_KEY}"}
         try:

@@ -147,8 +147,8 @@ def chain(error: BaseException | None) -> Any:
     """Return an exception with its whole chain."""
     if error is None:
         return None
-    told = (type(error).__mro__, _VARYING.sub("…", str(error)), repr(getattr(error, "body", None)))
-    return told, chain(error.__cause__), chain(error.__context__), error.__suppress_context__
+    described = (type(error).__mro__, _VARYING.sub("…", str(error)), repr(getattr(error, "body", None)))
+    return described, chain(error.__cause__), chain(error.__context__), error.__suppress_context__
 
 
 class _Log(logging.Handler):
@@ -199,8 +199,8 @@ def once(snippet: Callable[[World], Awaitable[Any]], world: World, run: Callable
         logging.getLogger().removeHandler(log)
         sys.unraisablehook = hook
     sent = [_VARYING.sub("…", bytes(each).decode("latin-1")).encode() for each in world.relay.sent[connections:]]
-    said = _without_chance([f"{each.category.__name__}: {_VARYING.sub('…', str(each.message))}" for each in warned])
-    return Seen(result, error, said + unraisable, log.lines, sent, _more(before, after))
+    printed = _without_chance([f"{each.category.__name__}: {_VARYING.sub('…', str(each.message))}" for each in warned])
+    return Seen(result, error, printed + unraisable, log.lines, sent, _more(before, after))
 
 
 def _more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
@@ -213,10 +213,10 @@ def _differences(bare: Seen, ours: Seen) -> str:
     return "\n".join(f"{name}: bare {getattr(bare, name)}\nours {getattr(ours, name)}" for name in names)
 
 
-def _without_chance(said: list[str]) -> list[str]:
-    """Leave out sockets whose transport is told: which of the two is collected first, and so told alone, is chance."""
-    transports = sum("unclosed transport" in line for line in said)
-    return said if not transports else [line for line in said if "unclosed <socket" not in line]
+def _without_chance(printed: list[str]) -> list[str]:
+    """Leave out sockets whose transport is listed: which of the two is collected first, and listed alone, is chance."""
+    transports = sum("unclosed transport" in line for line in printed)
+    return printed if not transports else [line for line in printed if "unclosed <socket" not in line]
 
 
 def run_asyncio(main: Callable[[], Any]) -> Any:

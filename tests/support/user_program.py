@@ -31,15 +31,15 @@ def show(value: Any) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__} {text}"
 
 
-def tell(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Return the whole chain of an exception: classes, messages, bodies."""
-    told = [f"{type(error).__module__}.{type(error).__qualname__}: {error}"]
-    told.append(json.dumps(getattr(error, "body", None), default=str))
+    parts = [f"{type(error).__module__}.{type(error).__qualname__}: {error}"]
+    parts.append(json.dumps(getattr(error, "body", None), default=str))
     for name in ("__cause__", "__context__"):
         linked = getattr(error, name)
-        told.append(f"{name}: {tell(linked) if linked is not None else None}")
-    told.append(f"suppressed: {error.__suppress_context__}")
-    return " | ".join(told)
+        parts.append(f"{name}: {describe(linked) if linked is not None else None}")
+    parts.append(f"suppressed: {error.__suppress_context__}")
+    return " | ".join(parts)
 
 
 def options(case: Case) -> dict[str, Any]:
@@ -58,9 +58,9 @@ def sync(case: Case, client: openai.OpenAI) -> None:
                 print(show(chunk))
         print(result.response.is_closed, result.response.is_stream_consumed, result.response.num_bytes_downloaded)
     except openai.OpenAIError as error:
-        print(tell(error))
+        print(describe(error))
     except Exception as error:  # noqa: BLE001  whatever the user would see
-        print("not openai's own:", tell(error))
+        print("not openai's own:", describe(error))
 
 
 async def asynchronous(case: Case, client: openai.AsyncOpenAI) -> None:
@@ -75,9 +75,9 @@ async def asynchronous(case: Case, client: openai.AsyncOpenAI) -> None:
                 print(show(chunk))
         print(result.response.is_closed, result.response.is_stream_consumed, result.response.num_bytes_downloaded)
     except openai.OpenAIError as error:
-        print(tell(error))
+        print(describe(error))
     except Exception as error:  # noqa: BLE001  whatever the user would see
-        print("not openai's own:", tell(error))
+        print("not openai's own:", describe(error))
 
 
 async def all_asynchronous(base_url: str) -> None:

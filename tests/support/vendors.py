@@ -171,8 +171,8 @@ def perplexity(draw: Draw, answer: Answer) -> tuple[list[dict[str, Any]], dict[s
             so_far = Answer(so_far.content, so_far.reasoning + piece, [])
         form = draw(st.sampled_from(["both", "delta", "message", "late"]))
         delta = {"role": "assistant", "content": ""} | ({} if form == "message" else {key: piece})
-        said = before if form == "late" else so_far
-        beside = {} if form == "delta" else {"message": said.message("reasoning_content")}
+        accumulated = before if form == "late" else so_far
+        beside = {} if form == "delta" else {"message": accumulated.message("reasoning_content")}
         chunks.append(chunk(delta, **beside) | {"usage": USAGE, "citations": ["https://a"]})
     for form_at, call in enumerate(whole_calls(answer)):
         message = Answer(answer.content, answer.reasoning, answer.calls[: form_at + 1]).message("reasoning_content")
@@ -218,8 +218,8 @@ def audio(draw: Draw, answer: Answer) -> tuple[list[dict[str, Any]], dict[str, A
     deltas += [{"audio": {"transcript": piece}} for piece in cut(draw, transcript)]
     deltas += [{"audio": {"data": piece}} for piece in cut(draw, data)]
     deltas += [*contents(draw, answer), {"audio": {"expires_at": 1700000060}}]
-    said = {"id": "a1", "data": data, "transcript": transcript, "expires_at": 1700000060}
-    return [*map(chunk, deltas), chunk({}, finish="stop")], Answer(answer.content, "", []).message(audio=said)
+    audio = {"id": "a1", "data": data, "transcript": transcript, "expires_at": 1700000060}
+    return [*map(chunk, deltas), chunk({}, finish="stop")], Answer(answer.content, "", []).message(audio=audio)
 
 
 SHAPES = (openai, azure, groq, deepseek, openrouter, xai, mistral, perplexity, gemini, vllm, legacy_functions, audio)

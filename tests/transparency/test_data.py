@@ -22,45 +22,45 @@ if TYPE_CHECKING:
     Snippet = Callable[[World], Awaitable[Any]]
 
 
-def said(text: Any) -> list[Any]:
+def user_message(text: Any) -> list[Any]:
     return [{"role": "user", "content": text}]
 
 
 def generated() -> Iterator[Any]:
     """Messages that can be had once."""
-    yield from said("from a generator")
+    yield from user_message("from a generator")
 
 
 def circular() -> list[Any]:
-    messages = said("round")
+    messages = user_message("round")
     messages[0]["content"] = messages
     return messages
 
 
-# What is sent: a messages argument, and what the event says of it; None: openai refuses it, and there is no event
+# What is sent: a messages argument, and what the event records; None: openai refuses it, and there is no event
 
 SENT: dict[str, tuple[Callable[[], Any], Any]] = {
-    "unicode": (lambda: said("naïve 你好 🙂 \u2028 \x00"), said("naïve 你好 🙂 \u2028 \x00")),
-    "generator": (generated, said("from a generator")),
-    "tuple": (lambda: tuple(said("from a tuple")), said("from a tuple")),
+    "unicode": (lambda: user_message("naïve 你好 🙂 \u2028 \x00"), user_message("naïve 你好 🙂 \u2028 \x00")),
+    "generator": (generated, user_message("from a generator")),
+    "tuple": (lambda: tuple(user_message("from a tuple")), user_message("from a tuple")),
     "a model": (
         lambda: [ChatCompletionMessage(role="assistant", content="from a model")],
         [{"role": "assistant", "content": "from a model"}],
     ),
-    "a date": (lambda: said(dt.date(2026, 1, 2)), ...),
-    "a moment": (lambda: said(dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.timezone.utc)), ...),
-    "parts": (lambda: said([{"type": "text", "text": "a"}]), said([{"type": "text", "text": "a"}])),
-    "lone surrogate": (lambda: said("\ud800"), ...),
-    "bytes": (lambda: said(b"bytes"), ...),
-    "not a number": (lambda: said(math.nan), ...),
+    "a date": (lambda: user_message(dt.date(2026, 1, 2)), ...),
+    "a moment": (lambda: user_message(dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.timezone.utc)), ...),
+    "parts": (lambda: user_message([{"type": "text", "text": "a"}]), user_message([{"type": "text", "text": "a"}])),
+    "lone surrogate": (lambda: user_message("\ud800"), ...),
+    "bytes": (lambda: user_message(b"bytes"), ...),
+    "not a number": (lambda: user_message(math.nan), ...),
     "circular": (circular, ...),
-    "an object": (lambda: said(object()), ...),
+    "an object": (lambda: user_message(object()), ...),
 }
 
 
 @pytest.mark.parametrize("name", SENT)
-def test_messages_are_told_as_they_were_sent(world: World, name: str) -> None:
-    make, told = SENT[name]
+def test_messages_are_recorded_as_they_were_sent(world: World, name: str) -> None:
+    make, recorded = SENT[name]
 
     async def snippet(world: World) -> Any:
         return await it(world.client().chat.completions.create(model="m", messages=make()))
@@ -68,25 +68,25 @@ def test_messages_are_told_as_they_were_sent(world: World, name: str) -> None:
     captured, seen = twice(snippet, world)
     sent = seen.sent[0].split(b"\r\n\r\n")[-1] if seen.sent else None
     body = json.loads(sent, parse_constant=str) if sent else None  # JSON has no NaN, so that the event has its name
-    if told is ... and body is None:  # refused by openai, differently by its versions
+    if recorded is ... and body is None:  # refused by openai, differently by its versions
         assert seen.error is not None
         assert captured == []
         return
     assert captured.statuses == ["ok"]
-    assert captured[0]["messages"] == (body["messages"] if told is ... else told)
+    assert captured[0]["messages"] == (body["messages"] if recorded is ... else recorded)
 
 
 async def overridden(world: World) -> Any:
     return await it(world.create("one", extra_body={"model": "another", "odd": {"a": [1, None]}}))
 
 
-def test_body_that_overrides_the_arguments_is_what_is_told(world: World) -> None:
+def test_body_that_overrides_the_arguments_is_recorded(world: World) -> None:
     captured, _ = twice(overridden, world)
     assert captured[0]["args"] == {"model": "another", "odd": {"a": [1, None]}}
 
 
 async def changed_afterwards(world: World) -> Any:
-    messages = said("before")
+    messages = user_message("before")
     stream = await it(world.client().chat.completions.create(model="m", messages=messages, stream=True))
     messages[0]["content"] = "after"
     messages.append({"role": "user", "content": "more"})
@@ -100,9 +100,9 @@ async def answer_changed(world: World) -> Any:
     return completion
 
 
-def test_what_the_program_changes_afterwards_is_not_told(world: World) -> None:
+def test_what_the_program_changes_afterwards_is_not_recorded(world: World) -> None:
     captured, _ = twice(changed_afterwards, world)
-    assert captured[0]["messages"] == said("before")
+    assert captured[0]["messages"] == user_message("before")
     captured, _ = twice(answer_changed, world)
     assert captured.contents == ["said"]
 
@@ -158,7 +158,7 @@ async def tools_without_index(world: World) -> Any:
     return await all_of(world.create("mock:tools,noindex", stream=True))
 
 
-def test_tool_calls_without_index_are_told_apart(world: World) -> None:
+def test_tool_calls_without_index_are_distinguished(world: World) -> None:
     captured, seen = twice(tools_without_index, world)
     assert seen.error is None, seen.error
     calls = captured[0]["response"]["choices"][0]["message"]["tool_calls"]
@@ -167,7 +167,7 @@ def test_tool_calls_without_index_are_told_apart(world: World) -> None:
 
 
 @pytest.mark.parametrize(("directives", "status"), [("gzip", "ok"), ("deflate", "ok"), ("badgzip", "error")])
-def test_compressed_answer_is_told_in_the_clear(world: World, directives: str, status: str) -> None:
+def test_compressed_answer_is_recorded_decompressed(world: World, directives: str, status: str) -> None:
     async def snippet(world: World) -> Any:
         return await it(world.create(f"mock:{directives},text=plain"))
 
@@ -220,18 +220,18 @@ EXTRAS: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\x00b", "\u2028"], ids=["lone surrogate", "NUL", "separator"])
-def test_odd_text_of_an_answer_is_told_as_it_came(world: World, text: str) -> None:
+def test_odd_text_of_an_answer_is_recorded_as_it_arrived(world: World, text: str) -> None:
     captured, seen = twice(answered(with_content(text)), world)
     assert seen.error is None, seen.error
     assert captured.contents == [text]
 
 
 @pytest.mark.parametrize("name", EXTRAS)
-def test_unknown_field_of_an_answer_is_told(world: World, name: str) -> None:
-    value, told = EXTRAS[name]
+def test_unknown_field_of_an_answer_is_recorded(world: World, name: str) -> None:
+    value, recorded = EXTRAS[name]
     captured, seen = twice(answered(with_content("x", cost=value)), world)
     assert seen.error is None, seen.error
-    assert captured[0]["response"]["cost"] == told
+    assert captured[0]["response"]["cost"] == recorded
 
 
 @pytest.mark.parametrize("more", [{}, {"choices": None}, {"choices": [{}]}], ids=["none", "null", "empty"])
@@ -243,7 +243,7 @@ def test_object_that_lacks_required_fields_gets_them(world: World, more: dict[st
 
 
 @pytest.mark.parametrize("body", [b"[1, 2]", b'"text"', b"\xff\xfe{", b""], ids=["list", "text", "no JSON", "nothing"])
-def test_what_is_no_object_is_told_as_a_failure(world: World, body: bytes) -> None:
+def test_what_is_not_an_object_is_recorded_as_a_failure(world: World, body: bytes) -> None:
     captured, _ = twice(answered(body), world)
     assert captured.statuses == ["error"]
     assert captured[0]["response"]["choices"] == []
@@ -265,7 +265,7 @@ def test_large_image_is_not_copied_on_the_callers_thread() -> None:
     with capturing() as captured:
         captured._take = noted.append  # type: ignore[method-assign, assignment]
         client(answer).chat.completions.create(
-            model="m", messages=said([{"type": "image_url", "image_url": {"url": image}}])
+            model="m", messages=user_message([{"type": "image_url", "image_url": {"url": image}}])
         )
     (exchange,) = noted
     assert exchange.request_body is sent[0].content

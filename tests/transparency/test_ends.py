@@ -1,4 +1,4 @@
-"""However a stream ends, its event tells how and with what, and the program sees nothing of it."""
+"""However a stream ends, its event records how and with what, and the program sees nothing of it."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ def ends(status: str, *, after: int, among: dict[str, tuple[Snippet, str, int]] 
 
 
 HEAD = {"chat": 1, "responses": 4}
-"""Of each API: the events of a stream before the first that says something."""
+"""Of each API: the events of a stream before the first that has text."""
 
 
 def opened(world: World, *directives: str, **after: int) -> Any:
-    """Return a stream that does what ``directives`` say, or what ``after`` does after so many pieces of its text."""
+    """Return a stream that does what ``directives`` order, or what ``after`` does after so many pieces of its text."""
     text = TEXT.replace(" ", "%20")
     counted = [f"{name}={HEAD[world.api] + count}" for name, count in after.items()]
     return world.create(",".join([f"mock:text={text}", "chunks=6", *directives, *counted]), stream=True)
 
 
-def says(chunk: Any) -> bool:
+def has_text(chunk: Any) -> bool:
     if hasattr(chunk, "choices"):
         return bool(chunk.choices and chunk.choices[0].delta.content)
     return bool(chunk.type == "response.output_text.delta")
 
 
 async def some(stream: Any, count: int) -> list[Any]:
-    """Return the first chunks of a stream, up to ``count`` that say something."""
-    said: list[Any] = []
-    while len(said) < count:
+    """Return the first chunks of a stream, up to ``count`` that have text."""
+    received: list[Any] = []
+    while len(received) < count:
         chunk = await step(stream)
-        if says(chunk):
-            said.append(chunk)
-    return said
+        if has_text(chunk):
+            received.append(chunk)
+    return received
 
 
 async def rest(stream: Any) -> Any:
@@ -80,19 +80,19 @@ async def read_to_the_end(world: World) -> Any:
 @ends("closed_early", after=2)
 async def broken_off_and_closed(world: World) -> Any:
     stream = await it(opened(world))
-    said = await some(stream, 2)
+    received = await some(stream, 2)
     await it(stream.close())
-    return said, stream.response.is_closed
+    return received, stream.response.is_closed
 
 
 @ends("abandoned", after=2)
 async def broken_off_and_collected(world: World) -> Any:
     stream = await it(opened(world))
-    said = await some(stream, 2)
+    received = await some(stream, 2)
     response = weakref.ref(stream.response)
     del stream
     await gone(response)
-    return said
+    return received
 
 
 async def gone(reference: weakref.ref[Any]) -> None:
@@ -105,8 +105,8 @@ async def gone(reference: weakref.ref[Any]) -> None:
 @ends("closed_early", after=1)
 async def with_left_early(world: World) -> Any:
     async with inside(await it(opened(world))) as stream:
-        said = await some(stream, 1)
-    return said, stream.response.is_closed
+        received = await some(stream, 1)
+    return received, stream.response.is_closed
 
 
 @ends("unread", after=0)
@@ -135,9 +135,9 @@ async def exception_in_the_loop_without_with(world: World) -> Any:
     try:
         await loop()
     except LookupError as error:
-        told = str(error)
+        message = str(error)
     await gone(seen[0])
-    return told
+    return message
 
 
 @ends("closed_early", after=3)
@@ -161,34 +161,34 @@ async def error_event(world: World) -> Any:
 
 @ends("ok", after=-1, among=SYNC_ONLY)
 async def iterated_in_another_thread(world: World) -> Any:
-    stream, said = await it(opened(world)), []
-    thread = threading.Thread(target=lambda: said.extend(stream))
+    stream, received = await it(opened(world)), []
+    thread = threading.Thread(target=lambda: received.extend(stream))
     thread.start()
     thread.join()
-    return said
+    return received
 
 
 @ends("ok", after=-1, among=ASYNC_ONLY)
 async def one_task_for_each_step(world: World) -> Any:
-    stream, said = await opened(world), []
+    stream, received = await opened(world), []
     try:
         while True:
-            said.append(await asyncio.create_task(stream.__anext__()))
+            received.append(await asyncio.create_task(stream.__anext__()))
     except StopAsyncIteration:
-        return said
+        return received
 
 
 @ends("cancelled", after=2, among=ASYNC_ONLY)
 async def cancelled_task(world: World) -> Any:
-    stream, said = await opened(world, hang=2), asyncio.Event()
+    stream, received = await opened(world, hang=2), asyncio.Event()
 
     async def read() -> None:
         await some(stream, 2)
-        said.set()
+        received.set()
         await rest_of(stream)
 
     task = asyncio.create_task(read())
-    await said.wait()
+    await received.wait()
     task.cancel()
     (outcome,) = await asyncio.gather(task, return_exceptions=True)
     await stream.close()
@@ -253,7 +253,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("is_async", "snippet", "status", "after"), CASES)
-def test_end_is_told_with_what_had_come(  # noqa: PLR0913, PLR0917  the parameters of the test
+def test_end_is_recorded_with_what_had_arrived(  # noqa: PLR0913, PLR0917  the parameters of the test
     model_api: World,
     api: str,
     is_async: bool,  # noqa: FBT001  a parameter of the test

@@ -1,4 +1,4 @@
-"""A process that exits with a stream open ends as it would without us, and its event tells what had come."""
+"""A process that exits with a stream open ends as it would without us, and its event records what had arrived."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ kind, url, model = sys.argv[1:]
 made = getattr(openai, kind)(base_url=url + "/v1", api_key="sk-test", max_retries=0)
 streamed = dict(model=model, messages=MESSAGES, stream=True)
 
-def said(chunk):
+def text_of(chunk):
     return chunk.choices and chunk.choices[0].delta.content
 
 def sync():
     global stream
     stream = made.chat.completions.create(**streamed)
-    print(next(filter(None, map(said, stream))))
+    print(next(filter(None, map(text_of, stream))))
 
 class InOrder(weakref.WeakSet):
     def __iter__(self):
@@ -34,7 +34,7 @@ class InOrder(weakref.WeakSet):
 async def main():
     global stream
     stream = await made.chat.completions.create(**streamed)
-    while not (text := said(await stream.__anext__())):
+    while not (text := text_of(await stream.__anext__())):
         pass
     print(text)
     loop = asyncio.get_running_loop()
@@ -51,7 +51,7 @@ def seen(text: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["OpenAI", "AsyncOpenAI"])
-def test_process_that_exits_with_the_stream_open_tells_what_had_come(model_api: World, kind: str) -> None:
+def test_process_that_exits_with_the_stream_open_records_what_had_arrived(model_api: World, kind: str) -> None:
     asked = kind, model_api.server.url, "mock:text=one%20two,chunks=2,hang=2"
     with endpoint() as insights:
         bare = programs.run("\n" + AT_EXIT, *asked)

@@ -1,4 +1,4 @@
-"""However a call fails, its event tells why, and the program's exception is the same down to its causes."""
+"""However a call fails, its event records why, and the program's exception is the same down to its causes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HAS_PARSE = hasattr(openai.resources.chat.completions.Completions, "parse")
 NOBODY = free_port()
 
 
-def told(world: World, snippet: Snippet) -> dict[str, Any]:
+def recorded_event(world: World, snippet: Snippet) -> dict[str, Any]:
     """Return the one event of ``snippet``; a response without choices validates as a ChatCompletion all the same."""
     captured, _ = twice(snippet, world)
     (event,) = captured
@@ -55,8 +55,8 @@ STATUSES = {
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("status", STATUSES)
-def test_refusal_is_told(either: World, status: int, *, stream: bool) -> None:
-    event = told(either, calling(f"status={status}", stream=stream))
+def test_refusal_is_recorded(either: World, status: int, *, stream: bool) -> None:
+    event = recorded_event(either, calling(f"status={status}", stream=stream))
     assert measured(event, "status", "http_status", "retries", "stream") == ("error", status, 0, stream)
     assert event["response"]["choices"] == []
     assert event["response"]["error"]["status"] == status
@@ -76,12 +76,12 @@ def with_retries(directives: str, max_retries: int) -> Snippet:
 
 
 def test_call_that_succeeds_at_the_third_attempt_is_one_event(either: World) -> None:
-    event = told(either, with_retries("fail=2,retry-after=0.01", 3))
+    event = recorded_event(either, with_retries("fail=2,retry-after=0.01", 3))
     assert measured(event, "status", "http_status", "retries") == ("ok", 200, 2)
 
 
 def test_call_that_fails_at_each_attempt_is_one_event(either: World) -> None:
-    event = told(either, with_retries("status=503,retry-after=0.01", 2))
+    event = recorded_event(either, with_retries("status=503,retry-after=0.01", 2))
     assert measured(event, "status", "http_status", "retries") == ("error", 503, 2)
 
 
@@ -102,8 +102,8 @@ def calling_at(world: World, base_url: str) -> Any:
 
 
 @pytest.mark.parametrize("snippet", [refused, no_such_host, reset])
-def test_connection_that_fails_is_told(either: World, snippet: Snippet) -> None:
-    event = told(either, snippet)
+def test_connection_that_fails_is_recorded(either: World, snippet: Snippet) -> None:
+    event = recorded_event(either, snippet)
     assert measured(event, "status", "http_status", "error_type") == ("error", None, "APIConnectionError")
     assert event["response"]["error"]["type"] == "APIConnectionError"
     assert event["args"]["model"]
@@ -118,13 +118,13 @@ async def too_late_in_the_middle(world: World) -> Any:
     return await all_of(world.ask(client, f"mock:hang={2 if world.api == 'chat' else 5}", stream=True))
 
 
-def test_timeout_is_told(either: World) -> None:
-    event = told(either, too_late)
+def test_timeout_is_recorded(either: World) -> None:
+    event = recorded_event(either, too_late)
     assert measured(event, "status", "http_status", "error_type") == ("error", None, "APITimeoutError")
 
 
-def test_timeout_in_the_middle_of_a_stream_is_told_with_what_had_come(either: World) -> None:
-    event = told(either, too_late_in_the_middle)
+def test_timeout_in_the_middle_of_a_stream_is_recorded_with_what_had_arrived(either: World) -> None:
+    event = recorded_event(either, too_late_in_the_middle)
     assert measured(event, "status", "http_status", "error_type") == ("error", 200, "ReadTimeout")
     assert event["response"]["choices"][0]["message"]["content"]
 
@@ -172,8 +172,8 @@ def test_answer_that_parse_refuses_is_captured_as_it_came(
 
 
 @pytest.mark.parametrize("directives", ["html", "badjson", "empty", "badgzip"])
-def test_answer_that_is_none_is_told(either: World, directives: str) -> None:
-    event = told(either, calling(directives))
+def test_answer_that_cannot_be_read_is_recorded(either: World, directives: str) -> None:
+    event = recorded_event(either, calling(directives))
     assert measured(event, "status", "http_status") == ("error", 200)
     assert event["response"]["choices"] == []
     assert event["response"]["error"]

@@ -301,7 +301,7 @@ def whole(identity: str) -> dict[str, Any]:
     return {"response": {"id": identity, "object": "response", "status": "completed", "model": "m", "output": []}}
 
 
-def test_lanes_are_told_apart_by_their_stream_ids(recording: Recording) -> None:
+def test_lanes_are_distinguished_by_their_stream_ids(recording: Recording) -> None:
     for lane in "ab":
         recording.send(type="response.create", stream_id=lane, input=lane)
     for lane in "ba":

@@ -1,4 +1,4 @@
-"""What a type checker says of a user's contexts and templates: checked by ``mypy --strict``, not run."""
+"""What a type checker finds in a user's contexts and templates: checked by ``mypy --strict``, not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a type checker says of drop-in clients and of what is handed over by hand: checked, not run."""
+"""What a type checker finds in uses of drop-in clients and of capture(): checked, not run."""
 
 from __future__ import annotations
 

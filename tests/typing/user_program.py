@@ -1,4 +1,4 @@
-"""What a type checker says of a user's program: checked by ``mypy --strict``, not run."""
+"""What a type checker finds in a user's program: checked by ``mypy --strict``, not run."""
 
 from __future__ import annotations
 

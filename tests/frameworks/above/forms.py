@@ -43,7 +43,7 @@ def get_weather(city: str) -> str:
 
 
 def run(**forms: Callable[[str], Any]) -> None:
-    """Call each of ``forms`` with what to say to the model; print what it returned or raised."""
+    """Call each of ``forms`` with the text of the user; print what it returned or raised."""
     with asyncio.Runner() as runner:
         for name, form in forms.items():
             print(json.dumps({name: _result(form, f"form {name}: Grüezi", runner)}), flush=True)

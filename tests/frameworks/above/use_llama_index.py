@@ -23,16 +23,16 @@ def llm(model: str = MODEL) -> OpenAI:
     return MockOpenAI(model=model, api_base=BASE_URL, api_key=KEY)
 
 
-def said(text: str) -> list[ChatMessage]:
+def user_message(text: str) -> list[ChatMessage]:
     return [ChatMessage(role="user", content=text)]
 
 
 async def asynchronous(text: str, model: str = MODEL) -> Any:
-    return (await llm(model).achat(said(text))).message.content
+    return (await llm(model).achat(user_message(text))).message.content
 
 
 async def async_streamed(text: str) -> list[Any]:
-    return [chunk.delta async for chunk in await llm().astream_chat(said(text))]
+    return [chunk.delta async for chunk in await llm().astream_chat(user_message(text))]
 
 
 async def async_structured(text: str) -> Any:
@@ -49,16 +49,16 @@ def tools(text: str) -> Any:
 
 
 run(
-    plain=lambda text: llm().chat(said(text)).message.content,
+    plain=lambda text: llm().chat(user_message(text)).message.content,
     completed=lambda text: llm().complete(text).text,
-    streamed=lambda text: [chunk.delta for chunk in llm().stream_chat(said(text))],
+    streamed=lambda text: [chunk.delta for chunk in llm().stream_chat(user_message(text))],
     asynchronous=asynchronous,
     async_streamed=async_streamed,
     structured=lambda text: llm().structured_predict(City, PROMPT, text=text),
     async_structured=async_structured,
     structured_streamed=structured_streamed,
     tools=tools,
-    retried=lambda text: llm(SHAKY).chat(said(text)).message.content,
-    failed=lambda text: llm(FAILING).chat(said(text)),
+    retried=lambda text: llm(SHAKY).chat(user_message(text)).message.content,
+    failed=lambda text: llm(FAILING).chat(user_message(text)),
     async_failed=lambda text: asynchronous(text, FAILING),
 )

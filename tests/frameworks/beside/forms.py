@@ -142,7 +142,7 @@ def settle() -> None:
 
 
 def run(**forms: Callable[[str], Any]) -> None:
-    """Call each of ``forms`` with what to say to the model; print what it returned or raised."""
+    """Call each of ``forms`` with the text of the user; print what it returned or raised."""
     for name, form in forms.items():
         print(json.dumps({name: _result(form, f"form {name}: Grüezi")}), flush=True)
 

@@ -68,7 +68,7 @@ def seams() -> list[Any]:
     ]
 
 
-def tell(**facts: Any) -> None:
+def report(**facts: Any) -> None:
     print(json.dumps(facts), flush=True)
 
 
@@ -117,18 +117,18 @@ run(
     response_failed=lambda text: response(text, model=FAILING),
     async_response_failed=lambda text: async_response(text, model=FAILING),
 )
-tell(records=records())
+report(records=records())
 
 UNDO[UNDONE_FIRST]()
-tell(restored_at_first=seams() == before)
+report(restored_at_first=seams() == before)
 run(one_undone=plain, async_one_undone=asynchronous)
-tell(records_with_one_undone=records())
+report(records_with_one_undone=records())
 
 UNDO[OTHER[UNDONE_FIRST]]()
-tell(restored=seams() == before)
+report(restored=seams() == before)
 run(both_undone=plain, async_both_undone=asynchronous, both_undone_streamed=streamed, response_both_undone=response)
-tell(records_with_both_undone=records())
+report(records_with_both_undone=records())
 
 instrument()
 run(again=plain, async_again=asynchronous, again_streamed=streamed, response_again=response)
-tell(records_in_the_end=records(), failures=dict(ainsights.stats().failures))
+report(records_in_the_end=records(), failures=dict(ainsights.stats().failures))
