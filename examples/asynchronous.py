@@ -1,4 +1,4 @@
-"""Many calls at once with asyncio; each task says on whose behalf it calls."""
+"""Many calls at once with asyncio; each task names the user that it calls for."""
 
 import asyncio
 import os

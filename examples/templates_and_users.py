@@ -1,4 +1,4 @@
-"""Templates and users: the insight tells the prompt before formatting, its variables, and who asked."""
+"""Templates and users: the insight has the prompt before formatting, its variables, and the user."""
 
 import os
 

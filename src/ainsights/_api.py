@@ -93,7 +93,7 @@ def instrument(**settings: Any) -> Insights:
         The process's :class:`Insights`.
 
     Raises:
-        ConfigurationError: a setting is wrong; the message names it and says what it takes.
+        ConfigurationError: a setting is wrong; the message names it and what it accepts.
     """
     _default.report_unknown_variables()
     insights = _default.configure(settings)

@@ -48,7 +48,7 @@ class Insights:
         settings: the keyword arguments of :func:`ainsights.instrument`; the others come from the environment.
 
     Raises:
-        ConfigurationError: a setting is wrong; the message names it and says what it takes.
+        ConfigurationError: a setting is wrong; the message names it and what it accepts.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -83,7 +83,7 @@ class Insights:
             The same client.
 
         Raises:
-            ConfigurationError: ``client`` is no client of openai's.
+            ConfigurationError: ``client`` is not a client of openai.
         """
         if not (hasattr(type(client), "with_options") and hasattr(type(client), "post")):
             raise ConfigurationError(f"client=... is a {type(client).__name__}. It takes a client of openai's.")
@@ -193,7 +193,7 @@ class Insights:
     def submit(self, record: Record, receipt: Receipt | None = None) -> None:
         """Queue ``record``; ``receipt`` gets the outcome."""
         if self._off or not record.context.captured:
-            why = f"nothing is captured: {self._off or 'the context says so'}"
+            why = f"nothing is captured: {self._off or 'excluded by the context'}"
         elif self._is_sampled_out():
             why = f"the event was dropped: {PREFIX}SAMPLE_RATE"
         else:

@@ -25,7 +25,7 @@ MASK = "[api_key]"
 _SHORTEST_SECRET = 8
 """Characters of the shortest key that is masked wherever it is; a shorter one may be a word, and follows ``Bearer``."""
 _SECRET_AFTER_PREFIX = 4
-"""Characters after a prefix such as ``ainsights_`` that make the beginning of a key; the prefix alone is no secret."""
+"""Characters after a prefix such as ``ainsights_`` that make the beginning of a key; the prefix alone is public."""
 _PREFIX = re.compile(r"[A-Za-z]+[_-]")
 LONGEST_SPELLING = 12
 """Characters that an encoder writes for one of a key, unless several encode it one after the other."""

@@ -52,7 +52,7 @@ class AInsights:
             settings: the other keyword arguments of :func:`ainsights.instrument`.
 
         Raises:
-            ConfigurationError: a setting is wrong; the message names it and says what it takes.
+            ConfigurationError: a setting is wrong; the message names it and what it accepts.
         """
         return cls(insights=Insights(api_key=api_key, base_url=base_url, **settings))
 

@@ -20,7 +20,7 @@ class InsightsError(Exception):
 
 
 class ConfigurationError(InsightsError, ValueError):
-    """A setting is wrong. The message names the setting and says what it takes."""
+    """A setting is wrong. The message names the setting and what it accepts."""
 
 
 class AInsightsError(InsightsError):

@@ -1,5 +1,5 @@
 # What a type checker sees of the drop-in clients: openai's own, with every signature and overload.
-from openai import *  # noqa: F403  openai itself says what it exports
+from openai import *  # noqa: F403  openai itself defines what it exports
 from openai import (
     VERSION as VERSION,
 )

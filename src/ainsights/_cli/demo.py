@@ -34,7 +34,7 @@ LONGEST_WAIT = 10.0
 """Seconds that the endpoint may take to index what is stored."""
 
 WIDE = 140
-"""Characters of a line where the output is no terminal."""
+"""Characters of a line where the output is not a terminal."""
 
 NARROW = 100
 """Characters of a line below which a table would have no room for the texts."""

@@ -71,7 +71,7 @@ def _template(template: object) -> Any:
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
     """Return ``value`` if it is None or one of ``choices``; raises ConfigurationError."""
-    if value is None or (value in choices and isinstance(value, type(choices[0]))):  # 1 == True, but it is no flag
+    if value is None or (value in choices and isinstance(value, type(choices[0]))):  # 1 == True, but it is not a flag
         return value
     raise _wrong(name, repr(value), " or ".join(map(repr, choices)))
 

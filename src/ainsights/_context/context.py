@@ -31,18 +31,18 @@ class context(Scope):  # noqa: N801  it reads as a word: with ainsights.context(
         async def summarise(): ...
 
     The context of a call is that of the moment when it is made, also if a stream ends much later. Blocks nest:
-    ``meta`` and ``inputs`` merge, and the inner one wins; what a block does not say holds as around it. It follows
+    ``meta`` and ``inputs`` merge, and the inner one wins; what a block does not set is as around it. It follows
     ``contextvars``: into tasks and ``asyncio.to_thread``, not into other threads.
 
     As a decorator it holds while the function runs; for a generator, while its body does, and not between its steps.
     One object may be used any number of times, at the same time too.
 
     Args:
-        user_id: the end user; goes before all that the request says.
+        user_id: the end user; takes precedence over what the request has.
         meta: metadata, over that of the request; values that are not JSON become texts.
         template: the prompt before formatting: a :class:`Template`, or a text or messages.
         inputs: the template's variables. A block that names a template drops those of the blocks around it.
-        capture: False: nothing is captured. True: it is, also within a block that says False.
+        capture: False: nothing is captured. True: it is, also within a block with False.
         content: how much of each conversation is sent, ``full``, ``metadata`` or ``none``. ``none`` captures nothing;
             only another ``content`` undoes it.
 

@@ -26,7 +26,7 @@ def decorate(function: Function, block: Make, generator_block: Make) -> Function
         generator_block: makes that of a generator's body, which is entered for each of its steps.
 
     Raises:
-        ConfigurationError: it is no function.
+        ConfigurationError: the argument is not a function.
     """
     if isinstance(function, (staticmethod, classmethod)):
         return cast("Function", type(function)(decorate(function.__func__, block, generator_block)))

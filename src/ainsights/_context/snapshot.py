@@ -16,7 +16,7 @@ def encode(value: Any) -> bytes:
     """
     try:
         return to_json(value, fallback=text, inf_nan_mode="constants")
-    except PydanticSerializationError:  # bytes or surrogates that are no UTF-8
+    except PydanticSerializationError:  # bytes or surrogates, which are not UTF-8
         try:
             return json.dumps(value, default=text, skipkeys=True).encode()
         except RecursionError:

@@ -52,7 +52,7 @@ class Template:
 
     What is sent is the same as without a template, so that an event is known to be of one by its messages alone: send
     them as they were returned; others may stand before and after them. Of several templates in one call the one whose
-    messages come last counts, of equal messages the one formatted last. To say it yourself, use
+    messages come last counts, of equal messages the one formatted last. To name it yourself, use
     ``with ainsights.context(template=..., inputs={...})``.
 
     Args:

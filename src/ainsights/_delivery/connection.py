@@ -85,7 +85,7 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     for index, (family, kind, protocol, _, address) in enumerate(addresses):
         try:
             sock = new_socket(family, kind, protocol)
-        except OSError as error:  # this machine has no IPv6, say
+        except OSError as error:  # for example, this machine has no IPv6
             failure = error
             continue
         try:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 try:
     import fcntl
     import resource
-except ImportError:  # Windows: sockets are no file descriptors there
+except ImportError:  # Windows: sockets are not file descriptors there
     fcntl = resource = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def reset_after_fork() -> None:
 
 
 def _reserve(floor: int) -> None:
-    with contextlib.suppress(OSError):  # no number is free: what comes next will say so
+    with contextlib.suppress(OSError):  # no number is free: the next call will fail and report it
         number = os.open(os.sep, getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
         _reserved.add(number)
         while number < floor:

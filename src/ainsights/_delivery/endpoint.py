@@ -53,7 +53,7 @@ class Proxy:
         """Return the proxy at ``url``, which may lack scheme and port.
 
         Raises:
-            ProxyError: it is no URL of a proxy that can be used.
+            ProxyError: the URL is not that of a usable proxy.
         """
         parts = urlsplit(url if "://" in url else f"http://{url}")
         unusable = cls(parts.scheme, "", 0, variable)

@@ -37,7 +37,7 @@ class _Lookup:
         except OSError as error:
             self._error = error
         except UnicodeError as error:
-            self._error = socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name: {error}")
+            self._error = socket.gaierror(socket.EAI_NONAME, f"{host!r} is not a host name: {error}")
         finally:
             self._finish(self._addresses)
 

@@ -88,7 +88,7 @@ def _contained(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Fi
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep our log out of the findings: it would say the same a second time."""
+    """Keep our log out of the findings: it would repeat them."""
     before, logger.disabled = logger.disabled, True
     try:
         yield

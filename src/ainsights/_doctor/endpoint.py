@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def check(settings: Settings, wrong: dict[str, str], *, send: bool) -> Iterator[Finding]:
-    """Yield what there is to say about the endpoint; nothing is stored there without ``send``.
+    """Yield the findings about the endpoint; nothing is stored there without ``send``.
 
     Args:
         settings: where it is.

@@ -43,7 +43,7 @@ _INSTALL = "python -m pip install --upgrade 'openai>=" + ".".join(map(str, OLDES
 
 
 def check() -> Iterator[Finding]:
-    """Yield what there is to say about Python, openai, our hooks and those of others."""
+    """Yield the findings about Python, openai, our hooks and those of others."""
     python = platform.python_version()
     yield ok(
         "python",

@@ -79,7 +79,7 @@ def shown(value: Any) -> Any:
 
 
 def check(found: Read, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what there is to say about the settings that were ``found`` in ``environ``."""
+    """Yield the findings about the settings that were ``found`` in ``environ``."""
     for name, message in found.wrong.items():
         variable = found.variables[name]
         remedy = f"export {variable}={EXAMPLES.get(name) or f'<{SETTINGS[name].takes}>'}, or: unset {variable}"

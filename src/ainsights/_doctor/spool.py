@@ -26,7 +26,7 @@ _CHOOSE = f"export {PREFIX}SPOOL_DIR=<a directory that this user may write to>"
 
 
 def check(settings: Settings, now: float) -> Iterator[Finding]:
-    """Yield what there is to say about the spool at ``now``, in seconds since the epoch. Makes no directory."""
+    """Yield the findings about the spool at ``now``, in seconds since the epoch. Makes no directory."""
     if settings.spool_dir is None:
         yield ok("spool", "none: what cannot be delivered waits in memory, and ends with the process", used=False)
         return

@@ -36,7 +36,7 @@ _CREATED = b"response.created"
 _SWITCHED = 101
 """The status of HTTP of a WebSocket."""
 _LOST = frozenset(["ConnectionClosed", "ConnectionClosedError", "ConnectionClosedOK", "EOFError"])
-"""The names of the exceptions by which a socket says that it was dropped; others, as a timeout, leave it usable."""
+"""The names of the exceptions by which a socket reports that it was dropped; others, as a timeout, leave it usable."""
 
 _ending = capture_internal_errors("recording the end of a WebSocket")
 

@@ -106,7 +106,7 @@ def _sync_request(original: Callable[..., Any], hook: Hook) -> Callable[..., Any
             result = original(self, *args, **kwargs)
             if isinstance(exchange, Exchange) and exchange.status_code is None:
                 _take_result(exchange, result)
-            return result  # noqa: TRY300  it is no other block's
+            return result  # noqa: TRY300  an else would add nothing
         except BaseException as error:
             _fail(exchange, error)
             raise
@@ -127,7 +127,7 @@ def _async_request(original: Callable[..., Any], hook: Hook) -> Callable[..., An
             result = await original(self, *args, **kwargs)
             if isinstance(exchange, Exchange) and exchange.status_code is None:
                 _take_result(exchange, result)
-            return result  # noqa: TRY300  it is no other block's
+            return result  # noqa: TRY300  an else would add nothing
         except BaseException as error:
             _fail(exchange, error)
             raise

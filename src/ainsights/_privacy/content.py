@@ -113,7 +113,7 @@ def _messages(messages: Any) -> Any:
 def _message(message: Any) -> dict[str, Any]:
     if not isinstance(message, dict):
         return {"content": None, MetaKey.CHARS: _chars(message)}
-    if "role" not in message and "type" in message:  # an item of a response's input that is no message
+    if "role" not in message and "type" in message:  # an item of a response's input that is not a message
         return _item(message)
     outline = _short(message, ("role", "tool_call_id"))
     content, calls, called = message.get("content"), message.get("tool_calls"), message.get("function_call")

@@ -25,7 +25,7 @@ class _Form(NamedTuple):
     """Without it in a text, there is no such key."""
     head: re.Pattern[str]
     end: Callable[[str, int], int | None]
-    """Returns from the end of the head where the key ends; None if it is no key."""
+    """Returns from the end of the head where the key ends; None if it is not a key."""
 
 
 def _run(characters: str) -> Callable[[str, int], int | None]:

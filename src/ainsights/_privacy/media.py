@@ -1,4 +1,4 @@
-"""Media in base64, replaced by what tells one file from another: type, length and SHA-256. Pure."""
+"""Media in base64, replaced by what identifies a file: type, length and SHA-256. Pure."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def description(base64: str, kind: str | None = None) -> str:
 
 
 def _decoded(base64: str) -> Iterator[bytes] | None:
-    """Return the bytes in pieces; None if it is no whole base64."""
+    """Return the bytes in pieces; None if it is not complete base64."""
     text = base64.partition("=")[0]
     alphabet = [part.translate(_FROM_URL_SAFE, _NOT_BASE64) for part in _in_steps(_ascii, text)]
     return None if sum(map(len, alphabet)) % 4 == 1 else _decode(alphabet)

@@ -33,7 +33,7 @@ _WRITTEN = {
     MetaKey.SDK: re.compile(r"ainsights/[\w. /]{1,80}"),
     MetaKey.TIMESTAMP: re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z"),
 }
-"""What we write by ourselves, and what it looks like then: digits that are no telephone number."""
+"""What we write by ourselves, and what it looks like then: digits that are not a telephone number."""
 
 _ITEMS = ("original", "outline", "output")
 """Fields of a response of the Responses API in which the logprobs are that its choice has no place for."""

@@ -7,8 +7,8 @@ How chunks are merged, where the API's documents leave it open:
   What only chunks have goes: ``delta``, ``obfuscation``, a null ``usage``, the ``index`` of a tool call.
 - At the top the last value wins, lists too, since vendors repeat them whole (``citations``); dicts but for ``usage``
   merge. Null and empty values, as in Azure's first chunk, never win over real ones.
-- In choices and deltas dicts merge, lists extend, lists of dicts that have an ``index`` merge by it, strings whose
-  name says that they are texts are joined; any other value replaces the one before, if it is not null or empty.
+- In choices and deltas dicts merge, lists extend, lists of dicts that have an ``index`` merge by it, strings with
+  the name of a text are joined; any other value replaces the one before, if it is not null or empty.
 - A tool call is found by its index, else its id, else its position. A fragment that brings a name and another id
   (or, without ids, another name, or the same one and whole arguments after whole arguments) begins a new call even
   so: some vendors number all of them 0.
@@ -49,7 +49,7 @@ class Accumulation(NamedTuple):
 def accumulate(body: bytes) -> Accumulation:
     """Return what the server-sent events of ``body`` make together; its end may be missing, wherever it was cut.
 
-    Never raises: what is no JSON object is left out.
+    Never raises: what is not a JSON object is left out.
     """
     chunks, value = _Chunks(), None
     for event in body.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n"):

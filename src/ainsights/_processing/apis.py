@@ -140,7 +140,7 @@ def as_messages(value: Any) -> Any:
 
 
 def as_completion(answer: Fields) -> tuple[Fields, Api | None]:
-    """Return an answer of any API as a ChatCompletion, and which API that is, if it says so by its ``object``."""
+    """Return an answer of any API as a ChatCompletion, and which API that is, if its ``object`` names it."""
     kind = answer.get("object")
     if kind == "response":
         return converter.to_completion(answer), "responses"

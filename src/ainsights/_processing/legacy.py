@@ -7,7 +7,7 @@ from typing import Any
 
 
 def to_messages(prompt: Any) -> list[dict[str, Any]]:
-    """Return one message of the user for each prompt; tokens, which are no text, become one as JSON."""
+    """Return one message of the user for each prompt; tokens, which are not text, become JSON."""
     if prompt is None:
         return []
     several = prompt.__class__ is list and not (prompt and all(each.__class__ is int for each in prompt))

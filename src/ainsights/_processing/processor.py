@@ -29,7 +29,7 @@ class Processed(NamedTuple):
     problem: str = ""
     """A sentence about that, which quotes nothing of the event."""
     is_part: bool = False
-    """Whether the item is no event of its own: part of one that comes later, or that was made before."""
+    """Whether the item is not an event of its own: part of one that comes later, or that was made before."""
 
 
 class Processor:

@@ -1,4 +1,4 @@
-"""One server-sent event -> its JSON value, as the standard says (HTML, 9.2). Pure."""
+"""One server-sent event -> its JSON value, by the standard (HTML, 9.2). Pure."""
 
 from __future__ import annotations
 

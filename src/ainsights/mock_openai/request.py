@@ -30,7 +30,7 @@ def read_request(body: bytes, deployment: str | None = None) -> dict[str, Any]:
         deployment: of Azure; it stands in for a model, and its directives for those that the model does not have.
 
     Raises:
-        InvalidRequestError: it is no JSON object, or lacks a model.
+        InvalidRequestError: the body is not a JSON object, or lacks a model.
     """
     try:
         request = json.loads(body)

@@ -30,7 +30,7 @@ def instance(schema: Mapping[str, Any], text: str = "café") -> Any:
 
     Args:
         schema: what OpenAI takes as a schema: https://platform.openai.com/docs/guides/structured-outputs
-        text: what strings say.
+        text: the value of strings.
     """
     return _instance(schema, schema, text, 0)
 

@@ -1,4 +1,4 @@
-"""What the mock model says, whatever the API that asks it. Pure."""
+"""The texts of the mock model, whatever the API. Pure."""
 
 from __future__ import annotations
 

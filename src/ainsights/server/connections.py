@@ -135,7 +135,7 @@ class BoundedConnection:
                 self.end(Problem(431, f"the headers are larger than {MAX_HEADER_BYTES} bytes"))
 
     def send_400_response(self, message: str) -> None:
-        """Answer what is no HTTP, as uvicorn does, with a problem document."""
+        """Answer what is not HTTP, as uvicorn does, with a problem document."""
         self.end(Problem(400, message))
 
     def is_busy(self) -> bool:
@@ -143,7 +143,7 @@ class BoundedConnection:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _receives_body(self) -> bool:
-        """Whether what arrives is body; uvicorn also says so of the rest that follows an early answer."""
+        """Whether what arrives is body; for uvicorn, so is the rest that follows an early answer."""
         return self.cycle is not None and bool(self.cycle.more_body)
 
     def check(self, now: float) -> None:

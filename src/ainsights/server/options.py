@@ -29,7 +29,7 @@ class Options:
         audit_key_file: where the key of the hash chain is kept; None: beside the database.
         allowed_hosts: host names under which browsers may reach the pages, beside addresses and ``localhost``.
         paths: where insights are taken.
-        is_sample: whether what is stored is a generated sample, as the pages say then.
+        is_sample: whether what is stored is a generated sample; the pages then show a note.
         store: the address of a database on ClickHouse, ``clickhouse://user@host/database``, instead of the file.
         on_index_progress: called while the index is built anew, with the done part, 0 to 1, on any thread.
     """

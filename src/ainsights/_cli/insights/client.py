@@ -43,8 +43,8 @@ class Client:
         """Nothing is sent yet.
 
         Args:
-            url: where the endpoint is; None: as the environment says, else on this machine.
-            api_key: None: as the environment says.
+            url: where the endpoint is; None: from the environment, else on this machine.
+            api_key: None: from the environment.
 
         Raises:
             CommandError: the URL or the key cannot be used, or there is no key.

@@ -31,7 +31,7 @@ def check_access(directory: Path) -> None:
     """Check the directory, as far as it exists, and the files in it. Creates nothing.
 
     Raises:
-        UnsafeSpoolError: another user could read or write them; says what to do.
+        UnsafeSpoolError: another user could read or write them; the message has the remedy.
         OSError: they could not be looked at.
     """
     if os.name != "posix":

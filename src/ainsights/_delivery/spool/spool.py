@@ -13,7 +13,7 @@ Invariants:
   lives, which the kernel releases when it dies, however it dies: its events may then be claimed by any. Where there are
   no such locks, a process counts as dead when it has not touched its file for a minute.
 - What ``add`` returned a row for survives the death of the process (WAL, synchronous NORMAL; a crash of the machine
-  may cost the last moments). Only ``acknowledge`` deletes an event that is no dead letter, and only with its row.
+  may cost the last moments). Only ``acknowledge`` deletes an event that is not a dead letter, and only with its row.
 - The file has a limit. Dead letters are evicted first, the oldest before the others; then new events are refused.
 - Nothing here raises for what disks and files do: an operation that fails does nothing and is logged, and a file that
   is damaged is set aside and started anew.

@@ -53,7 +53,7 @@ def of_response(response: Fields, status: Any = None) -> Accumulation:
 def accumulate(body: bytes) -> Accumulation:
     """Return what the server-sent events of ``body`` make together; its end may be missing, wherever it was cut.
 
-    Never raises: what is no JSON object is left out.
+    Never raises: what is not a JSON object is left out.
     """
     body = body.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     last = _last_event(body)

@@ -64,7 +64,7 @@ class Neighbors(BaseModel):
 
 
 class OneEvent(ItemModel):  # type: ignore[misc]
-    """One event: its columns, what meta says, and the body as it was received."""
+    """One event: its columns, its meta, and the body as it was received."""
 
     received_at: str
     cost_source: str | None
@@ -140,7 +140,7 @@ def plain(row: Any) -> dict[str, Any]:
 
 
 def event_of(body: StoredBody) -> Event:
-    """Return what the body says."""
+    """Return the event that the body describes."""
     return build_event(*body)
 
 

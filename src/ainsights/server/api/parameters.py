@@ -100,7 +100,7 @@ def read(params: Iterable[tuple[str, str]], taken: Sequence[str]) -> Asked:
 
 
 def _merged(whole: Query, more: Query) -> Query:
-    """Return the query with what further parameters say: a narrower filter, and what it leaves open."""
+    """Return the query with further parameters applied: a narrower filter, and what it leaves open."""
     for name in ("since", "until"):
         if getattr(whole.filter, name) and getattr(more.filter, name):
             raise QueryError(f"{name} is there twice: in query and as a parameter", name)

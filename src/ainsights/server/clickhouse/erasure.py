@@ -1,7 +1,7 @@
 """Erasing events: hidden from every reader at once, purged from the disk at night.
 
 A lightweight delete hides the rows as soon as it returns; the text and the bodies stand in the files until ClickHouse
-writes them anew, which `maintenance` has it do. Each erasure says which of the two it is.
+writes them anew, which `maintenance` has it do. Each erasure records which of the two it is.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def start_purge(connection: Connection) -> bool:
 
 
 def finish_purge(connection: Connection, started: float) -> bool:
-    """Return whether the purge that was started then is through; if it is, say so of each erasure before it.
+    """Return whether the purge that was started then has ended; if so, record it with each erasure before it.
 
     Raises:
         StoreError: it cannot be done now.

@@ -93,7 +93,7 @@ class KeyTable:
         roles = sorted(role.value for role in key.roles)
         try:
             known = self._connection.rows(_CHANGED, {"digest": key.digest})[0][0]
-            changed_at = max(time.time(), math.nextafter(known, math.inf))  # whatever the clocks of two machines say
+            changed_at = max(time.time(), math.nextafter(known, math.inf))  # however the clocks of two machines differ
             row = (key.name, key.digest, roles, key.created_at, revoked, changed_at)
             self._connection.insert("api_key", COLUMNS, [row])
         except StoreError as error:

@@ -27,7 +27,7 @@ class Row(NamedTuple):
     """One event, read: what the columns get, and what finds its conversation.
 
     Attributes:
-        key_time: the time in the sorting key, in microseconds since the epoch; 0 where the body tells none.
+        key_time: the time in the sorting key, in microseconds since the epoch; 0 where the body has none.
         own: the conversation if no earlier event is found: that with its name, else that of the response that it
             continues, of its end, or of its id.
     """
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 
 def read(stored: StoredBody) -> Row:
-    """Return what the body says."""
+    """Return the row that the body describes."""
     event = build_event(*stored)
     key_time = event.time if event.is_dated and EARLIEST <= event.time < LATEST else 0
     if event.conversation is not None:

@@ -17,7 +17,7 @@
 **What makes an event unique** is its sorting key: ``key_time`` and ``id``. ``key_time`` comes from the body alone (its
 timestamp, else the time in a UUIDv7 id, else 0), so that the same event is the same row whenever and wherever it
 arrives; duplicates fall into one partition and merge. Of duplicates the one with the highest ``version`` remains, which
-is the one that arrived first. Reads say ``FINAL``, and so are exact before the merge.
+is the one that arrived first. Reads use ``FINAL``, and so are exact before the merge.
 
 **Unknown** is the empty string in text columns (no field is ever an empty text), NULL in numbers and flags, and 0 in
 hashes. ``time`` is in microseconds since the epoch, and equals ``key_time`` unless the body has no time: a condition
@@ -99,11 +99,11 @@ EVENT_INDEXES = (
 )
 
 SYNCED = "fsync_after_insert = 1, fsync_part_directory = 1"
-"""An insert is on disk when it is answered. On a cluster several servers have it, as the quorum says."""
+"""An insert is on disk when it is answered. On a cluster as many servers have it as the quorum asks for."""
 
 
 class _Table(NamedTuple):
-    """A small table; ``version`` is the column that says which of two rows of the same place in the order remains."""
+    """A small table; of two rows with the same sorting key, the one with the higher ``version`` remains."""
 
     name: str
     columns: str

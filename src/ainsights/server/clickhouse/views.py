@@ -41,5 +41,5 @@ class ViewTable:
 
     def _write(self, view: SavedView, *, removed: bool) -> None:
         known = self._connection.rows(_CHANGED, {"name": view.name})[0][0]
-        changed_at = max(time.time(), math.nextafter(known, math.inf))  # whatever the clocks of two replicas say
+        changed_at = max(time.time(), math.nextafter(known, math.inf))  # however the clocks of two replicas differ
         self._connection.insert("view", _COLUMNS, [(*view, removed, changed_at)])

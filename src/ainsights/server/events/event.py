@@ -58,12 +58,12 @@ _AFTER_URL = ".,;:!?)]}*_~'\u3002\uff0c\u3001"
 
 
 class Event(NamedTuple):
-    """Everything that an event is known by. None, or an empty list, where the body doesn't say.
+    """Everything that an event is known by. None, or an empty list, where the body has nothing.
 
     Attributes:
         time: when the call began, in microseconds since the epoch.
         latency: milliseconds, as is ``ttft``.
-        cost: US dollars; ``cost_source`` says whose.
+        cost: US dollars; ``cost_source`` is who computed it.
         conversation: the id that meta gives it.
         reply: a hash of the response's id, by which the Responses API continues it, and ``previous`` the ``reply`` of
             the response that this one continues.
@@ -122,7 +122,7 @@ def build_event(
     Args:
         seq: the store's number of the event.
         event_id: the store's id of the event.
-        received_at: seconds since the epoch; the event's time if the body tells none.
+        received_at: seconds since the epoch; the event's time if the body has none.
         body: as received.
         conversation_keys: the keys of meta that may name the conversation.
     """
@@ -200,7 +200,7 @@ def _user(insight: dict[str, Any], args: dict[str, Any]) -> str | None:
 
 
 def _router(args: dict[str, Any]) -> dict[str, Any]:
-    """Return what the request says to the router, merged into its arguments or apart."""
+    """Return the request's parameters for the router, merged into its arguments or apart."""
     return as_dict(args.get("requesty")) or as_dict(as_dict(args.get("extra_body")).get("requesty"))
 
 

@@ -104,7 +104,7 @@ def hash_question(question: str) -> int | None:
 
 
 def turns_of(user: str | None, messages: list[dict[str, Any]], answer: dict[str, Any] | None) -> Turns:
-    """Return how a call stands in a conversation: of the same user, by what was said before."""
+    """Return how a call stands in a conversation: of the same user, by the messages before."""
     running = _digest((user or "").encode())
     prefixes: list[int] = []
     instructions: dict[int, None] = {}

@@ -1,4 +1,4 @@
-"""What a call cost: what the response says, else by the price list of genai-prices. Unknown stays unknown."""
+"""What a call cost: by the response, else by the price list of genai-prices. Unknown stays unknown."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cost_of(response: dict[str, Any], usage: Usage, model: str | None, base_url:
         usage: its tokens.
         model: the model that answered.
         base_url: of the model API. A host that the price list doesn't know may charge anything, unless the model's name
-            says who (``openai/gpt-4o``, as routers write it); without a URL, the model's name decides.
+            names it (``openai/gpt-4o``, as routers write it); without a URL, the model's name decides.
         time: prices change; the one in force then counts.
     """
     stated = _stated(response)

@@ -41,7 +41,7 @@ def _parse_slowly(body: bytes) -> Any:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON value")
+    raise ValueError(f"{constant} is not a JSON value")
 
 
 def as_dict(value: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""When a call began: what meta says, else the time in a UUIDv7, else its receipt. Pure."""
+"""When a call began: by its meta, else by the time in a UUIDv7, else its receipt. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def receipt_time(received_at: float) -> int:
 
 
 def own_time(meta: dict[str, Any], event_id: str) -> int | None:
-    """Return when the call began, in microseconds since the epoch, as the event itself says; None if it does not."""
+    """Return when the call began, in microseconds since the epoch, by the event itself; None if it has no time."""
     found = _from_timestamp(meta.get(MetaKey.TIMESTAMP))
     if found is None:
         found = _from_uuid7(event_id)

@@ -8,7 +8,7 @@ from ainsights.server.events.reading import as_count, as_dict
 
 
 class Usage(NamedTuple):
-    """Tokens; None where the response doesn't say."""
+    """Tokens; None where the response has none."""
 
     prompt: int | None
     completion: int | None

@@ -31,7 +31,7 @@ def prepare(directory: Path) -> None:
     """Create the directory, or check the one that is there.
 
     Raises:
-        ConfigurationError: something in it is no part of an index, or another user's.
+        ConfigurationError: something in it is not part of an index, or belongs to another user.
         OSError: it cannot be made, or looked at.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def prepare(directory: Path) -> None:
         if path.name == SPILL:
             continue
         if not _FILE.fullmatch(path.name):
-            reason = f"{path.name} in it is no part of an index; give the database another name"
+            reason = f"{path.name} in it is not part of an index; give the database another name"
             raise ConfigurationError(f"index directory {directory}: {reason}")
         check_ours(path, "index file")
 

@@ -165,7 +165,7 @@ class Index:
             self._follow()
         except RebuildStoppedError:
             return None
-        except Exception as error:  # noqa: BLE001  the thread must live; the state says what happened
+        except Exception as error:  # noqa: BLE001  the thread must live; the state has the error
             self._state, self._error = "failed", str(error)
             cause = None if _is_of_others(error) else error
             log_rate_limited("error", "index", "The index failed, and is opened again: %s", error, error=cause)
@@ -270,7 +270,7 @@ class Index:
 
 
 def _is_of_others(error: Exception) -> bool:
-    """Whether it is no fault of the index files: the store, or a full disk."""
+    """Whether the cause is not in the index files but in the store, or a full disk."""
     return isinstance(error, StoreError) or any(word in str(error) for word in ("space", "full", "quota"))
 
 

@@ -69,14 +69,14 @@ class Removals:
         return number
 
     def apply(self, rebuild_shard: Callable[[int, int], None], conversation_keys: Sequence[str]) -> None:
-        """Remove from the columns what the log says, and from the disk, if a purge is due."""
+        """Remove what the log lists from the columns, and from the disk, if a purge is due."""
         self.hide_from_queries()
         self._relink(conversation_keys)
         if self._shards and time.monotonic() >= self._next_purge:
             self._purge(rebuild_shard)
 
     def hide_from_queries(self) -> None:
-        """Remove from the columns what the log says. Their files still hold it."""
+        """Remove what the log lists from the columns. Their files still hold it."""
         hidden = self.hidden
         number = max(self._removed_through, self._columns.state().removals)
         while page := self._store.removals_after(number, PAGE):

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of ``PUT /insight``: exactly what is accepted."""
+"""The description of ``PUT /insight`` in the OpenAPI document: exactly what is accepted."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Authorization:
     def check(self, authorization: bytes | None, address: str, role: Role | None) -> NamedKey:
         """Return the key of a request that may do what ``role`` allows.
 
-        Keys are looked up by their hash, so that the time it takes tells nothing about a key.
+        Keys are looked up by their hash, so that the time it takes reveals nothing about a key.
 
         Args:
             authorization: the header of the request.

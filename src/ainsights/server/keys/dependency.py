@@ -1,7 +1,7 @@
 """The check of the API key for FastAPI's routes.
 
 Without ``from __future__ import annotations``: of a callable object, older versions of FastAPI read annotations only
-where they are no strings.
+where they are not strings.
 """
 
 from collections.abc import Callable

@@ -177,7 +177,7 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def _parameters(params: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Part the page's own parameters from those of the query; an empty field of a form says nothing."""
+    """Separate the page's own parameters from those of the query; an empty field of a form is left out."""
     own: dict[str, str] = {}
     asked: list[tuple[str, str]] = []
     lists: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Erasing what a filter selects: a page that says what goes, and the deed."""
+"""Erasing what a filter selects: a page that shows what will be removed, and the removal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEASURED = ("events", "users", "conversations", "tokens", "cost")
 
 
 def ask(visit: Visit) -> Response:
-    """Return the page that says what goes."""
+    """Return the page that shows what will be removed."""
     wanted = _wanted(visit)
     rows = visit.engine.events(Query(wanted, limit=EXAMPLES)).rows
     return visit.page(

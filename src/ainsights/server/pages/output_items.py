@@ -36,7 +36,7 @@ class Item(NamedTuple):
 
     Attributes:
         kind: its type, without underscores.
-        status: how it ended, if it says so.
+        status: how it ended, if known.
         summary: what it is about, in a line.
         details: all of it, as JSON.
     """
@@ -54,7 +54,7 @@ def items(insight: dict[str, Any]) -> list[Item]:
 
 
 def state(insight: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return what the response says of how it ended, where that is more than that it did."""
+    """Return how the response ended, if it did not simply complete."""
     response = as_dict(insight.get("response"))
     status = as_text(response.get("status"))
     reason = as_text(as_dict(response.get("incomplete_details")).get("reason"))

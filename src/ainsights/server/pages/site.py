@@ -38,7 +38,7 @@ class Site(NamedTuple):
     """The services that answer the pages.
 
     Attributes:
-        is_sample: whether what is stored is a generated sample, which every page says then.
+        is_sample: whether what is stored is a generated sample; every page then shows a note.
     """
 
     store: Store

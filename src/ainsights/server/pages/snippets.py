@@ -38,7 +38,7 @@ def python(insight: dict[str, Any]) -> str:
 
 
 def _keywords(request: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the arguments; what is no Python name goes into ``extra_body``."""
+    """Return the arguments; what is not a Python name goes into ``extra_body``."""
     odd = {name: value for name, value in request.items() if not name.isidentifier()}
     plain = [(name, value) for name, value in request.items() if name.isidentifier()]
     return [*plain, ("extra_body", odd)] if odd and "extra_body" not in request else plain

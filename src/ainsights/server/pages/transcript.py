@@ -34,7 +34,7 @@ class Message(NamedTuple):
 
     Attributes:
         is_answer: whether it is the response, not part of the request.
-        note: what else there is to say, such as the finish reason.
+        note: further facts, such as the finish reason.
     """
 
     role: str

@@ -30,7 +30,7 @@ def decode_cursor(cursor: str) -> Position:
     """Return the position that the text names.
 
     Raises:
-        QueryError: it is no cursor.
+        QueryError: the text is not a cursor.
     """
     try:
         value, seq = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))

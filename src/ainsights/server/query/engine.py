@@ -67,7 +67,7 @@ class EventPage(NamedTuple):
 class Table(NamedTuple):
     """The answer to a query with measures: one row for each group, groups first, then measures.
 
-    A time bucket is the time at which it begins; ``bucket`` says which one ``auto`` became. ``truncated`` says that
+    A time bucket is the time at which it begins; ``bucket`` is the one that ``auto`` became. ``truncated`` means that
     there are more groups than the limit.
     """
 

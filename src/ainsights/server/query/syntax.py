@@ -14,7 +14,7 @@ NAME = re.compile(rf"meta\.(?:{QUOTED}|{META_KEY})|[A-Za-z_][A-Za-z0-9_]*", re.D
 BARE_VALUE = re.compile(r'[^\s",*\\]+')
 BARE_WORD = re.compile(r"\w+")
 RESERVED = ("AND", "OR", "NOT")
-"""Words of other query languages: an error that says what to write, unless quoted."""
+"""Words of other query languages: an error with what to write instead, unless quoted."""
 
 
 def quote(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The key of the hash chain, in a file of its own: it is no part of the database."""
+"""The key of the hash chain, in a file of its own: it is not part of the database."""
 
 from __future__ import annotations
 

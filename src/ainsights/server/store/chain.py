@@ -1,7 +1,7 @@
 """The hash chain: what proves that no event was changed, added or removed. Pure.
 
 Each event has a MAC over all that is stored of it, each commit an entry whose MAC covers the MACs of its events and the
-entry before. The key is no part of the database: whoever can write to the database alone can't write a valid MAC.
+entry before. The key is not part of the database: whoever can write to the database alone can't write a valid MAC.
 
 What no chain shows: that its end was cut off, or that the whole file was put back to an earlier state. For that, note
 the number and the MAC of the latest entry elsewhere, and pass them to `verify` as its anchor.

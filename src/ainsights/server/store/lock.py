@@ -1,4 +1,4 @@
-"""One server process owns a database: a lock that says which."""
+"""The lock of the one server process that owns a database."""
 
 from __future__ import annotations
 

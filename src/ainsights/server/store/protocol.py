@@ -204,7 +204,7 @@ class Store(Protocol):
 
 
 class ObservableStore(Store, Protocol):
-    """A store that tells an index in the same process what changes."""
+    """A store that notifies an index in the same process of changes."""
 
     def removals_after(self, number: int, limit: int) -> list[Removal]:
         """Return the first ``limit`` entries of the log of removals that follow ``number`` (0: from the beginning)."""

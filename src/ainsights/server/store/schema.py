@@ -12,7 +12,7 @@
     access    number, at, key_name, action, detail: who read and who erased what
     migration through, last: how far the file of the schema before is copied; empty when there is none
 
-``application_id`` says that the file is ours, ``user_version`` which schema it has.
+``application_id`` marks the file as ours, ``user_version`` is the version of its schema.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def create(path: Path, legacy_last: int | None = None) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         migration = f"INSERT INTO migration VALUES (0, {legacy_last:d});" if legacy_last is not None else ""  # noqa: S608  a number
         ours = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-        # not in WAL mode yet, so that the header says whose file it is from the beginning
+        # not in WAL mode yet, so that the header marks the file as ours from the beginning
         connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {migration} {ours} COMMIT;")
 
 

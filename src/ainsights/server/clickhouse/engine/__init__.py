@@ -1,7 +1,7 @@
 """The engine over ClickHouse.
 
 ``engine`` dispatches to ``pages`` (lists), ``tables`` (measures), ``facets``, ``texts`` and
-``conversations``; ``selection`` and ``source`` say what they select from.
+``conversations``; ``selection`` and ``source`` are what they select from.
 """
 
 from __future__ import annotations
