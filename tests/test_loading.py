@@ -79,9 +79,14 @@ def test_flush_is_false_while_delivery_still_loads(
         assert [body["messages"] for body in it.stored] == ["kept"]
 
 
-def test_client_without_a_call_closes_at_once_and_drops_later_ones(it: Endpoint) -> None:
+def test_client_without_a_call_closes_at_once_and_drops_later_ones(
+    it: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
     insights = Insights(base_url=it.url, api_key="k")
     assert insights.close()
     insights.capture(response={"choices": []}, messages="late")
     assert dict(insights.stats().dropped) == {"closed": 1}
     assert it.requests == 0
+    assert not insights.close()
+    assert caplog.messages[-1] == "1 event lost at shutdown: captured after the client was closed"
+    assert insights.close()

@@ -145,6 +145,7 @@ def test_closing_twice_is_harmless_and_captures_no_more(it: Endpoint) -> None:
     insights.close()
     with pytest.raises(DeliveryError, match="closed"):
         insights.capture(response=COMPLETION, messages="late").result(PATIENCE)
+    insights.close()
     assert len(it.stored) == 1
 
 

@@ -62,6 +62,11 @@ class Channel:
         return pipeline is not None and bool(pipeline.workers)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._stop.is_set()
+
+    @property
     def pipelines(self) -> list[Pipeline]:
         """The pipelines that work now; the current one comes first."""
         found = [destination.loaded() for destination in (self._current, *self._earlier)]

@@ -155,10 +155,11 @@ class Insights:
     def _close(self, timeout: float, *, interrupted: bool = False) -> bool:
         router.release_clients(self)
         self._pending.close()
+        late = "captured after the client was closed" if self._channel.is_closed else None
         lost = self._channel.close(timeout)
         _lifecycle.unregister(self)
         if lost:
-            reason = "interrupted" if interrupted else last_error(self._channel.pipelines) or "time ran out"
+            reason = "interrupted" if interrupted else late or last_error(self._channel.pipelines) or "time ran out"
             logger.error("%d event%s lost at shutdown: %s", lost, "s" if lost > 1 else "", reason)
         return not lost
 

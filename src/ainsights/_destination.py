@@ -153,23 +153,21 @@ class Destination:
         connect = senders(settings.base_url, key, settings.timeout, settings.path)
         pipeline.configure(Processor(settings, sdk(), self._pending).process, connect, settings)
 
-    def _move(self, otherwise: str) -> int:
-        """Hand what waits to the pipeline. Without one, or once we are closed, it is lost; return how much is.
+    def _move(self, otherwise: str) -> None:
+        """Hand what waits to the pipeline. Without one, or once we are closed, it is lost.
 
         Args:
             otherwise: as what it is counted then.
         """
-        lost = 0
         while True:
             try:
                 item, receipt = self._waiting.popleft()  # whoever gets it moves it
             except IndexError:
-                return lost
+                return
             with _moving:
                 if self.pipeline is not None and not self._closed:
                     self.pipeline.put(item, item.size, receipt)
                     continue
-                lost += 1
                 self.counters.add(captured=1, **{otherwise: 1})
             if receipt is not None and otherwise == OUT_OF_TIME:
                 receipt.on_left("time ran out before the event was delivered")
@@ -222,7 +220,8 @@ class Destination:
             pipeline = self.loaded(0.0)  # made since
         lost = pipeline.close(max(deadline - time.monotonic(), 0.0)) if pipeline is not None else 0
         self._closed = True
-        return lost + self._move(OUT_OF_TIME)
+        self._move(OUT_OF_TIME)
+        return lost + self.counters.newly_lost()
 
     def before_fork(self, patience: float) -> None:
         """Let the workers leave; a module that is being imported while the process forks never loads in the child."""

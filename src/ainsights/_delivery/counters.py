@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LOST_AT_THE_END = ("dropped_exit", "dropped_closed")
+"""The counters of events that were left when time ran out, or that came later."""
+
+
 class Counters:
     """Named counters. ``add`` waits for no lock, so it is safe inside a finaliser.
 
@@ -24,6 +28,7 @@ class Counters:
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._pending: deque[Mapping[str, int] | int] = deque()
         self._lock = threading.Lock()
+        self._lost = 0
         _all.add(self)
 
     def add(self, **counts: int) -> None:
@@ -51,6 +56,13 @@ class Counters:
             counts = dict(self._counts)
         self._apply_pending()
         return counts
+
+    def newly_lost(self) -> int:
+        """Return how many events were lost by the end of delivery since the last call."""
+        counts = self.snapshot()
+        lost = sum(counts.get(name, 0) for name in LOST_AT_THE_END)
+        newly, self._lost = lost - self._lost, lost
+        return newly
 
     def _apply_pending(self) -> None:
         while self._pending and self._lock.acquire(blocking=False):

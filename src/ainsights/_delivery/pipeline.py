@@ -51,7 +51,6 @@ class Pipeline:
         self._pool = WorkerPool(self._next, self._deliver, self._scheduler.put_back, lambda: self._scheduler.sendable)
         self._stores: dict[Any, Store] = {None: MemoryStore()}
         self._store: Store = self._stores[None]
-        self._lost = 0
         """Events of this process that close() has reported as lost."""
         self._closing: tuple[float, FlushMarker | None] | None = None
         self.put = self._queue.put
@@ -175,19 +174,13 @@ class Pipeline:
         self._queue.drop_rest()
         self._settlement.close()
         self._scheduler.close()
-        return self._newly_lost()
+        return self.counters.newly_lost()
 
     def _begin_close(self, timeout: float) -> tuple[float, FlushMarker | None]:
         if self._closing is None:
             flush = bool(self.queued) and not self.held
             self._closing = time.monotonic() + timeout, self._request_flush() if flush else None
         return self._closing
-
-    def _newly_lost(self) -> int:
-        counts = self.counters.snapshot()
-        lost = counts.get("dropped_exit", 0) + counts.get("dropped_closed", 0)
-        newly, self._lost = lost - self._lost, lost
-        return newly
 
     def _request_flush(self) -> FlushMarker:
         marker = FlushMarker()

@@ -2,7 +2,7 @@
 
 What a message has a place for goes there: texts, refusals, reasoning, calls of functions and of custom tools, citations
 of URLs, logprobs. All other items stay as they are, in ``output``. The ``outline`` has an entry for each item, in their
-order, which is where its parts are:
+order, with the places of its parts:
 
 - ``{"output": 0}``: the item is ``output[0]``.
 - a message: the item, in which the number of its characters stands for each text, which is the next part of ``content``
