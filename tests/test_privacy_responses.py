@@ -250,3 +250,29 @@ def test_what_a_response_goes_on_with_is_in_meta(conversation: Any) -> None:
     assert answered.meta["ainsights.previous_response_id"] == "resp_0"
     assert answered.meta["ainsights.conversation_id"] == "conv_2"
     assert captured().meta.keys().isdisjoint({"ainsights.previous_response_id", "ainsights.conversation_id"})
+
+
+CARD = "4111111111111111"
+LIKE_A_CARD = f"resp_68ab{CARD}cdef0123456789abcdef01"
+
+
+def test_identifiers_of_the_api_are_not_taken_for_card_numbers() -> None:
+    whole = response(call("{}") | {"id": LIKE_A_CARD.replace("resp", "fc")}, id=LIKE_A_CARD)
+    output = {"type": "function_call_output", "call_id": LIKE_A_CARD.replace("resp", "call"), "output": CARD}
+    before = LIKE_A_CARD.replace("a", "b")
+    insight = captured(whole, given=[output], settings={"redact": ["credit_card"]}, previous_response_id=before)
+    assert insight.response["id"] == LIKE_A_CARD
+    assert insight.args["previous_response_id"] == before
+    assert LIKE_A_CARD.replace("resp", "call") in str(insight.messages)
+    assert CARD not in str(insight.messages).replace(LIKE_A_CARD[5:], "")
+
+
+@pytest.mark.parametrize("text", [CARD, f"resp_{CARD}", f"my card: {CARD}", f"card {LIKE_A_CARD}"])
+def test_other_text_in_a_field_of_identifiers_is_redacted(text: str) -> None:
+    insight = captured(response(message("a"), id=text), settings={"redact": ["credit_card"]})
+    assert CARD not in insight.model_dump_json()
+
+
+def test_own_rules_see_identifiers_of_the_api() -> None:
+    insight = captured(response(message("a"), id=LIKE_A_CARD), settings={"redact": [re.compile(r"resp_\w+")]})
+    assert insight.response["id"] == "[redacted]"

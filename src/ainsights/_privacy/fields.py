@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from ainsights._model import MetaKey
+
 API = frozenset(
     """action annotations args arguments audio background bytes call_id choices code completion_tokens content
     conversation created created_at custom data detail end_index error file file_data file_id filename finish_reason
@@ -25,3 +29,13 @@ WORDS = frozenset(
     url_citation user web_search web_search_call""".split()  # noqa: SIM905  words read better
 )
 """The values that they have."""
+
+IDENTIFIERS = frozenset(
+    {"call_id", "id", "item_id", "previous_response_id", "response_id", "tool_call_id", MetaKey.REQUEST_ID}
+)
+"""Fields that refer to what the API has made."""
+
+IDENTIFIER = re.compile(
+    r"(call|chatcmpl|cmpl|conv|ctc|cu|fc|fs|ig|item|lsh|mcp[alr]?|msg|req|resp|rs|ws)[_-][0-9A-Za-z]{20,64}"
+)
+"""What the API's own identifiers look like: random characters, more of them than a card number has digits."""

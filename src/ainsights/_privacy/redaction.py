@@ -3,7 +3,8 @@
 Strings are redacted wherever they are: values, the names of fields that the API does not have (those of inputs are
 the user's), and whole numbers outside of the response, by their digits. What is JSON in a string, as the arguments of
 a tool call, is redacted by its own strings, so that no escape hides a secret, and stays JSON where it can. Untouched
-are only the words by which the API names kinds (``"role": "user"``) and what ainsights itself writes.
+are only the words by which the API names kinds (``"role": "user"``) and what ainsights itself writes. Identifiers of
+the API are left to the user's own rules: to built-in ones random characters may look like a card number.
 
 ``logprobs`` and ids of tokens spell the text once more. Where a text was redacted they lose their tokens; the numbers
 stay.
@@ -22,7 +23,7 @@ from ainsights._logging import is_user_interrupt
 from ainsights._model import META_KEYS, Insight, MetaKey
 from ainsights._privacy import patterns
 from ainsights._privacy.dropped import EventDropped, place_of
-from ainsights._privacy.fields import API, KINDS, WORDS
+from ainsights._privacy.fields import API, IDENTIFIER, IDENTIFIERS, KINDS, WORDS
 from ainsights._privacy.slices import end_of_run
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Redaction:
 
     def __init__(self, rules: Sequence[str | re.Pattern[str] | Callable[[str], str]]) -> None:
         self._steps = [_step(rule) for rule in rules]
+        self._own_steps = [_step(rule) for rule in rules if not isinstance(rule, str)]
         self._all_built_in = all(isinstance(rule, str) for rule in rules)
 
     def __call__(self, insight: Insight) -> Insight:
@@ -93,10 +95,7 @@ class Redaction:
         return self.value(_as_json(value), numbers=numbers)
 
     def _plain(self, text: str) -> str:
-        redacted = text
-        for step in self._steps:
-            redacted = step(redacted)
-        return text if redacted == text else redacted  # the same object, by which it is seen that nothing changed
+        return _applied(self._steps, text)
 
     def _number(self, number: float) -> int | float | str:
         whole = int(number) if isinstance(number, int) or number.is_integer() else None
@@ -110,6 +109,8 @@ class Redaction:
         for key, item in fields.items():
             if key in KINDS and isinstance(item, str) and item in WORDS:
                 redacted[key] = item
+            elif key in IDENTIFIERS and isinstance(item, str) and IDENTIFIER.fullmatch(item):
+                redacted[key] = _applied(self._own_steps, item)
             else:
                 name = key if key in API or key in META_KEYS else _free(self.text(str(key)), redacted)
                 redacted[name] = self.value(item, numbers=numbers)
@@ -162,6 +163,13 @@ class Redaction:
             return False
         spelled = "".join(_tokens(before["logprobs"]))
         return before is not after or self._plain(spelled) != spelled
+
+
+def _applied(steps: Sequence[Callable[[str], str]], text: str) -> str:
+    redacted = text
+    for step in steps:
+        redacted = step(redacted)
+    return text if redacted == text else redacted  # the same object, by which it is seen that nothing changed
 
 
 def _step(rule: str | re.Pattern[str] | Callable[[str], str]) -> Callable[[str], str]:
