@@ -255,6 +255,16 @@ def test_verify_prints_what_to_note_and_checks_it(ainsights: Callable[..., Ran])
     assert (wrong.status, "is not the one that was noted" in wrong.out) == (1, True)
 
 
+def test_verify_of_an_empty_endpoint_has_nothing_to_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(Options(tmp_path / "insights.db", api_key=KEY)) as empty:
+        monkeypatch.setenv("AINSIGHTS_BASE_URL", empty.url)
+        monkeypatch.setenv("AINSIGHTS_API_KEY", KEY)
+        assert _cli.main(["verify"]) == 0
+    assert capsys.readouterr().out == "Nothing is stored yet, so there is nothing to verify.\n"
+
+
 def test_erase_asks_for_yes_where_nobody_can_be_asked(
     ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:

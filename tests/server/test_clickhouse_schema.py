@@ -7,6 +7,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,9 +26,9 @@ from ainsights.server.clickhouse.schema import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 pytestmark = needs_engine
+AUTHORITY = Path(__file__).parents[1] / "support" / "authority.pem"
 TABLES = "SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name"
 
 
@@ -60,6 +61,9 @@ def test_an_address_names_the_server_and_hides_the_password() -> None:
         ("clickhouse://ann:secret@h/d?cluster=a'b", 'cluster: "a\'b" is not a name; use letters'),
         ("clickhouse://ann:secret@h/d?cluster=", "cluster: '' is not a name; use letters"),
         ("clickhouses://ann:secret@h/d?ca=/nope", "ca: /nope: no such file"),
+        (f"clickhouses://ann:secret@h/d?ca={__file__}", f"ca: {re.escape(__file__)} has no certificate in PEM"),
+        (f"clickhouse://ann:secret@h/d?ca={AUTHORITY}", "ca is for TLS: give clickhouses:// with it"),
+        ("clickhouse://ann:secret@h/d?verify=no", "verify is for TLS: give clickhouses:// with it"),
         ("clickhouse://ann:secret@h/d?quorum=most", "quorum takes"),
     ],
 )
@@ -74,7 +78,7 @@ def test_a_wrong_address_is_refused_by_what_is_wrong(text: str, wrong: str) -> N
     [
         ("clickhouse://a%40b:secret@h/d", "clickhouse://a%40b@h:8123/d"),
         ("clickhouses://a@h/d?cluster=c&quorum=2&verify=no", "'clickhouses://a@h:8443/d?cluster=c&quorum=2&verify=no'"),
-        (f"clickhouses://a@[::1]:1/d?ca={__file__}", f"'clickhouses://a@[::1]:1/d?ca={__file__}'"),
+        (f"clickhouses://a@[::1]:1/d?ca={AUTHORITY}", f"'clickhouses://a@[::1]:1/d?ca={AUTHORITY}'"),
     ],
 )
 def test_the_command_that_migrates_has_the_whole_address_but_for_the_password(text: str, url: str) -> None:

@@ -201,6 +201,15 @@ def test_missing_extra_is_reported_with_how_to_install_it(database: Path, missin
     assert done.stderr == "ainsights serve: needs the server extra: pip install 'ainsights[server]'\n"
 
 
+@pytest.mark.parametrize("subcommand", [("keys", "list"), ("migrate",)])
+def test_file_and_store_together_are_refused(capsys: pytest.CaptureFixture[str], subcommand: tuple[str, ...]) -> None:
+    assert main(["serve", "--db", "insights.db", *subcommand, "--store", "clickhouse://h/d"]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"ainsights serve {subcommand[0]}: argument --store: not allowed with argument --db\n"
+    )
+
+
 def test_keys_without_the_extra_print_how_to_install_it(database: Path) -> None:
     code = "import sys; sys.modules['fastapi'] = None; from ainsights._cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "serve", "keys", "list", "--db", str(database)]

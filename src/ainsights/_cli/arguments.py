@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 
 from ainsights._base_url import normalize_path
+from ainsights.errors import ConfigurationError
+
+DATABASE = Path("insights.db")
+"""The file of an endpoint where none is named."""
+
+
+def check_one_store(args: argparse.Namespace) -> None:
+    """Refuse ``--db`` and ``--store`` together, where one is given to a command and one to its subcommand.
+
+    Raises:
+        ConfigurationError: both are given.
+    """
+    if args.store is not None and args.db is not DATABASE:
+        raise ConfigurationError("argument --store: not allowed with argument --db")
 
 
 def port(text: str) -> int:

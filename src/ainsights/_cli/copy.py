@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ainsights._cli import arguments
 from ainsights.errors import ConfigurationError, InsightsError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 FAILED = 1
 MISUSED = 2
-DEFAULT = Path("insights.db")
 
 _ABOUT = """\
 Store what 'ainsights export --db FILE' or 'ainsights export --store URL' writes, in a SQLite file or on ClickHouse.
@@ -31,7 +31,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command ``import`` to those of ``ainsights``."""
     parser = subparsers.add_parser("import", help="store the copy of another store", description=_ABOUT)
     store = parser.add_mutually_exclusive_group()
-    store.add_argument("--db", type=Path, default=DEFAULT, metavar="FILE", help="a SQLite file (default: %(default)s)")
+    store.add_argument(
+        "--db", type=Path, default=arguments.DATABASE, metavar="FILE", help="a SQLite file (default: %(default)s)"
+    )
     store.add_argument("--store", metavar="URL", help="a database on ClickHouse: clickhouse://user@host/database")
     parser.add_argument("--audit-key-file", type=Path, metavar="FILE", help="key of the hash chain, as for serve")
     parser.set_defaults(run=run_import)

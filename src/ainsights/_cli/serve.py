@@ -45,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="path of insights, which clients have as AINSIGHTS_PATH; can be repeated (default: /insight)",
     )
     store = parser.add_mutually_exclusive_group()
-    store.add_argument("--db", type=Path, default=Path("insights.db"), help="SQLite file (default: %(default)s)")
+    store.add_argument("--db", type=Path, default=arguments.DATABASE, help="SQLite file (default: %(default)s)")
     store.add_argument(
         "--store",
         metavar="URL",

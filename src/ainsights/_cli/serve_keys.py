@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ainsights._cli import arguments
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def _opened(args: argparse.Namespace) -> Iterator[KeyStore]:
         if error.name and error.name.startswith("ainsights"):
             raise
         raise ConfigurationError("needs the server extra: pip install 'ainsights[server]'") from None
+    arguments.check_one_store(args)
     with backends.opened_keys(args.db, args.store) as keys:
         yield keys
 

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from ainsights._cli import arguments
 from ainsights.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Migrate; return the exit status: 0, or 2 if the store cannot be used."""
     try:
+        arguments.check_one_store(args)
         from ainsights.server.clickhouse import address  # noqa: PLC0415  as below
 
         where = address.parse(args.store, os.environ)

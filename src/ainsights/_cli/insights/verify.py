@@ -37,6 +37,8 @@ def run(client: Client, args: argparse.Namespace) -> int:
     found = _found(client, noted)
     if args.json:
         print(json.dumps(found))
+    elif found["problem"] is None and not found["entries"]:
+        print("Nothing is stored yet, so there is nothing to verify.")
     elif found["problem"] is None:
         print(f"All {found['events']} events are as they were stored.")
         print(f"Note elsewhere: --entries {found['entries']} --head {found['head']}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,10 +146,23 @@ def _options(url: SplitResult) -> dict[str, str]:
             raise ConfigurationError(f"--store: unknown option {name[:40]!r}; the choices are {', '.join(_OPTIONS)}")
         if name == "cluster":
             _check_name("cluster", value)
-        if name == "ca" and not Path(value).is_file():
-            raise ConfigurationError(f"--store: ca: {value}: no such file")
+        if name in ("ca", "verify") and url.scheme != "clickhouses":
+            raise ConfigurationError(f"--store: {name} is for TLS: give clickhouses:// with it")
+        if name == "ca":
+            _check_certificates(value)
         if name == "quorum" and value != "auto" and not re.fullmatch(r"[0-9]{1,3}", value):
             raise ConfigurationError("--store: quorum takes auto or a number of servers")
         if name == "verify" and value not in ("yes", "no"):
             raise ConfigurationError("--store: verify takes yes or no")
     return options
+
+
+def _check_certificates(path: str) -> None:
+    if not Path(path).is_file():
+        raise ConfigurationError(f"--store: ca: {path}: no such file")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise ConfigurationError(f"--store: ca: {path} has no certificate in PEM") from None
+    except OSError as error:
+        raise ConfigurationError(f"--store: ca: {path}: {error.strerror}") from None
