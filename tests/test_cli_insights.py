@@ -103,8 +103,11 @@ def test_list_on_a_narrow_terminal_shows_whole_values(
     ]
 
 
-def test_list_without_a_match_prints_that_there_is_none(ainsights: Callable[..., Ran]) -> None:
-    assert ainsights("list", "user:nobody") == Ran(0, "No insights match.\n", "")
+@pytest.mark.parametrize("command", [("list",), ("query", "p95 latency, cost by model, hour")])
+def test_command_without_a_match_prints_that_there_is_none(
+    ainsights: Callable[..., Ran], command: tuple[str, ...]
+) -> None:
+    assert ainsights(*command, "user:nobody") == Ran(0, "No insights match.\n", "")
 
 
 def test_show_has_the_columns_and_both_texts(ainsights: Callable[..., Ran]) -> None:

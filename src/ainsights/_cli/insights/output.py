@@ -49,8 +49,11 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[str] = ()) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], numbers: Iterable[str] = ()) -> None:
     """Print rows as a table; cells may be anything that others wrote."""
+    if not rows:
+        print("No insights match.")
+        return
     to = console()
     from rich import box  # noqa: PLC0415  an extra
     from rich.table import Table  # noqa: PLC0415  the same
@@ -71,9 +74,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], number
 
 def print_events(items: Sequence[dict[str, Any]]) -> None:
     """Print events as a table, with the columns that the terminal has room for."""
-    if not items:
-        print("No insights match.")
-        return
     rows = [event_row(item) for item in items]
     chosen = _fitting(rows, console().width)
     print_table([EVENT_COLUMNS[at] for at in chosen], [[row[at] for at in chosen] for row in rows], _NUMBERS)
