@@ -15,13 +15,13 @@ from support.polling import wait_until
 
 from ainsights._model import new_event_id
 from ainsights.errors import ConfigurationError
-from ainsights.server.clickhouse import erasure, maintenance
+from ainsights.server.clickhouse import connection, erasure, maintenance
 from ainsights.server.clickhouse.backend import find_audit_key
 from ainsights.server.clickhouse.keys import KeyTable
 from ainsights.server.clickhouse.store import ClickHouseStore
 from ainsights.server.clickhouse.views import ViewTable
 from ainsights.server.keys import Role
-from ainsights.server.store import Anchor, Limits, StoredBody, StoreError
+from ainsights.server.store import Anchor, Limits, StoredBody, StoreError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,6 +117,18 @@ def test_the_largest_body_is_stored(clickhouse_url: str) -> None:
         stored = store.find("large")
         assert stored
         assert stored.body == large.body
+
+
+def test_a_query_that_takes_too_long_is_ended_by_the_server(
+    clickhouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "QUERY_SECONDS", 1)
+    with opened(clickhouse_url) as store:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailableError, match=r"took longer than 1 s.*narrow its time range"):
+            store.connection.rows("SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))")
+        assert time.monotonic() - began < connection.ANSWER_SECONDS / 2
+        assert store.connection.rows("SELECT 1") == [(1,)]
 
 
 def test_an_erased_event_is_gone_for_every_reader_and_refused_afterwards(clickhouse_url: str) -> None:

@@ -28,6 +28,9 @@ CONNECT_SECONDS = 3
 ANSWER_SECONDS = 30
 """How long one statement may take to be answered."""
 
+QUERY_SECONDS = 25
+"""How long a SELECT may run: ClickHouse ends it then, so that none goes on that nobody waits for."""
+
 RETRY_AFTER = 2
 MAX_REASON = 400
 
@@ -35,6 +38,7 @@ WRONG_CREDENTIALS = {192, 193, 194, 516}
 NO_ACCESS = {497}
 NO_DATABASE = {81}
 NO_TABLE = {60}
+TOO_SLOW = {159, 160}
 BROKEN_QUERY = {36, 42, 43, 46, 47, 53, 62, 386}
 BROKEN_DATA = {6, 25, 26, 27, 33, 38, 41, 69, 72, 117, 130, 131, 321, 349, 469}
 """Codes of statements or rows that are wrong in themselves and fail again; all else may pass."""
@@ -89,8 +93,9 @@ class Connection:
         self, statement: str, parameters: Mapping[str, Any] | None = None, **settings: Any
     ) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT. Parameters stand in it as ``{name:Type}``."""
+        bounded = {"max_execution_time": QUERY_SECONDS} | settings
         try:
-            rows = self._connected().query(statement, parameters=dict(parameters or {}), settings=settings).result_rows
+            rows = self._connected().query(statement, parameters=dict(parameters or {}), settings=bounded).result_rows
         except (ClickHouseError, HTTPError, OSError) as error:
             raise self._failure(error) from error
         return [tuple(row) for row in rows]
@@ -145,6 +150,8 @@ class Connection:
             return f"the user {address.user!r} does not have the rights that are needed: {self._text(error)}"
         if code in NO_DATABASE or code in NO_TABLE:
             return f"the database {address.database!r} does not have ainsights' tables; run: {address.migrate_command}"
+        if code in TOO_SLOW:
+            return f"the query took longer than {QUERY_SECONDS} s, and was ended; narrow its time range or its filter"
         if code is None:
             return self._unreachable(_cause(error))
         return f"ClickHouse: {self._text(error)}"
