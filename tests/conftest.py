@@ -54,8 +54,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def captured() -> Iterator[Captured]:
     """Events of what openai does in the test."""
-    with capturing() as it:
-        yield it
+    with capturing() as events:
+        yield events
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import httpx
 from support.cases import CASES
-from support.endpoints import Endpoint, endpoint
+from support.endpoints import Endpoint, running_endpoint
 
 from ainsights.mock_openai import serving
 
@@ -253,7 +253,7 @@ def main() -> int:
     parser.add_argument("--version", default=importlib.metadata.version("openai"), help="of openai (default: ours)")
     parser.add_argument("--checkout", type=Path, help="a git checkout of that version, which has recordings too")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, endpoint() as insights:
+    with tempfile.TemporaryDirectory() as name, running_endpoint() as insights:
         scratch = Path(name)
         try:
             version, root = (

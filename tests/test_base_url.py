@@ -7,7 +7,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 
 import ainsights
 from ainsights._base_url import is_loopback, normalize_base_url
@@ -89,10 +89,10 @@ def test_whatever_is_taken_fits_a_request_line_and_a_host_header(host: str, path
 
 
 def test_percent_encoded_path_reaches_the_endpoint() -> None:
-    with endpoint() as it, ainsights.Insights(base_url=f"{it.url}/a%20b/") as insights:
+    with running_endpoint() as endpoint, ainsights.Insights(base_url=f"{endpoint.url}/a%20b/") as insights:
         insights.capture(response={"model": "m", "choices": []}, messages="hi")
         assert insights.flush(20)
-    assert it.paths == ["/a%20b/insight"]
+    assert endpoint.paths == ["/a%20b/insight"]
 
 
 def test_credentials_in_the_url_are_refused_and_not_repeated() -> None:

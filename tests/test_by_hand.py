@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionMessage, ParsedChatCompletion
 from pydantic import BaseModel
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.models import COMPLETION, MESSAGES, client
 from support.polling import PATIENCE
 
@@ -106,12 +106,12 @@ def test_user_of_the_arguments_counts(insights: Captured) -> None:
 
 
 def test_what_is_changed_later_is_not_recorded(insights: Captured) -> None:
-    with endpoint() as it, Insights(base_url=it.url, api_key="key") as own:
+    with running_endpoint() as endpoint, Insights(base_url=endpoint.url, api_key="key") as own:
         messages: list[Any] = [{"role": "user", "content": "before"}]
         own.capture(response=COMPLETION, messages=messages)
         messages[0]["content"] = "after"
         assert own.flush(PATIENCE)
-    assert it.stored[0]["messages"] == [{"role": "user", "content": "before"}]
+    assert endpoint.stored[0]["messages"] == [{"role": "user", "content": "before"}]
     assert insights == []  # one's own is one's own, also in a test
 
 
@@ -142,11 +142,11 @@ def test_wrong_argument_is_named(insights: Captured, arguments: dict[str, Any], 
 
 
 def test_capture_works_without_instrument(monkeypatch: pytest.MonkeyPatch) -> None:
-    with endpoint() as it:
-        monkeypatch.setenv("AINSIGHTS_BASE_URL", it.url)
+    with running_endpoint() as endpoint:
+        monkeypatch.setenv("AINSIGHTS_BASE_URL", endpoint.url)
         ainsights.capture(response=COMPLETION, messages="hi")
         client().chat.completions.create(model="m", messages=MESSAGES)
         assert ainsights.flush(PATIENCE)
         assert ainsights.stats().delivered == 1
         assert ainsights.shutdown(PATIENCE)
-    assert [body["messages"] for body in it.stored] == ["hi"]
+    assert [body["messages"] for body in endpoint.stored] == ["hi"]

@@ -323,9 +323,9 @@ def test_one_block_in_many_threads_ends_in_each(captured: Captured) -> None:
 
 
 def test_stream_has_the_context_of_the_call(captured: Captured) -> None:
-    it = client(streaming(*EVENTS))
+    openai_client = client(streaming(*EVENTS))
     with ainsights.context(user_id="ann"):
-        stream = it.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+        stream = openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
     with ainsights.context(user_id="bob"):
         list(stream)
     assert users(captured) == ["ann"]
@@ -333,9 +333,9 @@ def test_stream_has_the_context_of_the_call(captured: Captured) -> None:
 
 
 def test_abandoned_stream_has_the_context_of_the_call(captured: Captured) -> None:
-    it = client(streaming(event(content="a"), event(content="b"), DONE))
+    openai_client = client(streaming(event(content="a"), event(content="b"), DONE))
     with ainsights.context(user_id="ann"):
-        stream = it.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+        stream = openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
     next(stream)
     del stream
     with ainsights.context(user_id="bob"):
@@ -345,9 +345,9 @@ def test_abandoned_stream_has_the_context_of_the_call(captured: Captured) -> Non
 
 def test_async_stream_has_the_context_of_the_call(captured: Captured) -> None:
     async def main() -> None:
-        it = async_client(streaming(*EVENTS))
+        openai_client = async_client(streaming(*EVENTS))
         with ainsights.context(user_id="ann"):
-            stream = await it.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+            stream = await openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
         with ainsights.context(user_id="bob"):
             async for _ in stream:
                 pass

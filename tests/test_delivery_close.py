@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.models import COMPLETION
 from support.polling import PATIENCE
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
+def endpoint() -> Iterator[Endpoint]:
+    with running_endpoint() as endpoint:
+        yield endpoint
 
 
 class PausedReader:
@@ -58,9 +58,9 @@ class PausedReader:
         return self._step
 
 
-def test_close_delivers_an_event_wherever_another_thread_is_in_counting(it: Endpoint) -> None:
+def test_close_delivers_an_event_wherever_another_thread_is_in_counting(endpoint: Endpoint) -> None:
     for line in range(1, 100):
-        with ainsights.Insights(base_url=it.url, api_key="key") as insights:
+        with ainsights.Insights(base_url=endpoint.url, api_key="key") as insights:
             insights.capture(response=COMPLETION, messages="first")
             assert insights.flush(PATIENCE)
             reader = PausedReader(insights, line)
@@ -75,16 +75,16 @@ def test_close_delivers_an_event_wherever_another_thread_is_in_counting(it: Endp
         if not reader.paused.is_set():  # there are no more lines
             break
     assert line > 5
-    assert len(it.stored) == 2 * line
+    assert len(endpoint.stored) == 2 * line
 
 
-def test_queue_takes_an_event_for_each_that_has_left_it(it: Endpoint) -> None:
-    with ainsights.Insights(base_url=it.url, api_key="key", max_queue_events=1) as insights:
+def test_queue_takes_an_event_for_each_that_has_left_it(endpoint: Endpoint) -> None:
+    with ainsights.Insights(base_url=endpoint.url, api_key="key", max_queue_events=1) as insights:
         for number in range(200):
             insights.capture(response=COMPLETION, messages=str(number))
             assert insights.flush(PATIENCE)
         assert insights.stats().dropped == {}
-    assert len(it.stored) == 200
+    assert len(endpoint.stored) == 200
 
 
 def hanging(_insight: Insight) -> Insight:
@@ -100,10 +100,10 @@ def closing_takes(insights: ainsights.Insights, timeout: float) -> float:
 
 @pytest.mark.parametrize("concurrency", [1, 64])
 def test_slow_before_send_holds_up_close_no_longer_than_its_deadline(
-    it: Endpoint, tmp_path: Path, concurrency: int
+    endpoint: Endpoint, tmp_path: Path, concurrency: int
 ) -> None:
     insights = ainsights.Insights(
-        base_url=it.url, api_key="key", spool_dir=tmp_path / "spool", before_send=hanging, concurrency=concurrency
+        base_url=endpoint.url, api_key="key", spool_dir=tmp_path / "spool", before_send=hanging, concurrency=concurrency
     )
     for number in range(30):
         insights.capture(response=COMPLETION, messages=str(number))
@@ -112,26 +112,26 @@ def test_slow_before_send_holds_up_close_no_longer_than_its_deadline(
     assert stats.captured == 30
     assert stats.delivered + stats.spooled + stats.dropped["exit"] == 30
     assert (stats.queued_events, stats.queued_bytes) == (0, 0)
-    assert it.wait_for(lambda: len(it.stored) >= stats.delivered)
+    assert endpoint.wait_for(lambda: len(endpoint.stored) >= stats.delivered)
 
 
 def test_what_is_in_the_queue_at_the_deadline_is_kept_in_the_spool(
-    it: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "GRACE", PATIENCE)  # how much of it fits into 0.2 s depends on the machine
-    it.behave = lambda handler: handler.hang()
-    insights = ainsights.Insights(base_url=it.url, api_key="key", spool_dir=tmp_path / "spool")
+    endpoint.behave = lambda handler: handler.hang()
+    insights = ainsights.Insights(base_url=endpoint.url, api_key="key", spool_dir=tmp_path / "spool")
     for number in range(100):
         insights.capture(response=COMPLETION, messages=str(number))
     assert insights.close(0)
     assert (insights.stats().spooled, insights.stats().dropped) == (100, {})
 
 
-def test_locked_spool_holds_up_close_no_longer_than_its_deadline(it: Endpoint, tmp_path: Path) -> None:
-    it.behave = lambda handler: handler.hang()
-    insights = ainsights.Insights(base_url=it.url, api_key="key", spool_dir=tmp_path / "spool")
+def test_locked_spool_holds_up_close_no_longer_than_its_deadline(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.behave = lambda handler: handler.hang()
+    insights = ainsights.Insights(base_url=endpoint.url, api_key="key", spool_dir=tmp_path / "spool")
     insights.capture(response=COMPLETION, messages="first")
-    assert it.wait_for(lambda: it.connections > 0)
+    assert endpoint.wait_for(lambda: endpoint.connections > 0)
     connection = sqlite3.connect(tmp_path / "spool" / "spool.db", isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")  # as a process that is stopped in the middle
     insights.capture(response=COMPLETION, messages="second")
@@ -141,7 +141,7 @@ def test_locked_spool_holds_up_close_no_longer_than_its_deadline(it: Endpoint, t
         connection.close()
 
 
-def test_events_that_end_while_close_waits_are_delivered(it: Endpoint) -> None:
+def test_events_that_end_while_close_waits_are_delivered(endpoint: Endpoint) -> None:
     waiting = threading.Event()
 
     def slow(handler: Any) -> bool:
@@ -150,40 +150,40 @@ def test_events_that_end_while_close_waits_are_delivered(it: Endpoint) -> None:
             handler.endpoint.released.wait(0.5)
         return handler.answer(200)
 
-    it.behave = slow
-    insights = ainsights.Insights(base_url=it.url, api_key="key")
+    endpoint.behave = slow
+    insights = ainsights.Insights(base_url=endpoint.url, api_key="key")
     insights.capture(response=COMPLETION, messages="before")
     assert waiting.wait(PATIENCE)
     closing = threading.Thread(target=insights.close, args=(PATIENCE,))
     closing.start()
     insights.capture(response=COMPLETION, messages="meanwhile")
     closing.join()
-    assert sorted(body["messages"] for body in it.stored) == ["before", "meanwhile"]
+    assert sorted(body["messages"] for body in endpoint.stored) == ["before", "meanwhile"]
     assert insights.stats().dropped == {}
 
 
-def test_close_may_be_called_again_to_end_earlier(it: Endpoint) -> None:
-    it.behave = lambda handler: handler.hang()
-    insights = ainsights.Insights(base_url=it.url, api_key="key")
+def test_close_may_be_called_again_to_end_earlier(endpoint: Endpoint) -> None:
+    endpoint.behave = lambda handler: handler.hang()
+    insights = ainsights.Insights(base_url=endpoint.url, api_key="key")
     insights.capture(response=COMPLETION, messages="first")
     closing = threading.Thread(target=insights.close, args=(PATIENCE,))
     closing.start()
-    assert it.wait_for(lambda: it.connections > 0)
+    assert endpoint.wait_for(lambda: endpoint.connections > 0)
     insights.close(0)
     assert (insights.stats().dropped, insights.stats().queued_events) == ({"exit": 1}, 0)
-    it.released.set()
+    endpoint.released.set()
     closing.join()
     assert insights.stats().dropped == {"exit": 1}
 
 
-def test_flush_after_close_returns_at_once(it: Endpoint) -> None:
-    insights = ainsights.Insights(base_url=it.url, api_key="key")
+def test_flush_after_close_returns_at_once(endpoint: Endpoint) -> None:
+    insights = ainsights.Insights(base_url=endpoint.url, api_key="key")
     insights.capture(response=COMPLETION, messages="first")
     assert insights.close(PATIENCE)
     assert insights.flush(PATIENCE)
 
 
-def test_late_answer_does_not_count_a_lost_event_twice(it: Endpoint) -> None:
+def test_late_answer_does_not_count_a_lost_event_twice(endpoint: Endpoint) -> None:
     answered: list[bool] = []
 
     def late(handler: Any) -> bool:
@@ -191,12 +191,12 @@ def test_late_answer_does_not_count_a_lost_event_twice(it: Endpoint) -> None:
         answered.append(True)
         return handler.answer(200)
 
-    it.behave = late
-    insights = ainsights.Insights(base_url=it.url, api_key="key")
+    endpoint.behave = late
+    insights = ainsights.Insights(base_url=endpoint.url, api_key="key")
     insights.capture(response=COMPLETION, messages="first")
-    assert it.wait_for(lambda: it.connections > 0)
+    assert endpoint.wait_for(lambda: endpoint.connections > 0)
     assert not insights.close(0)
-    assert it.wait_for(lambda: bool(answered))
+    assert endpoint.wait_for(lambda: bool(answered))
     wait_for_threads_to_end()
     stats = insights.stats()
     assert (stats.delivered, stats.dropped, stats.queued_events, stats.queued_bytes) == (0, {"exit": 1}, 0, 0)

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.faults import PATIENCE, Failing, functions_of, goes_on, instrumented, plain
+from support.faults import PATIENCE, Failing, captures_and_delivers, functions_of, instrumented, plain
 
 import ainsights
 from ainsights import _internal_errors
@@ -34,24 +34,26 @@ class FailingOnce(Failing):
 
 
 @pytest.fixture
-def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     monkeypatch.setattr(_internal_errors, "raising", False)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)  # a worker that dies is replaced, and logged
-    with instrumented() as it:
-        yield it
+    with instrumented() as endpoint:
+        yield endpoint
 
 
 @pytest.mark.parametrize("function", [name for name in FUNCTIONS if name not in EXCEPT])
-def test_function_of_ours_that_fails_once_loses_no_event(it: Endpoint, function: str) -> None:
+def test_function_of_ours_that_fails_once_loses_no_event(endpoint: Endpoint, function: str) -> None:
     failing = FailingOnce(function, on_worker=True)
     threading.settrace(failing)
     try:
         assert [plain() for _ in range(CALLS)] == ["abc"] * CALLS
-        assert it.wait_for(lambda: len(it.times_stored) + sum(ainsights.stats().dropped.values()) >= CALLS, PATIENCE)
+        assert endpoint.wait_for(
+            lambda: len(endpoint.times_stored) + sum(ainsights.stats().dropped.values()) >= CALLS, PATIENCE
+        )
         assert ainsights.flush(1) or ainsights.flush(PATIENCE)  # it may be the flush that fails
     finally:
         failing.times = 1
         threading.settrace(None)  # type: ignore[arg-type]
     stats = ainsights.stats()
     assert (stats.captured, stats.queued_events, stats.queued_bytes) == (CALLS, 0, 0)
-    assert goes_on(it)
+    assert captures_and_delivers(endpoint)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
-from support.endpoints import Endpoint, Handler, endpoint
+from support.endpoints import Endpoint, Handler, running_endpoint
 
 from ainsights._delivery import descriptors
 
@@ -161,8 +161,8 @@ def test_reader_of_a_stream_that_another_thread_closes_ends_at_once(
     kind, moment, where = case
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     spool = str(tmp_path / "spool") if where == "spool" else ""
-    with endpoint(answer_first) as it:
-        command = [sys.executable, "-c", READER, model, it.url, str(tmp_path / "ca.pem"), kind, moment, spool]
+    with running_endpoint(answer_first) as endpoint:
+        command = [sys.executable, "-c", READER, model, endpoint.url, str(tmp_path / "ca.pem"), kind, moment, spool]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.stdout.splitlines()[-1:] == ["ended"], ran.stdout + ran.stderr
     assert "timed out" not in ran.stdout
@@ -188,9 +188,9 @@ insights.close()
 """
 
 
-def taken(it: Endpoint, spool: Path, limit: int) -> dict[int, str]:
+def taken(endpoint: Endpoint, spool: Path, limit: int) -> dict[int, str]:
     """Return the numbers that delivery takes, and for what."""
-    command = [sys.executable, "-c", PROGRAM, it.url, str(spool), str(limit)]
+    command = [sys.executable, "-c", PROGRAM, endpoint.url, str(spool), str(limit)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return {int(number): kind for number, kind in (line.split(" ", 1) for line in ran.stdout.splitlines())}
@@ -199,9 +199,9 @@ def taken(it: Endpoint, spool: Path, limit: int) -> dict[int, str]:
 @needs_numbers
 @pytest.mark.parametrize(("limit", "lowest"), [(8192, 512), (1024, 512), (256, 128), (64, 32)])
 def test_numbers_of_sockets_and_of_the_spools_files_are_high(tmp_path: Path, limit: int, lowest: int) -> None:
-    with endpoint() as it:
-        found = taken(it, tmp_path / "spool", limit)
-        assert len(it.stored) == 20
+    with running_endpoint() as endpoint:
+        found = taken(endpoint, tmp_path / "spool", limit)
+        assert len(endpoint.stored) == 20
     files = [kind for kind in found.values() if kind.startswith(str(tmp_path / "spool"))]
     sockets = [kind for kind in found.values() if kind.startswith("socket:")]
     assert len(files) == 4  # the database, its log and its index, the lock of the process
@@ -212,9 +212,9 @@ def test_numbers_of_sockets_and_of_the_spools_files_are_high(tmp_path: Path, lim
 
 @needs_numbers
 def test_events_are_delivered_where_there_are_hardly_any_numbers(tmp_path: Path) -> None:
-    with endpoint() as it:
-        taken(it, tmp_path / "spool", 24)
-        assert len(it.stored) == 20
+    with running_endpoint() as endpoint:
+        taken(endpoint, tmp_path / "spool", 24)
+        assert len(endpoint.stored) == 20
 
 
 def test_reserved_number_behaves_as_a_closed_one() -> None:

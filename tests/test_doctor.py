@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from openai import _base_client
 from support.doctor import COMMAND, KEY, by_contract, environ
-from support.endpoints import Handler, endpoint, free_port
+from support.endpoints import Handler, free_port, running_endpoint
 
 from ainsights._doctor import openai_hooks
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def test_all_is_well_with_status_0(tmp_path: Path) -> None:
-    with endpoint(by_contract()) as it:
+    with running_endpoint(by_contract()) as endpoint:
         more = {"AINSIGHTS_SPOOL_DIR": str(tmp_path / "spool")}
         ran = subprocess.run(
-            [*COMMAND, "--json"], env=environ(it.url) | more, capture_output=True, text=True, check=False
+            [*COMMAND, "--json"], env=environ(endpoint.url) | more, capture_output=True, text=True, check=False
         )
     assert (ran.returncode, ran.stderr) == (0, "")
     document = json.loads(ran.stdout)
@@ -41,7 +41,7 @@ def test_all_is_well_with_status_0(tmp_path: Path) -> None:
         "access",
         "spool",
     ]
-    assert it.stored == []
+    assert endpoint.stored == []
 
 
 def test_document_has_stable_keys(doctor: Doctor) -> None:
@@ -131,29 +131,32 @@ def test_full_disk_ends_it_with_one_line(args: tuple[str, ...], unbuffered: str)
 
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_closed_output_leaves_the_exit_status(closed: str) -> None:
-    with endpoint(by_contract()) as it:
+    with running_endpoint(by_contract()) as endpoint:
         shell = f"{shlex.join(COMMAND)} {closed}"
-        ran = subprocess.run(shell, shell=True, env=environ(it.url), capture_output=True, text=True, check=False)
+        ran = subprocess.run(shell, shell=True, env=environ(endpoint.url), capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
 def test_findings_are_printed_before_an_endpoint_that_hangs_has_answered() -> None:
-    with endpoint(Handler.hang) as it, subprocess.Popen(COMMAND, env=environ(it.url), stdout=subprocess.PIPE) as ran:
+    with (
+        running_endpoint(Handler.hang) as endpoint,
+        subprocess.Popen(COMMAND, env=environ(endpoint.url), stdout=subprocess.PIPE) as ran,
+    ):
         assert ran.stdout is not None
         printed = next(line for line in ran.stdout if b" endpoint: " in line)
         assert b"is reachable" in printed
         assert ran.poll() is None
-        it.released.set()
+        endpoint.released.set()
 
 
 def test_terminal_shows_which_check_runs() -> None:
-    with endpoint(Handler.hang) as it:
+    with running_endpoint(Handler.hang) as endpoint:
         ours, its = pty.openpty()
-        ran = subprocess.Popen(COMMAND, env=environ(it.url), stdout=subprocess.DEVNULL, stderr=its)
+        ran = subprocess.Popen(COMMAND, env=environ(endpoint.url), stdout=subprocess.DEVNULL, stderr=its)
         os.close(its)
         shown = b""
         while b"checking endpoint ..." not in shown:
             shown += os.read(ours, 65536)
-        it.released.set()
+        endpoint.released.set()
         assert ran.wait(30) == 1
         os.close(ours)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.doctor import KEY, by_contract
-from support.endpoints import Handler, endpoint
+from support.endpoints import Handler, running_endpoint
 
 from ainsights import server
 from ainsights.server import running
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Iterator[server.Endpoint]:
-    with running(server.Options(tmp_path / "insights.db", api_key=KEY)) as it:
-        yield it
+    with running(server.Options(tmp_path / "insights.db", api_key=KEY)) as endpoint:
+        yield endpoint
 
 
 def test_right_key_at_our_own_endpoint_is_ok(doctor: Doctor, ours: server.Endpoint) -> None:
@@ -52,11 +52,11 @@ def test_url_that_ends_in_insight_is_a_warning_that_names_the_right_one(doctor: 
 
 
 def test_another_path_is_where_the_endpoint_is_asked(doctor: Doctor, tmp_path: Path) -> None:
-    with running(server.Options(tmp_path / "voice.db", api_key=KEY, paths=("/voice",))) as it:
-        wrong = doctor("--json", base_url=it.url, api_key=KEY)
-        right = doctor("--json", base_url=it.url, api_key=KEY, path="/voice")
+    with running(server.Options(tmp_path / "voice.db", api_key=KEY, paths=("/voice",))) as endpoint:
+        wrong = doctor("--json", base_url=endpoint.url, api_key=KEY)
+        right = doctor("--json", base_url=endpoint.url, api_key=KEY, path="/voice")
     (connection,) = right.found("endpoint")
-    assert (right.status, connection["details"]["url"]) == (0, f"{it.url}/voice")
+    assert (right.status, connection["details"]["url"]) == (0, f"{endpoint.url}/voice")
     assert right.levels("access") == ["ok"]
     (found,) = wrong.found("access")
     assert (wrong.status, found["details"]["status"]) == (1, 404)
@@ -83,16 +83,16 @@ def listed(ours: server.Endpoint) -> str:
 
 
 def test_request_has_no_body(doctor: Doctor) -> None:
-    with endpoint(by_contract()) as it:
-        assert doctor("--json", base_url=it.url, api_key=KEY).levels("access") == ["ok"]
-        assert it.stored == []
-        assert [each["Content-Length"] for each in it.headers] == ["0", "0"]
-        assert [each.get("Authorization") for each in it.headers] == [f"Bearer {KEY}", None]
+    with running_endpoint(by_contract()) as endpoint:
+        assert doctor("--json", base_url=endpoint.url, api_key=KEY).levels("access") == ["ok"]
+        assert endpoint.stored == []
+        assert [each["Content-Length"] for each in endpoint.headers] == ["0", "0"]
+        assert [each.get("Authorization") for each in endpoint.headers] == [f"Bearer {KEY}", None]
 
 
 def test_endpoint_that_checks_the_body_before_the_key_is_a_warning(doctor: Doctor) -> None:
-    with endpoint(lambda handler: handler.answer(422)) as it:
-        ran = doctor("--json", base_url=it.url, api_key=KEY)
+    with running_endpoint(lambda handler: handler.answer(422)) as endpoint:
+        ran = doctor("--json", base_url=endpoint.url, api_key=KEY)
     (found,) = ran.found("access")
     assert (ran.status, found["level"], found["remedy"]) == (0, "warning", "ainsights doctor --send")
     assert found["details"] == {"status": 422, "ms": found["details"]["ms"], "key_accepted": None}
@@ -114,15 +114,15 @@ def test_endpoint_that_checks_the_body_before_the_key_is_a_warning(doctor: Docto
 def test_answer_to_the_empty_request_is_explained(
     doctor: Doctor, behave: Callable[[Handler], bool], level: str, status: int | None, remedy: str
 ) -> None:
-    with endpoint(behave) as it:
-        ran = doctor("--json", base_url=it.url, api_key=KEY, timeout="0.5")
+    with running_endpoint(behave) as endpoint:
+        ran = doctor("--json", base_url=endpoint.url, api_key=KEY, timeout="0.5")
     (found,) = ran.found("access")
     assert (found["level"], found["details"]["status"]) == (level, status)
     assert found["remedy"].startswith(remedy)
 
 
 def test_test_insight_replaces_the_empty_request(doctor: Doctor) -> None:
-    with endpoint(by_contract()) as it:
-        ran = doctor("--json", "--send", base_url=it.url, api_key=KEY)
-        assert it.requests == 1
+    with running_endpoint(by_contract()) as endpoint:
+        ran = doctor("--json", "--send", base_url=endpoint.url, api_key=KEY)
+        assert endpoint.requests == 1
     assert (ran.found("access"), ran.levels("send")) == ([], ["ok"])

@@ -9,7 +9,7 @@ import pytest
 import trustme
 from openai.types.chat import ChatCompletion
 from support.doctor import COMMAND, KEY, by_contract, environ
-from support.endpoints import Handler, endpoint, free_port
+from support.endpoints import Handler, free_port, running_endpoint
 from test_sender import https
 
 from ainsights import _model
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def test_connection_that_opens_is_ok(doctor: Doctor) -> None:
-    with endpoint(by_contract()) as it:
-        (found,) = doctor("--json", base_url=it.url, api_key=KEY).found("endpoint")
+    with running_endpoint(by_contract()) as endpoint:
+        (found,) = doctor("--json", base_url=endpoint.url, api_key=KEY).found("endpoint")
     details = found["details"]
     assert (found["level"], details["reachable"], details["address"], details["tls"]) == ("ok", True, "127.0.0.1", None)
 
@@ -49,8 +49,8 @@ def test_host_that_is_no_name_is_a_problem(doctor: Doctor) -> None:
 
 
 def test_what_speaks_no_tls_is_a_problem(doctor: Doctor) -> None:
-    with endpoint() as it:
-        (found,) = doctor("--json", base_url=it.url.replace("http", "https"), api_key=KEY).found("endpoint")
+    with running_endpoint() as endpoint:
+        (found,) = doctor("--json", base_url=endpoint.url.replace("http", "https"), api_key=KEY).found("endpoint")
     assert found["level"] == "problem"
     assert "does not speak TLS" in found["remedy"]
 
@@ -59,16 +59,16 @@ def test_trusted_certificate_is_ok(doctor: Doctor, monkeypatch: pytest.MonkeyPat
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    with https(authority) as it:
-        ran = doctor("--json", "--send", base_url=f"https://localhost:{it.port}", api_key=KEY)
+    with https(authority) as endpoint:
+        ran = doctor("--json", "--send", base_url=f"https://localhost:{endpoint.port}", api_key=KEY)
     (found,) = ran.found("endpoint")
     assert (found["level"], found["details"]["tls"][:3]) == ("ok", "TLS")
     assert ran.levels("send") == ["ok"]
 
 
 def test_certificate_that_is_not_trusted_is_a_problem(doctor: Doctor) -> None:
-    with https(trustme.CA()) as it:
-        (found,) = doctor("--json", base_url=f"https://localhost:{it.port}", api_key=KEY).found("endpoint")
+    with https(trustme.CA()) as endpoint:
+        (found,) = doctor("--json", base_url=f"https://localhost:{endpoint.port}", api_key=KEY).found("endpoint")
     assert found["level"] == "problem"
     assert "SSL_CERT_FILE" in found["remedy"]
 
@@ -83,18 +83,18 @@ def test_proxy_that_refuses_is_named_without_its_password(doctor: Doctor, monkey
 
 
 def test_test_insight_is_valid_and_marked(doctor: Doctor) -> None:
-    with endpoint() as it:
-        ran = doctor("--json", "--send", base_url=it.url, api_key=KEY)
+    with running_endpoint() as endpoint:
+        ran = doctor("--json", "--send", base_url=endpoint.url, api_key=KEY)
     assert (ran.status, ran.levels("send")) == (0, ["ok"])
-    (body,) = it.stored
+    (body,) = endpoint.stored
     insight = _model.Insight.model_validate(body)
     assert list(body) == list(_model.Insight.model_fields)
     assert insight.meta["ainsights.test"] is True
     assert insight.meta["ainsights.event_id"] == ran.found("send")[0]["details"]["event_id"]
     completion = ChatCompletion.model_validate(insight.response, strict=True)
     assert "test insight" in (completion.choices[0].message.content or "")
-    assert it.headers[0]["Authorization"] == f"Bearer {KEY}"
-    assert it.paths == ["/insight"]
+    assert endpoint.headers[0]["Authorization"] == f"Bearer {KEY}"
+    assert endpoint.paths == ["/insight"]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_test_insight_is_valid_and_marked(doctor: Doctor) -> None:
     ],
 )
 def test_answer_that_is_a_refusal_is_a_problem(doctor: Doctor, status: int, fate: str, remedy: str) -> None:
-    with endpoint(lambda handler: handler.answer(status, b"no, because")) as it:
-        ran = doctor("--json", "--send", base_url=it.url, api_key=KEY)
+    with running_endpoint(lambda handler: handler.answer(status, b"no, because")) as endpoint:
+        ran = doctor("--json", "--send", base_url=endpoint.url, api_key=KEY)
     (found,) = ran.found("send")
     assert (ran.status, found["level"], found["details"]["status"], found["details"]["disposition"]) == (
         1,
@@ -125,8 +125,8 @@ def test_answer_that_is_a_refusal_is_a_problem(doctor: Doctor, status: int, fate
 
 @pytest.mark.parametrize("body", [b"<html>Welcome</html>", b"[]", b'{"success": false}', b""])
 def test_success_in_other_words_is_a_warning(doctor: Doctor, body: bytes) -> None:
-    with endpoint(lambda handler: handler.answer(200, body)) as it:
-        ran = doctor("--json", "--send", base_url=it.url, api_key=KEY)
+    with running_endpoint(lambda handler: handler.answer(200, body)) as endpoint:
+        ran = doctor("--json", "--send", base_url=endpoint.url, api_key=KEY)
     assert (ran.status, ran.levels("send")) == (0, ["warning"])
 
 
@@ -136,8 +136,8 @@ def test_success_in_other_words_is_a_warning(doctor: Doctor, body: bytes) -> Non
     ids=["hanging", "resetting", "garbage"],
 )
 def test_endpoint_that_does_not_answer_is_a_problem(doctor: Doctor, behave: Callable[[Handler], bool]) -> None:
-    with endpoint(behave) as it:
-        ran = doctor("--json", "--send", base_url=it.url, api_key=KEY, timeout="0.3")
+    with running_endpoint(behave) as endpoint:
+        ran = doctor("--json", "--send", base_url=endpoint.url, api_key=KEY, timeout="0.3")
     (found,) = ran.found("send")
     assert (ran.levels("endpoint"), found["level"], found["details"]["status"]) == (["ok"], "problem", None)
     assert found["details"]["disposition"] == "retry"
@@ -156,9 +156,9 @@ def test_endpoint_that_does_not_answer_is_a_problem(doctor: Doctor, behave: Call
 def test_key_that_the_endpoint_repeats_is_not_shown(
     doctor: Doctor, behave: Callable[[Handler], bool], form: tuple[str, ...]
 ) -> None:
-    with endpoint(behave) as it:
-        ran = doctor("--send", *form, base_url=it.url, api_key=KEY)
-    assert it.requests == 1
+    with running_endpoint(behave) as endpoint:
+        ran = doctor("--send", *form, base_url=endpoint.url, api_key=KEY)
+    assert endpoint.requests == 1
     assert KEY not in ran.out
 
 
@@ -168,8 +168,8 @@ def test_key_that_stands_in_another_setting_is_not_shown(doctor: Doctor) -> None
 
 
 def test_terminal_does_not_obey_the_endpoint(doctor: Doctor) -> None:
-    with endpoint(lambda handler: handler.answer(500, b"\x1b[2Jgone \x07")) as it:
-        ran = doctor("--send", base_url=it.url, api_key=KEY)
+    with running_endpoint(lambda handler: handler.answer(500, b"\x1b[2Jgone \x07")) as endpoint:
+        ran = doctor("--send", base_url=endpoint.url, api_key=KEY)
     assert r"500 \x1b[2Jgone \x07" in ran.out
 
 
@@ -180,8 +180,8 @@ def test_interrupt_ends_it_without_a_traceback() -> None:
         arrived.set()
         return handler.hang()
 
-    with endpoint(hang) as it:
-        ran = subprocess.Popen([*COMMAND, "--send"], env=environ(it.url), stderr=subprocess.PIPE, text=True)
+    with running_endpoint(hang) as endpoint:
+        ran = subprocess.Popen([*COMMAND, "--send"], env=environ(endpoint.url), stderr=subprocess.PIPE, text=True)
         assert arrived.wait(20)
         ran.send_signal(signal.SIGINT)
         assert (ran.communicate(timeout=30)[1], ran.returncode) == ("", 130)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.doctor import KEY
-from support.endpoints import endpoint, free_port
+from support.endpoints import free_port, running_endpoint
 
 from ainsights._config import SETTINGS, load
 from ainsights.errors import ConfigurationError
@@ -68,7 +68,9 @@ def test_remedy_of_a_wrong_list_can_be_typed(doctor: Doctor) -> None:
 
 def test_wrong_url_keeps_everything_from_the_hosted_endpoint(doctor: Doctor) -> None:
     ran = doctor("--json", "--send", base_url="localhost", api_key=KEY)
-    assert [(it["level"], it["details"]) for it in ran.found("endpoint")] == [("warning", {"reachable": None})]
+    assert [(finding["level"], finding["details"]) for finding in ran.found("endpoint")] == [
+        ("warning", {"reachable": None})
+    ]
     assert not ran.found("send")
 
 
@@ -85,7 +87,7 @@ def test_two_wrong_settings_are_two_findings(doctor: Doctor) -> None:
 def test_unknown_variable_is_a_warning_that_names_the_right_one(doctor: Doctor) -> None:
     ran = doctor("--json", base_url=f"http://127.0.0.1:{free_port()}", samplerate="1", server_key="x", run_reported="x")
     warnings = [finding for finding in ran.found("settings") if finding["level"] == "warning"]
-    assert [(it["details"]["variable"], it["remedy"]) for it in warnings] == [
+    assert [(finding["details"]["variable"], finding["remedy"]) for finding in warnings] == [
         ("AINSIGHTS_SAMPLERATE", "rename it to AINSIGHTS_SAMPLE_RATE")
     ]
 
@@ -95,7 +97,7 @@ def test_unknown_variable_is_a_warning_that_names_the_right_one(doctor: Doctor) 
 )
 def test_capture_that_is_off_is_a_warning(doctor: Doctor, name: str, value: str) -> None:
     ran = doctor("--json", **{"base_url": f"http://127.0.0.1:{free_port()}", "api_key": KEY, name: value})
-    assert [(it["level"], it["remedy"]) for it in ran.found("capture")] == [
+    assert [(finding["level"], finding["remedy"]) for finding in ran.found("capture")] == [
         ("warning", f"unset AINSIGHTS_{name.upper()}")
     ]
 
@@ -112,6 +114,6 @@ def test_missing_key_for_the_hosted_endpoint_is_a_problem(doctor: Doctor, monkey
 
 
 def test_missing_key_for_another_endpoint_is_a_warning(doctor: Doctor) -> None:
-    with endpoint(lambda handler: handler.answer(400)) as it:
-        ran = doctor("--json", base_url=it.url)
+    with running_endpoint(lambda handler: handler.answer(400)) as endpoint:
+        ran = doctor("--json", base_url=endpoint.url)
     assert (ran.status, ran.levels("key"), ran.levels("access")) == (0, ["warning"], ["ok"])

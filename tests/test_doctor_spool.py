@@ -57,9 +57,9 @@ def test_events_that_wait_for_long_are_a_warning(spool: Spool) -> None:
     spool.add([b"one"])
     spool.close()
     settings = load({"AINSIGHTS_SPOOL_DIR": str(spool.directory)})
-    assert [it.level for it in spool_check.check(settings, time.time())] == ["ok"]
+    assert [finding.level for finding in spool_check.check(settings, time.time())] == ["ok"]
     later = list(spool_check.check(settings, time.time() + 3 * 86400))
-    assert [it.level for it in later] == ["ok", "warning"]
+    assert [finding.level for finding in later] == ["ok", "warning"]
     assert "3 d old" in later[0].message
     assert later[1].remedy == "ainsights spool flush"
 

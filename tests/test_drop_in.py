@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import openai
 import pytest
-from support.endpoints import Endpoint, endpoint
+from support.endpoints import Endpoint, running_endpoint
 from support.models import EVENTS, MESSAGES, completed, http, streaming
 
 import ainsights
@@ -26,13 +26,13 @@ CLASSES = [drop_in.OpenAI, drop_in.AzureOpenAI]
 
 
 @pytest.fixture
-def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    with endpoint() as it:
-        monkeypatch.setenv("AINSIGHTS_BASE_URL", it.url)
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    with running_endpoint() as endpoint:
+        monkeypatch.setenv("AINSIGHTS_BASE_URL", endpoint.url)
         monkeypatch.setenv("AINSIGHTS_API_KEY", "key")
         _api.capture_classes(*ainsights.openai._CLASSES)  # as the import did, for another test undid it
         try:
-            yield it
+            yield endpoint
         finally:
             ainsights.shutdown(5)
 
@@ -46,54 +46,54 @@ def ask(client: Any, text: str = "hi") -> Any:
     return client.chat.completions.create(model="m", messages=[{"role": "user", "content": text}])
 
 
-def asked(it: Endpoint) -> list[str]:
+def asked(endpoint: Endpoint) -> list[str]:
     assert ainsights.flush(20)
-    return sorted(body["messages"][0]["content"] for body in it.stored)
+    return sorted(body["messages"][0]["content"] for body in endpoint.stored)
 
 
-def test_only_drop_in_clients_are_captured(it: Endpoint) -> None:
+def test_only_drop_in_clients_are_captured(endpoint: Endpoint) -> None:
     ask(made(openai.OpenAI), "not this")
     for kind in CLASSES:
         ask(made(kind), kind.__name__)
-    assert asked(it) == ["AzureOpenAI", "OpenAI"]
+    assert asked(endpoint) == ["AzureOpenAI", "OpenAI"]
 
 
-def test_asynchronous_drop_in_clients_are_captured(it: Endpoint) -> None:
+def test_asynchronous_drop_in_clients_are_captured(endpoint: Endpoint) -> None:
     async def main() -> None:
         for kind, options in ((drop_in.AsyncOpenAI, OPTIONS), (drop_in.AsyncAzureOpenAI, AZURE)):
             async with kind(**options, http_client=http.AsyncClient(transport=TRANSPORT)) as client:
                 await client.chat.completions.create(model="m", messages=[{"role": "user", "content": kind.__name__}])
 
     anyio.run(main)
-    assert asked(it) == ["AsyncAzureOpenAI", "AsyncOpenAI"]
+    assert asked(endpoint) == ["AsyncAzureOpenAI", "AsyncOpenAI"]
 
 
-def test_copies_are_captured(it: Endpoint) -> None:
+def test_copies_are_captured(endpoint: Endpoint) -> None:
     client = made(drop_in.OpenAI)
     ask(client.with_options(timeout=5), "with_options")
     ask(client.copy().with_options(max_retries=1), "copy")
-    assert asked(it) == ["copy", "with_options"]
+    assert asked(endpoint) == ["copy", "with_options"]
 
 
-def test_subclass_is_captured(it: Endpoint) -> None:
+def test_subclass_is_captured(endpoint: Endpoint) -> None:
     ask(made(type("Mine", (drop_in.OpenAI,), {})), "mine")
-    assert asked(it) == ["mine"]
+    assert asked(endpoint) == ["mine"]
 
 
-def test_call_is_one_event_also_together_with_instrument(it: Endpoint) -> None:
+def test_call_is_one_event_also_together_with_instrument(endpoint: Endpoint) -> None:
     ainsights.instrument()
     ask(made(drop_in.OpenAI), "drop-in")
     ask(made(openai.OpenAI), "other")
-    assert asked(it) == ["drop-in", "other"]
+    assert asked(endpoint) == ["drop-in", "other"]
 
 
-def test_stream_is_one_event(it: Endpoint) -> None:
+def test_stream_is_one_event(endpoint: Endpoint) -> None:
     client = drop_in.OpenAI(**OPTIONS, http_client=http.Client(transport=http.MockTransport(streaming(*EVENTS))))
     assert len(list(client.chat.completions.create(model="m", messages=MESSAGES, stream=True))) == 3
-    assert asked(it) == ["hi"]
+    assert asked(endpoint) == ["hi"]
 
 
-def test_client_of_the_module_is_captured(it: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_of_the_module_is_captured(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai, "http_client", http.Client(transport=TRANSPORT))
     monkeypatch.setattr(openai, "api_key", None)
     drop_in.api_key = "sk-secret"
@@ -102,15 +102,15 @@ def test_client_of_the_module_is_captured(it: Endpoint, monkeypatch: pytest.Monk
         ask(drop_in, "module")
     finally:
         openai._reset_client()  # type: ignore[attr-defined]
-    assert asked(it) == ["module"]
+    assert asked(endpoint) == ["module"]
 
 
-def test_uninstrument_ends_it(it: Endpoint) -> None:
+def test_uninstrument_ends_it(endpoint: Endpoint) -> None:
     client = made(drop_in.OpenAI)
     ask(client, "before")
     ainsights.uninstrument()
     ask(client, "after")
-    assert asked(it) == ["before"]
+    assert asked(endpoint) == ["before"]
 
 
 @pytest.mark.usefixtures("it")
@@ -148,8 +148,8 @@ def test_stub_names_what_there_is() -> None:
 # A client's own Insights
 
 
-def test_client_can_have_insights_of_its_own(it: Endpoint) -> None:
-    with endpoint() as other, Insights(base_url=other.url, api_key="other") as own:
+def test_client_can_have_insights_of_its_own(endpoint: Endpoint) -> None:
+    with running_endpoint() as other, Insights(base_url=other.url, api_key="other") as own:
         client = own.watch(made(openai.OpenAI))
         assert type(client) is openai.OpenAI
         ask(client, "own")
@@ -159,19 +159,19 @@ def test_client_can_have_insights_of_its_own(it: Endpoint) -> None:
         assert own.flush(20)
         assert sorted(body["messages"][0]["content"] for body in other.stored) == ["its copy", "own"]
         assert {headers["Authorization"] for headers in other.headers} == {"Bearer other"}
-    assert asked(it) == ["drop-in"]
+    assert asked(endpoint) == ["drop-in"]
 
 
-def test_its_own_goes_before_instrument_and_outlives_uninstrument(it: Endpoint) -> None:
+def test_its_own_goes_before_instrument_and_outlives_uninstrument(endpoint: Endpoint) -> None:
     ainsights.instrument()
-    with endpoint() as other, Insights(base_url=other.url, api_key="other") as own:
+    with running_endpoint() as other, Insights(base_url=other.url, api_key="other") as own:
         client = own.watch(made(drop_in.OpenAI))
         ask(client)
         ainsights.uninstrument()
         ask(client)
         assert own.flush(20)
         assert len(other.stored) == 2
-    assert asked(it) == []
+    assert asked(endpoint) == []
 
 
 def test_client_is_as_it_was_when_its_insights_are_closed() -> None:

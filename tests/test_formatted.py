@@ -21,8 +21,8 @@ def of(name: str, size: int = 0) -> Formatted:
 
 
 def found(memory: Memory, *texts: str) -> str | None:
-    it = memory.find(messages(*texts))
-    return it.template.decode() if it else None
+    match = memory.find(messages(*texts))
+    return match.template.decode() if match else None
 
 
 def test_messages_are_found_by_their_text() -> None:

@@ -39,8 +39,8 @@ def originals() -> list[Any]:
     return [vars(owner)[name] for owner, name in ATTRIBUTES]
 
 
-def create(it: openai.OpenAI, **more: Any) -> Any:
-    return it.chat.completions.create(model="m", messages=MESSAGES, **more)
+def create(openai_client: openai.OpenAI, **more: Any) -> Any:
+    return openai_client.chat.completions.create(model="m", messages=MESSAGES, **more)
 
 
 def test_uninstall_restores_openai_exactly() -> None:
@@ -75,8 +75,8 @@ def test_installing_twice_captures_once() -> None:
 
 
 def test_client_and_bound_method_made_before_are_captured() -> None:
-    it = client()
-    method = it.chat.completions.create
+    openai_client = client()
+    method = openai_client.chat.completions.create
     bound = functools.partial(method, model="m")
     with capturing() as captured:
         bound(messages=MESSAGES)
@@ -141,20 +141,20 @@ def test_anothers_wrapper_of_wrapts_is_restored_as_it_was_and_sees_what_it_saw(m
 
     monkeypatch.setattr(_base_client.SyncAPIClient, "request", _base_client.SyncAPIClient.request)
     wrapper = wrapt.wrap_function_wrapper(_base_client.SyncAPIClient, "request", theirs)
-    it = client()
-    create(it)
+    openai_client = client()
+    create(openai_client)
     with capturing() as captured:
-        create(it)
+        create(openai_client)
     assert seen[0] == seen[1]
     assert captured.statuses == ["ok"]
     assert inspect.getattr_static(_base_client.SyncAPIClient, "request") is wrapper
 
 
 def test_request_that_goes_past_our_hook_is_still_captured(captured: Captured) -> None:
-    it = client(lambda request: http.Response(200, json=COMPLETION, request=request))
+    openai_client = client(lambda request: http.Response(200, json=COMPLETION, request=request))
     theirs = inspect.unwrap(_base_client.SyncAPIClient.request)
-    it.request = functools.partial(theirs, it)  # type: ignore[method-assign]
-    create(it)
+    openai_client.request = functools.partial(theirs, openai_client)  # type: ignore[method-assign]
+    create(openai_client)
     assert captured.statuses == ["ok"]
     assert captured[0]["messages"] == MESSAGES
 
@@ -193,8 +193,8 @@ def test_threads_that_install_and_uninstall_break_no_call() -> None:
     for each in togglers:
         each.start()
     try:
-        it = client()
-        assert {create(it).id for _ in range(100)} == {"c1"}
+        openai_client = client()
+        assert {create(openai_client).id for _ in range(100)} == {"c1"}
     finally:
         stop.set()
         for each in togglers:

@@ -16,9 +16,9 @@ from support.faults import (
     abandoned,
     async_plain,
     async_stream,
+    captures_and_delivers,
     closed,
     functions_entered,
-    goes_on,
     instrumented,
     load_pipeline,
     plain,
@@ -55,11 +55,11 @@ EXCEPT = IN_PLACE_OF_OPENAI | GUARDED_WITHIN | UNCOUNTED
 
 
 @pytest.fixture
-def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     monkeypatch.setattr(_internal_errors, "raising", False)
     gc.freeze()  # so that collecting what is abandoned looks through little
-    with instrumented() as it:
-        yield it
+    with instrumented() as endpoint:
+        yield endpoint
     gc.unfreeze()
 
 
@@ -70,9 +70,9 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_function_that_fails_is_kept_from_the_user_counted_logged_once_and_over_when_it_works(
-    it: Endpoint, logged: Callable[[], list[str]], call: Callable[[], Any]
+    endpoint: Endpoint, logged: Callable[[], list[str]], call: Callable[[], Any]
 ) -> None:
-    load_pipeline(it)
+    load_pipeline(endpoint)
     functions = functions_entered(call) - EXCEPT
     assert len(functions) > 20
     for function in sorted(functions):
@@ -84,8 +84,8 @@ def test_function_that_fails_is_kept_from_the_user_counted_logged_once_and_over_
     stats = ainsights.stats()
     assert len(logged()) == len(stats.failures)
     assert (stats.queued_events, stats.queued_bytes) == (0, 0)
-    assert set(it.times_stored.values()) == {1}
-    assert goes_on(it)
+    assert set(endpoint.times_stored.values()) == {1}
+    assert captures_and_delivers(endpoint)
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ def test_function_that_fails_is_kept_from_the_user_counted_logged_once_and_over_
     ],
 )
 def test_call_of_which_one_step_could_not_be_recorded_is_an_event(
-    it: Endpoint, function: str, call: Callable[[], Any]
+    endpoint: Endpoint, function: str, call: Callable[[], Any]
 ) -> None:
     failing = Failing(function, on_worker=False)  # which steps an event needs is a fact about these very functions
     with failing.once_in_this_thread():
         assert call() == "abc"
     assert failing.times == 1
     assert ainsights.flush(PATIENCE)
-    assert len(it.stored) == 1
+    assert len(endpoint.stored) == 1
 
 
 def test_connection_that_cannot_be_made_is_made_again(
-    it: Endpoint, logged: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, logged: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect, failures = socket.socket.connect, []
 
@@ -125,7 +125,7 @@ def test_connection_that_cannot_be_made_is_made_again(
     assert len(failures) == CONNECTIONS
     assert len(logged()) == 1
     assert "is sent again: BrokenError" in logged()[0]
-    assert set(it.times_stored.values()) == {1}
+    assert set(endpoint.times_stored.values()) == {1}
 
 
 class Deaf(logging.Handler):
@@ -133,13 +133,13 @@ class Deaf(logging.Handler):
         raise BrokenError
 
 
-def test_failing_log_handler_of_the_users_does_not_make_our_failure_theirs(it: Endpoint) -> None:
+def test_failing_log_handler_of_the_users_does_not_make_our_failure_theirs(endpoint: Endpoint) -> None:
     handler = Deaf()
     logging.getLogger("ainsights").addHandler(handler)
     try:
         for function in sorted(functions_entered(plain) - EXCEPT):
             with Failing(function, on_worker=False).once_in_this_thread():
                 assert plain() == "abc", function
-        assert goes_on(it)
+        assert captures_and_delivers(endpoint)
     finally:
         logging.getLogger("ainsights").removeHandler(handler)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.models import COMPLETION, MESSAGES, client, http
 
 import ainsights
@@ -48,12 +48,12 @@ def same(insight: Insight) -> Insight:
     "rules", [{}, {"redact": ["email"], "before_send": same}, {"max_event_bytes": 4096}], ids=["none", "all", "size"]
 )
 def test_event_that_is_nested_deeply_is_delivered(levels: int, lists: bool, rules: dict[str, Any]) -> None:  # noqa: FBT001
-    with endpoint() as it, Insights(base_url=it.url, **rules) as insights:
+    with running_endpoint() as endpoint, Insights(base_url=endpoint.url, **rules) as insights:
         asked = insights.watch(client())
         asked.chat.completions.create(model="m", messages=MESSAGES, extra_body={"x": nested(levels, lists=lists)})
         assert insights.flush(20)
         assert insights.stats().delivered == 1
-    (body,) = it.stored
+    (body,) = endpoint.stored
     assert (body["messages"], body["args"]["model"]) == (MESSAGES, "m")
     assert SECRET not in json.dumps(body)
     cut = body["meta"].get("ainsights.truncated", {})
@@ -65,12 +65,12 @@ def test_event_that_is_nested_deeply_is_delivered(levels: int, lists: bool, rule
 @pytest.mark.parametrize("place", ["inputs", "meta"])
 def test_context_that_is_nested_deeply_is_delivered(place: str) -> None:
     fields: dict[str, Any] = {place: {"x": nested(480, lists=True)}}
-    with endpoint() as it, Insights(base_url=it.url) as insights:
+    with running_endpoint() as endpoint, Insights(base_url=endpoint.url) as insights:
         asked = insights.watch(client())
         with ainsights.context(**fields, template="{x}"):
             asked.chat.completions.create(model="m", messages=MESSAGES)
         assert insights.flush(20)
-    (body,) = it.stored
+    (body,) = endpoint.stored
     assert depth(body[place]["x"]) > 150
 
 
@@ -79,11 +79,11 @@ def test_chunk_that_is_nested_deeply_loses_no_text() -> None:
     chunk = json.dumps(COMPLETION | {"choices": [{"index": 0, "delta": {"content": "abc"}}]})[:-1]
     body = f'data: {chunk}, "x": {extra}}}\n\ndata: [DONE]\n\n'.encode()
     answers = client(lambda _: http.Response(200, headers={"content-type": "text/event-stream"}, content=body))
-    with endpoint() as it, Insights(base_url=it.url) as insights:
+    with running_endpoint() as endpoint, Insights(base_url=endpoint.url) as insights:
         for _ in insights.watch(answers).chat.completions.create(model="m", messages=MESSAGES, stream=True):
             pass
         assert insights.flush(20)
-    assert it.stored[0]["response"]["choices"][0]["message"]["content"] == "abc"
+    assert endpoint.stored[0]["response"]["choices"][0]["message"]["content"] == "abc"
 
 
 @given(VALUES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from support.endpoints import Handler, endpoint
+from support.endpoints import Handler, running_endpoint
 from support.models import COMPLETION
 
 from ainsights import Insights
@@ -61,8 +61,8 @@ def test_key_that_an_answer_repeats_is_masked(spelling: str, caplog: pytest.LogC
     def repeat(handler: Handler) -> bool:
         return handler.answer(400, SPELLINGS[spelling](f"{handler.headers['Authorization']}.").encode())
 
-    with endpoint(repeat) as it:
-        shown = deliver_one(it.url, caplog, api_key=KEY)
+    with running_endpoint(repeat) as endpoint:
+        shown = deliver_one(endpoint.url, caplog, api_key=KEY)
     assert "400" in shown
     assert shown.count("[api_key]") == 2
     assert "Marker" not in shown
@@ -71,29 +71,29 @@ def test_key_that_an_answer_repeats_is_masked(spelling: str, caplog: pytest.LogC
 
 @pytest.mark.parametrize("length", [9, 12, 20, 23])
 def test_beginning_of_a_key_is_masked_where_an_answer_ends(length: int, caplog: pytest.LogCaptureFixture) -> None:
-    with endpoint(lambda handler: handler.answer(400, f"wrong key: {KEY[:length]}".encode())) as it:
-        shown = deliver_one(it.url, caplog, api_key=KEY)
+    with running_endpoint(lambda handler: handler.answer(400, f"wrong key: {KEY[:length]}".encode())) as endpoint:
+        shown = deliver_one(endpoint.url, caplog, api_key=KEY)
     assert "wrong key: [api_key]" in shown
 
 
 def test_log_quotes_the_detail_of_a_problem_document(caplog: pytest.LogCaptureFixture) -> None:
     problem = {"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": "this key was revoked"}
-    with endpoint(lambda handler: handler.answer(400, json.dumps(problem).encode())) as it:
-        shown = deliver_one(it.url, caplog)
+    with running_endpoint(lambda handler: handler.answer(400, json.dumps(problem).encode())) as endpoint:
+        shown = deliver_one(endpoint.url, caplog)
     assert "400 this key was revoked" in shown
     assert "about:blank" not in shown
 
 
 def test_word_that_a_key_begins_with_is_not_masked(caplog: pytest.LogCaptureFixture) -> None:
     key = "ainsights_cVxEjo-z5VIGcZBJWqBm"
-    with endpoint(lambda handler: handler.answer(400, b"unknown key ainsights.retries")) as it:
-        shown = deliver_one(it.url, caplog, api_key=key)
+    with running_endpoint(lambda handler: handler.answer(400, b"unknown key ainsights.retries")) as endpoint:
+        shown = deliver_one(endpoint.url, caplog, api_key=key)
     assert "unknown key ainsights.retries" in shown
 
 
 def test_key_with_a_prefix_is_masked_where_an_answer_cuts_it(caplog: pytest.LogCaptureFixture) -> None:
-    with endpoint(lambda handler: handler.answer(400, b"wrong key: ainsights_cVxE")) as it:
-        shown = deliver_one(it.url, caplog, api_key="ainsights_cVxEjo-z5VIGcZBJWqBm")
+    with running_endpoint(lambda handler: handler.answer(400, b"wrong key: ainsights_cVxE")) as endpoint:
+        shown = deliver_one(endpoint.url, caplog, api_key="ainsights_cVxEjo-z5VIGcZBJWqBm")
     assert "wrong key: [api_key]" in shown
 
 
@@ -106,22 +106,22 @@ def test_key_that_garbage_repeats_is_masked_on_a_second_connection_too(caplog: p
             return handler.raw(f"garbage {handler.headers['Authorization']}\r\n\r\n".encode())
         return handler.answer(200)
 
-    with endpoint(behave) as it:
-        shown = deliver_one(it.url, caplog, times=2, api_key=KEY)
-        assert it.requests == 4
+    with running_endpoint(behave) as endpoint:
+        shown = deliver_one(endpoint.url, caplog, times=2, api_key=KEY)
+        assert endpoint.requests == 4
     assert "garbage Bearer [api_key]" in shown
     assert "Marker" not in shown
 
 
 def test_short_key_is_masked_where_it_follows_its_scheme(caplog: pytest.LogCaptureFixture) -> None:
-    with endpoint(lambda handler: handler.answer(400, b"the key in 'Bearer key' is no key")) as it:
-        shown = deliver_one(it.url, caplog, api_key="key")
+    with running_endpoint(lambda handler: handler.answer(400, b"the key in 'Bearer key' is no key")) as endpoint:
+        shown = deliver_one(endpoint.url, caplog, api_key="key")
     assert "the key in 'Bearer [api_key]' is no key" in shown
 
 
 def test_key_is_masked_in_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    with endpoint() as it:
-        deliver_one(it.url, caplog, api_key=KEY)
+    with running_endpoint() as endpoint:
+        deliver_one(endpoint.url, caplog, api_key=KEY)
         logger = logging.getLogger("ainsights")
         try:
             int(f"Bearer {KEY}")
@@ -135,9 +135,9 @@ def test_key_is_masked_in_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("status", [400, 401])
 def test_terminal_escapes_of_an_answer_are_escaped(status: int, caplog: pytest.LogCaptureFixture) -> None:
     behave = lambda handler: handler.answer(status, HOSTILE.encode())  # noqa: E731
-    with endpoint(behave) as it, Insights(base_url=it.url, exit_timeout=0.1) as insights:
+    with running_endpoint(behave) as endpoint, Insights(base_url=endpoint.url, exit_timeout=0.1) as insights:
         insights.capture(response=COMPLETION, messages="hi")
-        assert it.wait_for(lambda: it.requests > 0)
+        assert endpoint.wait_for(lambda: endpoint.requests > 0)
     last_error = insights.stats().last_error
     assert last_error is not None
     assert SEEN in last_error
@@ -149,8 +149,8 @@ def test_terminal_escapes_of_garbage_are_escaped(caplog: pytest.LogCaptureFixtur
     def behave(handler: Handler) -> bool:
         return handler.raw(b"\x1b[2Jgarbage\r\n\r\n") if handler.number == 1 else handler.answer(200)
 
-    with endpoint(behave) as it:
-        shown = deliver_one(it.url, caplog)
+    with running_endpoint(behave) as endpoint:
+        shown = deliver_one(endpoint.url, caplog)
     assert r"\x1b[2Jgarbage" in shown
     assert "\x1b" not in shown
 
@@ -173,8 +173,8 @@ def test_terminal_escapes_are_escaped_in_the_status_of_a_spool(
 def test_terminal_escapes_are_escaped_in_the_findings_of_doctor(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with endpoint(lambda handler: handler.answer(400, HOSTILE.encode())) as it:
-        monkeypatch.setenv("AINSIGHTS_BASE_URL", it.url)
+    with running_endpoint(lambda handler: handler.answer(400, HOSTILE.encode())) as endpoint:
+        monkeypatch.setenv("AINSIGHTS_BASE_URL", endpoint.url)
         monkeypatch.setenv("AINSIGHTS_API_KEY", KEY)
         assert main(["doctor", "--send"]) == 1
     out = capsys.readouterr().out

@@ -72,8 +72,8 @@ def test_streams_are_captured(captured: Captured) -> None:
     assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "abc"
 
     async def run() -> str:
-        it = async_client(streaming(*EVENTS))
-        return await gathered(await it.chat.completions.create(model="m", messages=MESSAGES, stream=True))
+        openai_client = async_client(streaming(*EVENTS))
+        return await gathered(await openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=True))
 
     assert asyncio.run(run()) == "abc"
     assert captured.statuses == ["ok", "ok"]

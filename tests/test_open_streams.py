@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from openai.types.chat import ChatCompletion
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.models import COMPLETION, MESSAGES, event
 from support.programs import run, settings
 
@@ -110,12 +110,12 @@ print(read, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 102
 
 def test_long_stream_does_not_fill_the_memory(model: str) -> None:
     size = 64 * MIB
-    with endpoint() as it:
-        ran = run(PROGRAM, model, str(size), **settings(it.url, max_queue_bytes=str(MIB)))
+    with running_endpoint() as endpoint:
+        ran = run(PROGRAM, model, str(size), **settings(endpoint.url, max_queue_bytes=str(MIB)))
         read, grown = map(int, ran.out.split())
         assert read == size + len("BEGINEND")
         assert grown < 16, ran.err
-        _, body = it.stored
+        _, body = endpoint.stored
     content = content_of(body)
     assert content.startswith("BEGINx")
     assert content.endswith("xEND")
@@ -127,7 +127,10 @@ def test_long_stream_does_not_fill_the_memory(model: str) -> None:
 
 def test_streams_that_are_open_together_share_one_bound(model: str) -> None:
     size, count = 256 * 1024, 12
-    with endpoint() as it, ainsights.Insights(base_url=it.url, api_key="k", max_queue_bytes=MIB) as insights:
+    with (
+        running_endpoint() as endpoint,
+        ainsights.Insights(base_url=endpoint.url, api_key="k", max_queue_bytes=MIB) as insights,
+    ):
         api = insights.watch(openai.OpenAI(api_key="k", base_url=model, max_retries=0))
         streams = [
             api.chat.completions.create(model=f"sse:{size}", messages=MESSAGES, stream=True) for _ in range(count)
@@ -136,33 +139,39 @@ def test_streams_that_are_open_together_share_one_bound(model: str) -> None:
         assert {len(text) for text in texts} == {5 + (size // PIECE - 1) * PIECE}
         assert {text_of(each) for each in streams if insights.flush(20)} == {"x" * PIECE + "END"}
         assert insights.flush(20)
-        kept = sum(len(content_of(body)) for body in it.stored)
-        assert len(it.stored) == count
+        kept = sum(len(content_of(body)) for body in endpoint.stored)
+        assert len(endpoint.stored) == count
         assert MIB // 2 < kept <= MIB
-        assert {body["meta"]["ainsights.status"] for body in it.stored} == {"ok"}
+        assert {body["meta"]["ainsights.status"] for body in endpoint.stored} == {"ok"}
 
 
 def test_what_an_ended_stream_held_is_free_for_the_next(model: str) -> None:
-    with endpoint() as it, ainsights.Insights(base_url=it.url, api_key="k", max_queue_bytes=MIB) as insights:
+    with (
+        running_endpoint() as endpoint,
+        ainsights.Insights(base_url=endpoint.url, api_key="k", max_queue_bytes=MIB) as insights,
+    ):
         api = insights.watch(openai.OpenAI(api_key="k", base_url=model, max_retries=0))
         for _ in range(8):
             text_of(api.chat.completions.create(model=f"sse:{MIB // 3}", messages=MESSAGES, stream=True))
             assert insights.flush(20)
-        assert not any("ainsights.truncated" in body["meta"] for body in it.stored)
-        assert len(it.stored) == 8
+        assert not any("ainsights.truncated" in body["meta"] for body in endpoint.stored)
+        assert len(endpoint.stored) == 8
 
 
 @pytest.mark.parametrize("kind", ["gzip", "json"])
 def test_body_that_makes_no_sense_without_its_middle_keeps_its_beginning(model: str, kind: str) -> None:
     size = 2 * MIB
-    with endpoint() as it, ainsights.Insights(base_url=it.url, api_key="k", max_queue_bytes=MIB) as insights:
+    with (
+        running_endpoint() as endpoint,
+        ainsights.Insights(base_url=endpoint.url, api_key="k", max_queue_bytes=MIB) as insights,
+    ):
         with (
             insights.watch(openai.OpenAI(api_key="k", base_url=model, max_retries=0)) as api,
             api.chat.completions.with_streaming_response.create(model=f"{kind}:{size}", messages=MESSAGES) as answer,
         ):
             assert len(answer.read()) > size
         assert insights.flush(20)
-        (body,) = it.stored
+        (body,) = endpoint.stored
     assert content_of(body).startswith("BEGINx")
     assert body["meta"]["ainsights.truncated"]["response"] > size
     assert body["meta"]["ainsights.partial"] is True
@@ -170,12 +179,15 @@ def test_body_that_makes_no_sense_without_its_middle_keeps_its_beginning(model: 
 
 
 def test_stream_without_any_room_is_an_event_without_its_body(model: str) -> None:
-    with endpoint() as it, ainsights.Insights(base_url=it.url, api_key="k", max_queue_bytes=4096) as insights:
+    with (
+        running_endpoint() as endpoint,
+        ainsights.Insights(base_url=endpoint.url, api_key="k", max_queue_bytes=4096) as insights,
+    ):
         api = insights.watch(openai.OpenAI(api_key="k", base_url=model, max_retries=0))
         text = text_of(api.chat.completions.create(model=f"sse:{MIB}", messages=MESSAGES, stream=True))
         assert len(text) == MIB + len("BEGINEND")
         assert insights.flush(20)
-        (body,) = it.stored
+        (body,) = endpoint.stored
     ChatCompletion.model_validate(body["response"], strict=True)
     assert body["meta"]["ainsights.truncated"]["response"] > MIB
 
@@ -196,9 +208,9 @@ for insights, times in ((first, 1), (second, 2)):
 
 
 def test_streams_open_at_exit_are_reported_once_by_the_client_that_captured_them(model: str) -> None:
-    with endpoint() as first, endpoint() as second:
+    with running_endpoint() as first, running_endpoint() as second:
         ran = run(AT_EXIT, model, first.url, second.url)
         assert (ran.status, ran.err) == (0, "")
-        for it, times in ((first, 1), (second, 2)):
-            assert [body["meta"]["ainsights.status"] for body in it.stored] == ["abandoned"] * times
-            assert set(it.times_stored.values()) == {1}
+        for endpoint, times in ((first, 1), (second, 2)):
+            assert [body["meta"]["ainsights.status"] for body in endpoint.stored] == ["abandoned"] * times
+            assert set(endpoint.times_stored.values()) == {1}

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from support.models import Captured
 
 
-def create(it: openai.OpenAI, **more: Any) -> Any:
-    return it.chat.completions.create(model="m", messages=MESSAGES, **more)
+def create(openai_client: openai.OpenAI, **more: Any) -> Any:
+    return openai_client.chat.completions.create(model="m", messages=MESSAGES, **more)
 
 
 def failing(status: int, times: int = 10**9) -> Callable[[Any], Any]:
@@ -99,9 +99,9 @@ def test_call_that_sends_nothing_is_no_event(captured: Captured) -> None:
 
 def test_other_routes_are_no_event(captured: Captured) -> None:
     embedding = {"object": "embedding", "index": 0, "embedding": [0.5]}
-    it = client(lambda _: http.Response(200, json={"object": "list", "data": [embedding]}))
-    it.models.list()
-    it.embeddings.create(model="m", input="x", encoding_format="float")
+    openai_client = client(lambda _: http.Response(200, json={"object": "list", "data": [embedding]}))
+    openai_client.models.list()
+    openai_client.embeddings.create(model="m", input="x", encoding_format="float")
     assert captured == []
 
 
@@ -120,15 +120,15 @@ def test_raw_response_is_one_event_however_often_it_is_parsed(captured: Captured
 
 
 def test_response_of_which_only_headers_are_looked_at_is_unread(captured: Captured) -> None:
-    it = client(lambda _: http.Response(200, stream=http.ByteStream(b'{"id": "c1"}')))
-    with it.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
+    openai_client = client(lambda _: http.Response(200, stream=http.ByteStream(b'{"id": "c1"}')))
+    with openai_client.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
         assert response.status_code == 200
     assert captured.statuses == ["unread"]
 
 
 def test_streaming_response_that_is_read_is_ok(captured: Captured) -> None:
-    it = client(lambda _: http.Response(200, stream=http.ByteStream(json.dumps(COMPLETION).encode())))
-    with it.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
+    openai_client = client(lambda _: http.Response(200, stream=http.ByteStream(json.dumps(COMPLETION).encode())))
+    with openai_client.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
         response.read()
     assert captured.statuses == ["ok"]
     assert captured[0]["response"] == COMPLETION
@@ -147,20 +147,20 @@ def test_answer_that_cannot_be_parsed_is_captured_all_the_same(captured: Capture
 
 
 def test_azure_is_captured_with_its_base_url(captured: Captured) -> None:
-    it = openai.AzureOpenAI(
+    openai_client = openai.AzureOpenAI(
         api_key="k",
         api_version="1",
         azure_endpoint="https://a.azure.example",
         http_client=http.Client(transport=http.MockTransport(completed)),
     )
-    create(it)
+    create(openai_client)
     assert captured[0]["meta"]["ainsights.base_url"] == "https://a.azure.example/openai"
 
 
 def test_async_call_is_captured(captured: Captured) -> None:
     async def main() -> None:
-        async with async_client() as it:
-            await it.chat.completions.create(model="m", messages=MESSAGES)
+        async with async_client() as openai_client:
+            await openai_client.chat.completions.create(model="m", messages=MESSAGES)
 
     asyncio.run(main())
     assert captured.statuses == ["ok"]

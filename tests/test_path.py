@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from support.endpoints import Handler, endpoint
+from support.endpoints import Handler, running_endpoint
 from support.proxies import Proxy, serving
 
 import ainsights
@@ -55,15 +55,15 @@ def test_path_is_kept_as_it_is(path: str) -> None:
 
 
 def test_insights_are_put_to_the_path_below_the_base_url() -> None:
-    with endpoint() as it:
-        with ainsights.Insights(base_url=f"{it.url}/base", path="/voice", api_key="key") as insights:
+    with running_endpoint() as endpoint:
+        with ainsights.Insights(base_url=f"{endpoint.url}/base", path="/voice", api_key="key") as insights:
             insights.capture(response=HELLO, messages="Hello!")
             assert insights.flush(10)
-        assert it.paths == ["/base/voice"]
+        assert endpoint.paths == ["/base/voice"]
 
 
 def test_proxy_is_asked_for_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    with endpoint() as it, serving(Proxy(it.port)) as proxy:
+    with running_endpoint() as endpoint, serving(Proxy(endpoint.port)) as proxy:
         monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
         url = "http://insights.example"
         with ainsights.Insights(base_url=url, path="/voice", api_key="key", allow_insecure=True) as insights:
@@ -79,7 +79,7 @@ def test_wrong_path_at_the_endpoint_holds_what_waits_and_names_the_variable(
     def only_voice(handler: Handler) -> bool:
         return handler.answer(200 if handler.path == "/voice" else status, b"")
 
-    with endpoint(only_voice) as it, ainsights.Insights(base_url=it.url, api_key="key") as insights:
+    with running_endpoint(only_voice) as endpoint, ainsights.Insights(base_url=endpoint.url, api_key="key") as insights:
         insights.capture(response=HELLO, messages="Hello!")
         assert not insights.flush(0.5)
         assert insights.stats().held == 1
@@ -91,7 +91,7 @@ def test_program_that_is_run_and_the_spool_send_to_the_path(tmp_path: Path) -> N
     messages = [{"role": "user", "content": "Hi"}]
     code = f"import openai; openai.OpenAI().chat.completions.create(model='m', messages={messages})"
     command = [sys.executable, "-m", "ainsights"]
-    with endpoint() as it, mock_openai.serving() as server:
+    with running_endpoint() as endpoint, mock_openai.serving() as server:
         environ = os.environ | {
             "AINSIGHTS_API_KEY": "key",
             "AINSIGHTS_PATH": "/voice",
@@ -101,8 +101,8 @@ def test_program_that_is_run_and_the_spool_send_to_the_path(tmp_path: Path) -> N
         }
         away = environ | {"AINSIGHTS_BASE_URL": "http://127.0.0.1:9", "AINSIGHTS_EXIT_TIMEOUT": "0.1"}
         subprocess.run([*command, "run", sys.executable, "-c", code], env=away, check=True, timeout=60)
-        here = environ | {"AINSIGHTS_BASE_URL": it.url}
+        here = environ | {"AINSIGHTS_BASE_URL": endpoint.url}
         subprocess.run([*command, "spool", "flush"], env=here, check=True, timeout=60, capture_output=True)
         subprocess.run([*command, "run", sys.executable, "-c", code], env=here, check=True, timeout=60)
-        assert it.paths == ["/voice"] * 2
-        assert [event["response"]["model"] for event in it.stored] == ["m", "m"]
+        assert endpoint.paths == ["/voice"] * 2
+        assert [event["response"]["model"] for event in endpoint.stored] == ["m", "m"]

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import Endpoint, Handler, endpoint, free_port
+from support.endpoints import Endpoint, Handler, free_port, running_endpoint
 from support.polling import PATIENCE, wait_until
 
 from ainsights._config import load
@@ -56,8 +56,8 @@ def put(pipeline: Pipeline, count: int) -> None:
     pipeline.start()
 
 
-def ids(it: Endpoint) -> list[int]:
-    return sorted(int(each) for each in it.times_stored.elements())
+def ids(endpoint: Endpoint) -> list[int]:
+    return sorted(int(each) for each in endpoint.times_stored.elements())
 
 
 def counts(pipeline: Pipeline) -> dict[str, int]:
@@ -67,30 +67,30 @@ def counts(pipeline: Pipeline) -> dict[str, int]:
 
 
 def test_all_that_was_put_is_delivered_once(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint() as it:
-        pipeline = pipe(it.url)
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url)
         put(pipeline, 500)
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == list(range(500))
+        assert ids(endpoint) == list(range(500))
         assert counts(pipeline) == {"captured": 500, "delivered": 500}
 
 
 def test_request_is_a_put_with_bearer_key_and_json(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint() as it:
-        put(pipe(f"{it.url}/base"), 1)
-        assert it.wait_for(lambda: len(it.stored) == 1)
-        assert it.paths == ["/base/insight"]
-        assert it.headers[0]["Authorization"] == "Bearer key"
-        assert it.headers[0]["Content-Type"] == "application/json"
+    with running_endpoint() as endpoint:
+        put(pipe(f"{endpoint.url}/base"), 1)
+        assert endpoint.wait_for(lambda: len(endpoint.stored) == 1)
+        assert endpoint.paths == ["/base/insight"]
+        assert endpoint.headers[0]["Authorization"] == "Bearer key"
+        assert endpoint.headers[0]["Content-Type"] == "application/json"
 
 
 def test_connection_is_kept(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint() as it:
-        pipeline = pipe(it.url, concurrency=1)
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url, concurrency=1)
         for _ in range(3):
             put(pipeline, 5)
             assert pipeline.flush(PATIENCE)
-        assert it.connections == 1
+        assert endpoint.connections == 1
 
 
 def test_connection_that_the_endpoint_closed_is_replaced_at_once(pipe: Callable[..., Pipeline]) -> None:
@@ -99,8 +99,8 @@ def test_connection_that_the_endpoint_closed_is_replaced_at_once(pipe: Callable[
         handler.close_connection = True  # without saying so
         return stored
 
-    with endpoint(once_each) as it:
-        pipeline = pipe(it.url, concurrency=1)
+    with running_endpoint(once_each) as endpoint:
+        pipeline = pipe(endpoint.url, concurrency=1)
         put(pipeline, 5)
         assert pipeline.flush(PATIENCE)
         assert counts(pipeline) == {"captured": 5, "delivered": 5}
@@ -116,11 +116,11 @@ def test_many_requests_are_in_flight_at_once_while_the_endpoint_is_slow(pipe: Ca
             handler.endpoint.released.wait(0.2)
         return handler.answer(200)
 
-    with endpoint(together) as it:
-        pipeline = pipe(it.url, timeout=PATIENCE)
+    with running_endpoint(together) as endpoint:
+        pipeline = pipe(endpoint.url, timeout=PATIENCE)
         put(pipeline, 4 + 16 * 4)
         assert pipeline.flush(PATIENCE)
-        assert len(it.stored) == 4 + 16 * 4
+        assert len(endpoint.stored) == 4 + 16 * 4
 
 
 def test_no_more_requests_are_in_flight_than_allowed(pipe: Callable[..., Pipeline]) -> None:
@@ -136,8 +136,8 @@ def test_no_more_requests_are_in_flight_than_allowed(pipe: Callable[..., Pipelin
             under_way -= 1
         return handler.answer(200)
 
-    with endpoint(slow) as it:
-        pipeline = pipe(it.url, concurrency=3)
+    with running_endpoint(slow) as endpoint:
+        pipeline = pipe(endpoint.url, concurrency=3)
         put(pipeline, 60)
         assert pipeline.flush(PATIENCE)
         assert most == 3
@@ -159,11 +159,11 @@ def test_no_more_requests_are_in_flight_than_allowed(pipe: Callable[..., Pipelin
     ids=["500", "503", "429", "408", "reset", "garbage", "cut", "empty", "drip"],
 )
 def test_what_fails_for_now_is_delivered_later(pipe: Callable[..., Pipeline], fault: Callable[[Handler], bool]) -> None:
-    with endpoint(lambda handler: fault(handler) if handler.number <= 3 else handler.answer(200)) as it:
-        pipeline = pipe(it.url, timeout=0.5)
+    with running_endpoint(lambda handler: fault(handler) if handler.number <= 3 else handler.answer(200)) as endpoint:
+        pipeline = pipe(endpoint.url, timeout=0.5)
         put(pipeline, 10)
         assert pipeline.flush(PATIENCE)
-        assert set(ids(it)) == set(range(10))  # twice where an answer was late: at least once is the promise
+        assert set(ids(endpoint)) == set(range(10))  # twice where an answer was late: at least once is the promise
         assert counts(pipeline)["retried"] >= 1
         assert pipeline.last_error
 
@@ -174,32 +174,32 @@ def test_endpoint_that_comes_back_gets_all(pipe: Callable[..., Pipeline]) -> Non
     put(pipeline, 20)
     wait_until(lambda: pipeline.state != "running")
     assert pipeline.state.startswith("retrying: ConnectionRefusedError")
-    with endpoint(port=port) as it:
+    with running_endpoint(port=port) as endpoint:
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == list(range(20))
+        assert ids(endpoint) == list(range(20))
     assert pipeline.state == "running"
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_what_is_rejected_is_not_sent_again(pipe: Callable[..., Pipeline], status: int) -> None:
-    with endpoint(lambda handler: handler.answer(status if handler.number == 1 else 200)) as it:
-        pipeline = pipe(it.url)
+    with running_endpoint(lambda handler: handler.answer(status if handler.number == 1 else 200)) as endpoint:
+        pipeline = pipe(endpoint.url)
         put(pipeline, 5)
         assert pipeline.flush(PATIENCE)
-        assert (it.requests, len(it.stored)) == (5, 4)
+        assert (endpoint.requests, len(endpoint.stored)) == (5, 4)
         assert counts(pipeline) == {"captured": 5, "delivered": 4, "rejected": 1}
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 307])
 def test_wrong_key_or_url_holds_all_and_one_event_probes(pipe: Callable[..., Pipeline], status: int) -> None:
-    with endpoint(lambda handler: handler.answer(status if handler.number <= 2 else 200)) as it:
-        pipeline = pipe(it.url, concurrency=1)
+    with running_endpoint(lambda handler: handler.answer(status if handler.number <= 2 else 200)) as endpoint:
+        pipeline = pipe(endpoint.url, concurrency=1)
         put(pipeline, 50)
-        assert it.wait_for(lambda: it.requests == 2)
+        assert endpoint.wait_for(lambda: endpoint.requests == 2)
         assert pipeline.state.startswith(f"held: {status}")
         assert pipeline.held == 50
-        assert it.wait_for(lambda: len(it.stored) == 50)
-        assert it.requests == 52
+        assert endpoint.wait_for(lambda: len(endpoint.stored) == 50)
+        assert endpoint.requests == 52
 
 
 def test_retry_after_holds_back_the_whole_pipeline(pipe: Callable[..., Pipeline]) -> None:
@@ -209,30 +209,30 @@ def test_retry_after_holds_back_the_whole_pipeline(pipe: Callable[..., Pipeline]
         times.append(time.monotonic())
         return handler.answer(429, Retry_After="1") if handler.number == 1 else handler.answer(200)
 
-    with endpoint(busy) as it:
-        pipeline = pipe(it.url, concurrency=1)
+    with running_endpoint(busy) as endpoint:
+        pipeline = pipe(endpoint.url, concurrency=1)
         put(pipeline, 20)
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == list(range(20))
+        assert ids(endpoint) == list(range(20))
         assert times[1] - times[0] >= 1
 
 
 def test_events_beyond_the_bound_are_dropped_and_counted(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint(lambda handler: handler.hang()) as it:
-        pipeline = pipe(it.url, max_queue_events=10)
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
+        pipeline = pipe(endpoint.url, max_queue_events=10)
         assert [pipeline.put(number, 1) for number in range(15)] == [True] * 10 + [False] * 5
         assert counts(pipeline) == {"captured": 15, "events": 10, "bytes": 10, "dropped_full": 5}
 
 
 def test_bytes_beyond_the_bound_are_dropped_and_counted(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint(lambda handler: handler.hang()) as it:
-        pipeline = pipe(it.url, max_queue_bytes=4096)
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
+        pipeline = pipe(endpoint.url, max_queue_bytes=4096)
         assert [pipeline.put(number, 1300) for number in range(5)] == [True] * 3 + [False] * 2
 
 
 def test_room_is_made_by_delivery(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint() as it:
-        pipeline = pipe(it.url, max_queue_events=10)
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url, max_queue_events=10)
         for _ in range(5):
             put(pipeline, 10)
             assert pipeline.flush(PATIENCE)
@@ -243,23 +243,23 @@ def test_item_that_cannot_be_encoded_is_dropped_counted_and_logged(
     pipe: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("ainsights._internal_errors.raising", False)
-    with endpoint() as it:
-        pipeline = pipe(it.url)
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url)
         pipeline.put(ValueError("odd"), 5)
         put(pipeline, 3)
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == [0, 1, 2]
+        assert ids(endpoint) == [0, 1, 2]
         assert counts(pipeline) == {"captured": 4, "delivered": 3, "dropped_failed": 1}
     assert "internal error while encoding an event" in caplog.text
 
 
 def test_item_that_is_not_to_be_sent_is_counted_as_filtered(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint() as it:
-        pipeline = pipe(it.url)
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url)
         pipeline.put(None, 5)
         pipeline.start()
         assert pipeline.flush(PATIENCE)
-        assert it.requests == 0
+        assert endpoint.requests == 0
         assert counts(pipeline) == {"captured": 1, "filtered": 1}
 
 
@@ -267,8 +267,8 @@ def test_flush_waits_for_what_was_put_before_it_only(pipe: Callable[..., Pipelin
     def first_only(handler: Handler) -> bool:
         return handler.answer(200) if handler.number == 1 else handler.hang()
 
-    with endpoint(first_only) as it:
-        pipeline = pipe(it.url)
+    with running_endpoint(first_only) as endpoint:
+        pipeline = pipe(endpoint.url)
         put(pipeline, 1)
         assert pipeline.flush(PATIENCE)
         put(pipeline, 1)
@@ -276,38 +276,38 @@ def test_flush_waits_for_what_was_put_before_it_only(pipe: Callable[..., Pipelin
 
 
 def test_flush_with_nothing_queued_returns_at_once(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint() as it:
-        assert pipe(it.url).flush(PATIENCE)
+    with running_endpoint() as endpoint:
+        assert pipe(endpoint.url).flush(PATIENCE)
 
 
 def test_flush_of_a_hanging_endpoint_ends_with_its_time(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint(lambda handler: handler.hang()) as it:
-        pipeline = pipe(it.url)
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
+        pipeline = pipe(endpoint.url)
         put(pipeline, 3)
         assert not pipeline.flush(0.2)
 
 
 def test_close_delivers_and_ends_the_threads(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint() as it:
-        pipeline = pipe(it.url)
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url)
         put(pipeline, 50)
         assert pipeline.close(PATIENCE) == 0
-        assert len(it.stored) == 50
+        assert len(endpoint.stored) == 50
         assert not [thread for thread in threading.enumerate() if thread.name == "ainsights"]
         assert pipeline.state == "stopped"
 
 
 def test_close_returns_how_many_events_are_lost(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint(lambda handler: handler.hang()) as it:
-        pipeline = pipe(it.url)
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
+        pipeline = pipe(endpoint.url)
         put(pipeline, 7)
         assert pipeline.close(0.2) == 7
         assert pipeline.close(0.2) == 0
 
 
 def test_put_after_close_is_dropped_and_counted(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint() as it:
-        pipeline = pipe(it.url)
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url)
         pipeline.close(0)
         assert not pipeline.put(1, 1)
         assert counts(pipeline) == {"captured": 1, "dropped_closed": 1}
@@ -323,13 +323,13 @@ def test_work_is_done_by_whoever_flushes_where_no_thread_can_start(
             raise RuntimeError("can't create new thread at interpreter shutdown")
         start(thread)
 
-    with endpoint() as it:
-        pipeline = pipe(it.url)
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url)
         monkeypatch.setattr(threading.Thread, "start", only_others)
         put(pipeline, 10)
         assert not pipeline.workers
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == list(range(10))
+        assert ids(endpoint) == list(range(10))
 
 
 class Killed(BaseException):
@@ -354,19 +354,19 @@ def test_dead_worker_is_replaced_and_logged_and_loses_nothing(
         def close(self) -> None:
             self.sender.close()
 
-    with endpoint() as it:
+    with running_endpoint() as endpoint:
         pipeline = Pipeline(Counters())
         made.append(pipeline)
-        pipeline.configure(processed, lambda: Deadly(it.url), load({}, base_url=it.url, concurrency=1))
+        pipeline.configure(processed, lambda: Deadly(endpoint.url), load({}, base_url=endpoint.url, concurrency=1))
         put(pipeline, 1)
-        assert it.wait_for(lambda: len(it.stored) == 1, PATIENCE)
+        assert endpoint.wait_for(lambda: len(endpoint.stored) == 1, PATIENCE)
     assert "a worker thread of ainsights died" in caplog.text
 
 
 def test_sender_that_cannot_be_made_is_tried_again(made: list[Pipeline]) -> None:
     failures = iter([OSError("no certificates")])
-    with endpoint() as it:
-        connect = senders(it.url, "key", 5)
+    with running_endpoint() as endpoint:
+        connect = senders(endpoint.url, "key", 5)
 
         def sometimes() -> Any:
             for failure in failures:
@@ -375,7 +375,7 @@ def test_sender_that_cannot_be_made_is_tried_again(made: list[Pipeline]) -> None
 
         pipeline = Pipeline(Counters())
         made.append(pipeline)
-        pipeline.configure(processed, sometimes, load({}, base_url=it.url))
+        pipeline.configure(processed, sometimes, load({}, base_url=endpoint.url))
         put(pipeline, 3)
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == [0, 1, 2]
+        assert ids(endpoint) == [0, 1, 2]

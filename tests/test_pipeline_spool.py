@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import Endpoint, Handler, endpoint, free_port
+from support.endpoints import Endpoint, Handler, free_port, running_endpoint
 from support.polling import PATIENCE
 
 from ainsights._config import load
@@ -59,8 +59,8 @@ def rows(directory: Path, where: str = "reason IS NULL") -> int:
         return count
 
 
-def ids(it: Endpoint) -> list[int]:
-    return sorted(int(each) for each in it.times_stored.elements())
+def ids(endpoint: Endpoint) -> list[int]:
+    return sorted(int(each) for each in endpoint.times_stored.elements())
 
 
 def counts(pipeline: Pipeline) -> dict[str, int]:
@@ -82,8 +82,8 @@ def test_event_is_on_disk_before_it_is_sent_and_not_after_it_was_delivered(
         on_disk.append(rows(tmp_path))
         return handler.answer(200)
 
-    with endpoint(look) as it:
-        pipeline = pipe(it.url)
+    with running_endpoint(look) as endpoint:
+        pipeline = pipe(endpoint.url)
         put(pipeline, 1)
         assert pipeline.flush(PATIENCE)
         assert on_disk == [1]
@@ -91,8 +91,8 @@ def test_event_is_on_disk_before_it_is_sent_and_not_after_it_was_delivered(
 
 
 def test_rejected_event_is_kept_as_a_dead_letter_with_its_reason(pipe: Callable[..., Pipeline], tmp_path: Path) -> None:
-    with endpoint(lambda handler: handler.answer(422, b'{"detail": "no messages"}')) as it:
-        pipeline = pipe(it.url)
+    with running_endpoint(lambda handler: handler.answer(422, b'{"detail": "no messages"}')) as endpoint:
+        pipeline = pipe(endpoint.url)
         put(pipeline, 1)
         assert pipeline.flush(PATIENCE)
     status = Spool(tmp_path, LARGE).status()
@@ -105,18 +105,18 @@ def test_close_leaves_to_the_next_process_what_was_not_delivered(pipe: Callable[
     pipeline = pipe(refused())
     put(pipeline, *range(200))
     assert pipeline.close(0.1) == 0
-    with endpoint() as it:
-        assert pipe(it.url).flush(PATIENCE)
-        assert ids(it) == list(range(200))
+    with running_endpoint() as endpoint:
+        assert pipe(endpoint.url).flush(PATIENCE)
+        assert ids(endpoint) == list(range(200))
 
 
 def test_pipeline_takes_over_unasked_what_another_left(pipe: Callable[..., Pipeline]) -> None:
     pipeline = pipe(refused())
     put(pipeline, 1, 2)
     pipeline.close(0)
-    with endpoint() as it:
-        put(pipe(it.url), 3)
-        assert it.wait_for(lambda: ids(it) == [1, 2, 3])
+    with running_endpoint() as endpoint:
+        put(pipe(endpoint.url), 3)
+        assert endpoint.wait_for(lambda: ids(endpoint) == [1, 2, 3])
 
 
 def test_outage_beyond_the_bound_of_memory_loses_nothing(pipe: Callable[..., Pipeline], tmp_path: Path) -> None:
@@ -132,9 +132,9 @@ def test_outage_beyond_the_bound_of_memory_loses_nothing(pipe: Callable[..., Pip
             threading.Event().wait(0.001)
     assert most <= 200
     assert rows(tmp_path) > 800
-    with endpoint(port=port) as it:
+    with running_endpoint(port=port) as endpoint:
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == list(range(1000))
+        assert ids(endpoint) == list(range(1000))
     assert counts(pipeline)["delivered"] == 1000
     assert rows(tmp_path) == 0
 
@@ -144,9 +144,9 @@ def test_full_spool_leaves_events_in_memory_within_its_bound(pipe: Callable[...,
     pipeline = pipe(f"http://127.0.0.1:{port}", spool_max_bytes=100_000, max_queue_events=300)
     accepted = sum(pipeline.put(number, 1000) for number in range(600))
     pipeline.start()
-    with endpoint(port=port) as it:
+    with running_endpoint(port=port) as endpoint:
         assert pipeline.flush(PATIENCE)
-        assert len(ids(it)) == len(set(ids(it))) == accepted
+        assert len(ids(endpoint)) == len(set(ids(endpoint))) == accepted
     assert counts(pipeline) == {"captured": 600, "dropped_full": 600 - accepted} | {
         name: count for name, count in counts(pipeline).items() if name in {"delivered", "retried"}
     }
@@ -155,30 +155,30 @@ def test_full_spool_leaves_events_in_memory_within_its_bound(pipe: Callable[...,
 
 def test_directory_that_cannot_be_used_costs_no_event(pipe: Callable[..., Pipeline], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with endpoint() as it:
-        pipeline = pipe(it.url, spool_dir=tmp_path / "file" / "spool")
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url, spool_dir=tmp_path / "file" / "spool")
         put(pipeline, *range(50))
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == list(range(50))
+        assert ids(endpoint) == list(range(50))
 
 
 def test_pipelines_that_share_a_directory_deliver_each_event_once(pipe: Callable[..., Pipeline]) -> None:
-    with endpoint() as it:
-        several = [pipe(it.url) for _ in range(3)]
+    with running_endpoint() as endpoint:
+        several = [pipe(endpoint.url) for _ in range(3)]
         for index, pipeline in enumerate(several):
             put(pipeline, *range(index * 100, index * 100 + 100))
         assert [pipeline.flush(PATIENCE) for pipeline in several] == [True] * 3
-        assert ids(it) == list(range(300))
+        assert ids(endpoint) == list(range(300))
 
 
 def test_another_directory_takes_over_from_the_next_event_on(pipe: Callable[..., Pipeline], tmp_path: Path) -> None:
-    with endpoint() as it:
-        pipeline = pipe(it.url)
+    with running_endpoint() as endpoint:
+        pipeline = pipe(endpoint.url)
         put(pipeline, 1)
         assert pipeline.flush(PATIENCE)
-        other = load({}, base_url=it.url, spool_dir=tmp_path / "other")
-        pipeline.configure(processed, senders(it.url, "key", 5), other)
+        other = load({}, base_url=endpoint.url, spool_dir=tmp_path / "other")
+        pipeline.configure(processed, senders(endpoint.url, "key", 5), other)
         put(pipeline, 2)
         assert pipeline.flush(PATIENCE)
-        assert ids(it) == [1, 2]
+        assert ids(endpoint) == [1, 2]
         assert rows(tmp_path / "other") == 0

@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.models import COMPLETION, MESSAGES, client, completed, http
 
 import ainsights
@@ -168,14 +168,14 @@ def test_wrong_rule_is_refused_at_start_up(environ: dict[str, str], given: dict[
 
 
 @pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
+def endpoint() -> Iterator[Endpoint]:
+    with running_endpoint() as endpoint:
+        yield endpoint
         ainsights.shutdown(5)
 
 
-def call_thrice(it: Endpoint, **settings: Any) -> ainsights.Stats:
-    ainsights.instrument(base_url=it.url, api_key="key", **settings)
+def call_thrice(endpoint: Endpoint, **settings: Any) -> ainsights.Stats:
+    ainsights.instrument(base_url=endpoint.url, api_key="key", **settings)
     for _ in range(3):
         client(completed).chat.completions.create(model="m", messages=MESSAGES)
     assert ainsights.flush(20)
@@ -186,27 +186,27 @@ def call_thrice(it: Endpoint, **settings: Any) -> ainsights.Stats:
     ("setting", "reason"), [({"redact": failing}, "redact"), ({"before_send": failing}, "before_send")]
 )
 def test_event_that_is_withheld_is_dropped_counted_and_logged_once(
-    it: Endpoint, caplog: pytest.LogCaptureFixture, setting: dict[str, Callable[..., Any]], reason: str
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, setting: dict[str, Callable[..., Any]], reason: str
 ) -> None:
-    stats = call_thrice(it, **setting)
+    stats = call_thrice(endpoint, **setting)
     assert (stats.captured, stats.delivered, stats.queued_events, stats.queued_bytes) == (3, 0, 0, 0)
     assert stats.dropped == {reason: 3}
     assert stats.failures == {}
-    assert it.stored == []
+    assert endpoint.stored == []
     assert len(caplog.messages) == 1
     assert f"raised LookupError at {__file__}" in caplog.text
     assert EMAIL not in caplog.text
 
 
-def test_event_that_before_send_filters_is_counted(it: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
-    stats = call_thrice(it, before_send=lambda _: None)
+def test_event_that_before_send_filters_is_counted(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    stats = call_thrice(endpoint, before_send=lambda _: None)
     assert (stats.captured, stats.filtered, stats.dropped, stats.queued_events) == (3, 3, {}, 0)
     assert "3 filtered" in str(stats)
     assert caplog.messages == []
 
 
-def test_failed_call_that_is_not_to_be_captured_is_counted_as_filtered(it: Endpoint) -> None:
-    ainsights.instrument(base_url=it.url, api_key="key", capture_errors=False)
+def test_failed_call_that_is_not_to_be_captured_is_counted_as_filtered(endpoint: Endpoint) -> None:
+    ainsights.instrument(base_url=endpoint.url, api_key="key", capture_errors=False)
     refused = client(lambda _: http.Response(400, json={"error": {"message": "no"}}))
     with pytest.raises(Exception, match="no"):
         refused.chat.completions.create(model="m", messages=MESSAGES)
@@ -214,8 +214,8 @@ def test_failed_call_that_is_not_to_be_captured_is_counted_as_filtered(it: Endpo
     assert ainsights.stats().filtered == 1
 
 
-def test_redacted_event_is_delivered(it: Endpoint) -> None:
-    ainsights.instrument(base_url=it.url, api_key="key", redact="email", content="full")
+def test_redacted_event_is_delivered(endpoint: Endpoint) -> None:
+    ainsights.instrument(base_url=endpoint.url, api_key="key", redact="email", content="full")
     client(completed).chat.completions.create(model="m", messages=[{"role": "user", "content": EMAIL}])
     assert ainsights.flush(20)
-    assert [body["messages"][0]["content"] for body in it.stored] == ["[email]"]
+    assert [body["messages"][0]["content"] for body in endpoint.stored] == ["[email]"]

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import Endpoint, Handler, endpoint
+from support.endpoints import Endpoint, Handler, running_endpoint
 from support.models import COMPLETION, EVENTS, MESSAGES, client, streaming
 from support.polling import PATIENCE, wait_until
 
@@ -24,14 +24,14 @@ AT_ONCE = 5.0
 
 @pytest.fixture
 def old() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
+    with running_endpoint() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
 def new() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
+    with running_endpoint() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +44,11 @@ def ask(user: str) -> None:
     client().chat.completions.create(model="m", messages=MESSAGES, user=user)
 
 
-def users(it: Endpoint) -> list[Any]:
-    return sorted(body["user_id"] for body in it.stored)
+def users(endpoint: Endpoint) -> list[Any]:
+    return sorted(body["user_id"] for body in endpoint.stored)
 
 
-def hold(it: Endpoint) -> threading.Event:
+def hold(endpoint: Endpoint) -> threading.Event:
     """Let the endpoint answer only after the event that is returned is set."""
     released = threading.Event()
 
@@ -56,7 +56,7 @@ def hold(it: Endpoint) -> threading.Event:
         assert released.wait(PATIENCE)
         return handler.answer(200)
 
-    it.behave = answer
+    endpoint.behave = answer
     return released
 
 

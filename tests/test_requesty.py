@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import Endpoint, Handler, endpoint, free_port
+from support.endpoints import Endpoint, Handler, free_port, running_endpoint
 from support.models import COMPLETION
 from support.polling import PATIENCE
 
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
+def endpoint() -> Iterator[Endpoint]:
+    with running_endpoint() as endpoint:
+        yield endpoint
 
 
-def test_future_is_the_answer_of_the_endpoint(it: Endpoint) -> None:
-    with AInsights.new_client(api_key="the-key", base_url=it.url) as insights:
+def test_future_is_the_answer_of_the_endpoint(endpoint: Endpoint) -> None:
+    with AInsights.new_client(api_key="the-key", base_url=endpoint.url) as insights:
         answer = insights.capture(
             response=COMPLETION, messages="hi", args={"model": "m"}, meta={"a": 1}, user_id="ann"
         ).result(PATIENCE)
     assert (answer.status_code, answer.text, answer.json()) == (200, '{"success": true}', {"success": True})
     assert answer.raise_for_status() is answer
-    (body,) = it.stored
+    (body,) = endpoint.stored
     assert (body["messages"], body["args"], body["user_id"], body["meta"]["a"]) == ("hi", {"model": "m"}, "ann", 1)
-    assert it.headers[0]["Authorization"] == "Bearer the-key"
+    assert endpoint.headers[0]["Authorization"] == "Bearer the-key"
 
 
 @pytest.mark.parametrize(("status", "error"), [(422, RejectedError), (400, RejectedError), (401, HeldError)])
-def test_answer_that_is_a_refusal_raises_when_asked_to(it: Endpoint, status: int, error: type[Exception]) -> None:
-    it.behave = lambda handler: handler.answer(status, b"not so")
-    with AInsights.new_client(api_key="k", base_url=it.url, exit_timeout=0) as insights:
+def test_answer_that_is_a_refusal_raises_when_asked_to(endpoint: Endpoint, status: int, error: type[Exception]) -> None:
+    endpoint.behave = lambda handler: handler.answer(status, b"not so")
+    with AInsights.new_client(api_key="k", base_url=endpoint.url, exit_timeout=0) as insights:
         future = insights.capture(response=COMPLETION, messages="hi")
         answer = future.result(PATIENCE)
     assert (answer.status_code, answer.text) == (status, "not so")
@@ -57,11 +57,11 @@ def test_answer_that_is_a_refusal_raises_when_asked_to(it: Endpoint, status: int
         answer.raise_for_status()
 
 
-def test_future_waits_while_the_event_is_tried_again(it: Endpoint) -> None:
-    it.behave = lambda handler: handler.answer(500 if handler.number == 1 else 200)
-    with AInsights.new_client(api_key="k", base_url=it.url) as insights:
+def test_future_waits_while_the_event_is_tried_again(endpoint: Endpoint) -> None:
+    endpoint.behave = lambda handler: handler.answer(500 if handler.number == 1 else 200)
+    with AInsights.new_client(api_key="k", base_url=endpoint.url) as insights:
         assert insights.capture(response=COMPLETION, messages="hi").result(PATIENCE).status == 200
-    assert it.requests == 2
+    assert endpoint.requests == 2
 
 
 def test_future_of_what_was_not_delivered_before_the_close_raises() -> None:
@@ -112,41 +112,41 @@ def test_future_of_what_the_spool_keeps_raises(tmp_path: Path) -> None:
         ({"before_send": lambda _insight: 1}, "dropped: before_send"),
     ],
 )
-def test_future_of_what_will_not_be_sent_raises_why(it: Endpoint, settings: dict[str, Any], why: str) -> None:
-    with AInsights.new_client(api_key="k", base_url=it.url, **settings) as insights:
+def test_future_of_what_will_not_be_sent_raises_why(endpoint: Endpoint, settings: dict[str, Any], why: str) -> None:
+    with AInsights.new_client(api_key="k", base_url=endpoint.url, **settings) as insights:
         future = insights.capture(response=COMPLETION, messages="hi" * 4096)
         with pytest.raises(DeliveryError, match=why):
             future.result(PATIENCE)
-    assert it.requests == 0
+    assert endpoint.requests == 0
 
 
-def test_cancelling_a_future_keeps_nothing_from_being_sent(it: Endpoint) -> None:
+def test_cancelling_a_future_keeps_nothing_from_being_sent(endpoint: Endpoint) -> None:
     hold = threading.Event()
 
     def answer(handler: Handler) -> bool:
         assert hold.wait(PATIENCE)
         return handler.answer(200)
 
-    it.behave = answer
-    with AInsights.new_client(api_key="k", base_url=it.url) as insights:
+    endpoint.behave = answer
+    with AInsights.new_client(api_key="k", base_url=endpoint.url) as insights:
         future = insights.capture(response=COMPLETION, messages="hi")
         assert future.cancel()
         hold.set()
         assert insights.capture(response=COMPLETION, messages="more").result(PATIENCE).status == 200
     with pytest.raises(CancelledError):
         future.result(0)
-    assert sorted(body["messages"] for body in it.stored) == ["hi", "more"]
+    assert sorted(body["messages"] for body in endpoint.stored) == ["hi", "more"]
 
 
-def test_closing_twice_is_harmless_and_captures_no_more(it: Endpoint) -> None:
-    insights = AInsights.new_client(api_key="k", base_url=it.url)
+def test_closing_twice_is_harmless_and_captures_no_more(endpoint: Endpoint) -> None:
+    insights = AInsights.new_client(api_key="k", base_url=endpoint.url)
     assert insights.capture(response=COMPLETION, messages="hi").result(PATIENCE)
     insights.close()
     insights.close()
     with pytest.raises(DeliveryError, match="closed"):
         insights.capture(response=COMPLETION, messages="late").result(PATIENCE)
     insights.close()
-    assert len(it.stored) == 1
+    assert len(endpoint.stored) == 1
 
 
 def test_wrong_arguments_are_named() -> None:
@@ -159,10 +159,10 @@ def test_wrong_arguments_are_named() -> None:
         AInsights.new_client(api_key="k", base_url="ftp://x")
 
 
-def test_template_of_the_context_stands_for_the_messages(it: Endpoint) -> None:
+def test_template_of_the_context_stands_for_the_messages(endpoint: Endpoint) -> None:
     with (
-        AInsights.new_client(api_key="k", base_url=it.url) as insights,
+        AInsights.new_client(api_key="k", base_url=endpoint.url) as insights,
         ainsights.context(template="Hi", inputs={"a": 1}),
     ):
         insights.capture(response=COMPLETION)
-    assert [(body["template"], body["inputs"]) for body in it.stored] == [("Hi", {"a": 1})]
+    assert [(body["template"], body["inputs"]) for body in endpoint.stored] == [("Hi", {"a": 1})]

@@ -36,15 +36,15 @@ PARTS: dict[str, list[bytes]] = {
 
 @pytest.fixture
 def insights() -> Iterator[Captured]:
-    with ainsights.testing.capture() as it:
-        yield it
+    with ainsights.testing.capture() as recorded:
+        yield recorded
 
 
 def answering(*pieces: bytes | BaseException) -> Callable[[Any], Any]:
     return lambda _: http.Response(200, headers={"content-type": "text/event-stream"}, stream=Body(*pieces))
 
 
-def stream(*pieces: bytes | BaseException, **more: Any) -> Any:
+def create_stream(*pieces: bytes | BaseException, **more: Any) -> Any:
     return client(answering(*pieces)).chat.completions.create(model="m", messages=MESSAGES, stream=True, **more)
 
 
@@ -60,41 +60,41 @@ def outcome(insight: Insight) -> tuple[Any, Any, list[Any]]:
     return insight.meta["ainsights.status"], insight.meta.get("ainsights.partial"), reasons
 
 
-def read(it: Any, count: int) -> None:
+def read(stream: Any, count: int) -> None:
     for _ in range(count):
-        next(it)
+        next(stream)
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def test_stream_that_is_closed_early(insights: Captured, parts: list[bytes]) -> None:
-    it = stream(*parts, event(content="never read"))
-    read(it, len(parts))
-    it.close()
+    stream = create_stream(*parts, event(content="never read"))
+    read(stream, len(parts))
+    stream.close()
     assert outcome(insights[0]) == ("closed_early", True, ["length"])
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def test_stream_that_is_abandoned(insights: Captured, parts: list[bytes]) -> None:
-    it = stream(*parts, event(content="never read"))
-    read(it, len(parts))
-    del it
+    stream = create_stream(*parts, event(content="never read"))
+    read(stream, len(parts))
+    del stream
     gc.collect()
     assert outcome(insights[0]) == ("abandoned", True, ["length"])
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def test_stream_whose_connection_breaks(insights: Captured, parts: list[bytes]) -> None:
-    it = stream(*parts, http.ReadError("cut"))
+    stream = create_stream(*parts, http.ReadError("cut"))
     with pytest.raises((APIError, http.ReadError)):
-        list(it)
+        list(stream)
     assert outcome(insights[0]) == ("error", True, ["length"])
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def test_stream_that_is_cancelled(insights: Captured, parts: list[bytes]) -> None:
     async def main() -> None:
-        it = async_client(answering(*parts, asyncio.CancelledError()))
-        async for _ in await it.chat.completions.create(model="m", messages=MESSAGES, stream=True):
+        openai_client = async_client(answering(*parts, asyncio.CancelledError()))
+        async for _ in await openai_client.chat.completions.create(model="m", messages=MESSAGES, stream=True):
             pass
 
     with pytest.raises(asyncio.CancelledError):
@@ -104,31 +104,31 @@ def test_stream_that_is_cancelled(insights: Captured, parts: list[bytes]) -> Non
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def test_stream_that_ends_without_a_finish_reason(insights: Captured, parts: list[bytes]) -> None:
-    list(stream(*parts, DONE))
-    list(stream(*parts))
+    list(create_stream(*parts, DONE))
+    list(create_stream(*parts))
     assert list(map(outcome, insights)) == [("ok", None, ["stop"]), ("ok", True, ["length"])]
 
 
 def test_stream_that_ends_in_an_error_event(insights: Captured) -> None:
-    it = stream(EVENTS[0], finished("error"), b'data: {"error": {"message": "overloaded"}}\n\n')
+    stream = create_stream(EVENTS[0], finished("error"), b'data: {"error": {"message": "overloaded"}}\n\n')
     with pytest.raises(APIError):
-        list(it)
-    del it
+        list(stream)
+    del stream
     gc.collect()
     assert outcome(insights[0]) == ("error", True, ["length"])
 
 
 def test_stream_that_is_never_read(insights: Captured) -> None:
-    stream(*EVENTS).close()
+    create_stream(*EVENTS).close()
     assert outcome(insights[0]) == ("unread", None, [])
 
 
-@pytest.mark.parametrize("leave", [lambda it: it.close(), lambda _: gc.collect()], ids=["closed", "dropped"])
+@pytest.mark.parametrize("leave", [lambda stream: stream.close(), lambda _: gc.collect()], ids=["closed", "dropped"])
 def test_stream_left_after_its_finish_reason_is_ok(insights: Captured, leave: Callable[[Any], object]) -> None:
-    it = stream(*EVENTS[:3], finished(), event(content="never read"), DONE)
-    read(it, 4)
-    held = [it]
-    del it
+    stream = create_stream(*EVENTS[:3], finished(), event(content="never read"), DONE)
+    read(stream, 4)
+    held = [stream]
+    del stream
     leave(held.pop())
     gc.collect()
     assert outcome(insights[0]) == ("ok", None, ["stop"])
@@ -136,24 +136,24 @@ def test_stream_left_after_its_finish_reason_is_ok(insights: Captured, leave: Ca
 
 def test_stream_left_before_all_choices_finished_is_partial(insights: Captured) -> None:
     second = event(content="x").replace(b'"index": 0', b'"index": 1')
-    it = stream(EVENTS[0], second, finished(), finished(index=1), DONE, n=2)
-    read(it, 3)
-    it.close()
+    stream = create_stream(EVENTS[0], second, finished(), finished(index=1), DONE, n=2)
+    read(stream, 3)
+    stream.close()
     assert outcome(insights[0]) == ("closed_early", True, ["stop", "length"])
 
 
 def test_stream_left_before_another_choice_began_is_closed_early(insights: Captured) -> None:
-    it = stream(EVENTS[0], finished(), DONE, n=2)
-    read(it, 2)
-    it.close()
+    stream = create_stream(EVENTS[0], finished(), DONE, n=2)
+    read(stream, 2)
+    stream.close()
     assert outcome(insights[0]) == ("closed_early", None, ["stop"])
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
 def test_call_that_fails(insights: Captured, status: int) -> None:
-    it = client(lambda _: http.Response(status, json={"error": {"message": "no"}}))
+    openai_client = client(lambda _: http.Response(status, json={"error": {"message": "no"}}))
     with pytest.raises(APIError):
-        it.chat.completions.create(model="m", messages=MESSAGES)
+        openai_client.chat.completions.create(model="m", messages=MESSAGES)
     assert outcome(insights[0]) == ("error", None, [])
 
 
@@ -197,8 +197,8 @@ WHOLE = json.dumps(
 
 def test_body_that_is_closed_wherever_it_was_cut(insights: Captured) -> None:
     for cut in range(1, len(WHOLE)):
-        it = client(answering(WHOLE[:cut], WHOLE[cut:]))
-        with it.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
+        openai_client = client(answering(WHOLE[:cut], WHOLE[cut:]))
+        with openai_client.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES) as response:
             pieces = response.iter_bytes()
             next(pieces)
         assert outcome(insights[-1])[0] == "closed_early"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import openai
 import pytest
-from support.endpoints import endpoint, free_port
+from support.endpoints import free_port, running_endpoint
 from support.mock_responses import ANSWER, QUESTION, asked, needs_background, needs_responses
 
 import ainsights
@@ -78,8 +78,8 @@ def test_drop_in_clients_capture_responses(server: mock_openai.Server, monkeypat
         async with client:
             await client.responses.create(**asked())
 
-    with endpoint() as it:
-        monkeypatch.setenv("AINSIGHTS_BASE_URL", it.url)
+    with running_endpoint() as endpoint:
+        monkeypatch.setenv("AINSIGHTS_BASE_URL", endpoint.url)
         monkeypatch.setenv("AINSIGHTS_API_KEY", "key")
         import ainsights.openai as drop_in  # noqa: PLC0415  it captures from here on
         from ainsights import _api  # noqa: PLC0415  the same
@@ -93,7 +93,7 @@ def test_drop_in_clients_capture_responses(server: mock_openai.Server, monkeypat
             assert ainsights.flush(20)
         finally:
             ainsights.shutdown(5)
-        assert [body["meta"]["ainsights.api"] for body in it.stored] == ["responses", "responses"]
+        assert [body["meta"]["ainsights.api"] for body in endpoint.stored] == ["responses", "responses"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

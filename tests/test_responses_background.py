@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("openai.types.responses", reason="this openai has no Responses API")
 
 from openai import APIError
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.models import async_client, client
 from support.responses import (
     ID,
@@ -41,8 +41,8 @@ EVENTS = events_of(DONE)
 
 @pytest.fixture
 def insights() -> Iterator[Captured]:
-    with ainsights.testing.capture() as it:
-        yield it
+    with ainsights.testing.capture() as recorded:
+        yield recorded
 
 
 def seen(insights: Captured) -> list[tuple[Any, Any, Any]]:
@@ -272,7 +272,7 @@ def test_bodies_that_are_held_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPat
 
 def test_stats_count_a_polled_response_once() -> None:
     api = BackgroundApi(QUEUED, RUNNING, DONE, QUEUED | {"id": "resp_2"})
-    with endpoint() as there, Insights(base_url=there.url) as insights:
+    with running_endpoint() as endpoint, Insights(base_url=endpoint.url) as insights:
         made = insights.watch(client(api))
         made.responses.create(model="m", input="hi", extra_body={"background": True})
         for _ in range(2):
@@ -284,4 +284,4 @@ def test_stats_count_a_polled_response_once() -> None:
         assert insights.close(10)
         stats = insights.stats()
         assert (stats.captured, stats.delivered, stats.pending, dict(stats.dropped)) == (2, 2, 0, {})
-        assert [body["meta"]["ainsights.status"] for body in there.stored] == ["ok", "abandoned"]
+        assert [body["meta"]["ainsights.status"] for body in endpoint.stored] == ["ok", "abandoned"]

@@ -11,7 +11,7 @@ pytest.importorskip("openai.types.responses", reason="this openai has no Respons
 
 from openai.types.responses import Response
 from support import programs
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.models import client, http
 from support.responses import ID, BackgroundApi, answering, call, message, response
 
@@ -55,29 +55,29 @@ def test_azure_client_is_captured(insights: Captured) -> None:
 
 
 def test_only_the_client_that_is_watched_is_captured() -> None:
-    with endpoint() as there:
-        with Insights(base_url=there.url) as insights:
+    with running_endpoint() as endpoint:
+        with Insights(base_url=endpoint.url) as insights:
             asked(insights.watch(client(answering(HELLO))).with_options(timeout=3))
             asked(client(answering(HELLO)))
-        assert [each["meta"]["ainsights.api"] for each in there.stored] == ["responses"]
+        assert [each["meta"]["ainsights.api"] for each in endpoint.stored] == ["responses"]
 
 
 def test_nothing_is_captured_at_the_sample_rate_zero() -> None:
-    with endpoint() as there:
-        with Insights(base_url=there.url, sample_rate=0) as insights:
+    with running_endpoint() as endpoint:
+        with Insights(base_url=endpoint.url, sample_rate=0) as insights:
             asked(insights.watch(client(answering(HELLO))))
-        assert there.stored == []
+        assert endpoint.stored == []
 
 
 def test_what_the_sample_rate_leaves_out_is_not_captured_by_a_poll() -> None:
     api = BackgroundApi(QUEUED, response(message("done"), background=True))
-    with endpoint() as there:
-        with Insights(base_url=there.url, sample_rate=0) as insights:
+    with running_endpoint() as endpoint:
+        with Insights(base_url=endpoint.url, sample_rate=0) as insights:
             made = insights.watch(client(api))
             made.responses.create(model="m", input="hi", extra_body={"background": True})
             insights.reconfigure(insights.settings.model_copy(update={"sample_rate": 1.0}))
             made.responses.retrieve(ID)
-        assert there.stored == []
+        assert endpoint.stored == []
 
 
 def test_failed_calls_are_left_out_on_demand() -> None:
@@ -112,11 +112,11 @@ made.responses.create(model="mock:polls=9", input="hi", extra_body={"background"
 
 
 def test_response_that_is_not_at_its_end_is_reported_when_the_process_exits() -> None:
-    with serving() as model, endpoint() as there:
+    with serving() as model, running_endpoint() as endpoint:
         source = "import ainsights, sys; ainsights.instrument()\n" + PROGRAM
-        done = programs.run(source, model.base_url, **programs.settings(there.url))
+        done = programs.run(source, model.base_url, **programs.settings(endpoint.url))
         assert done.status == 0, done.err
-        (event,) = there.stored
+        (event,) = endpoint.stored
     assert event["meta"]["ainsights.status"] == "abandoned"
     assert event["response"]["status"] in {"queued", "in_progress"}
     assert event["messages"] == [{"role": "user", "content": "hi"}]

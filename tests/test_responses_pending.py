@@ -11,7 +11,7 @@ pytest.importorskip("openai.types.responses", reason="this openai has no Respons
 
 import openai
 from openai import APIConnectionError, APIStatusError
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.models import client, http
 from support.responses import ID, BackgroundApi, created, events_of, message, response, stream_of
 
@@ -31,8 +31,8 @@ DONE = response(message("done"), background=True)
 
 @pytest.fixture
 def insights() -> Iterator[Captured]:
-    with ainsights.testing.capture() as it:
-        yield it
+    with ainsights.testing.capture() as recorded:
+        yield recorded
 
 
 def create(api: Any, **more: Any) -> Any:
@@ -122,17 +122,17 @@ def _unhooked_request(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def test_responses_of_other_processes_are_sampled() -> None:
-    with endpoint() as there, Insights(base_url=there.url, sample_rate=0) as insights:
+    with running_endpoint() as endpoint, Insights(base_url=endpoint.url, sample_rate=0) as insights:
         made = insights.watch(client(BackgroundApi(DONE, events_of(DONE | {"id": "resp_2"}), QUEUED)))
         made.responses.retrieve(ID)
         list(stream_of(made, "resp_2", -1))
         assert insights.close(10)
-        assert there.stored == []
+        assert endpoint.stored == []
 
 
 def test_child_of_a_fork_knows_what_may_not_be_reported() -> None:
     api = BackgroundApi(QUEUED, DONE, DONE | {"id": "resp_2"})
-    with endpoint() as there, Insights(base_url=there.url) as insights:
+    with running_endpoint() as endpoint, Insights(base_url=endpoint.url) as insights:
         made = insights.watch(client(api))
         with ainsights.context(capture=False):
             made.responses.create(model="m", input="hi", extra_body={"background": True})
@@ -147,7 +147,7 @@ def test_child_of_a_fork_knows_what_may_not_be_reported() -> None:
         process.start()
         process.join(20)
         assert process.exitcode == 0
-        assert [body["response"]["id"] for body in there.stored] == ["resp_2"]
+        assert [body["response"]["id"] for body in endpoint.stored] == ["resp_2"]
 
 
 def test_lookup_of_a_response_in_the_foreground_leaves_its_open_stream_the_event(

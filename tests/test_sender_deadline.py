@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from support.endpoints import Handler, endpoint
+from support.endpoints import Handler, running_endpoint
 from support.proxies import Proxy, Socks5, serving
 
 from ainsights._delivery.connection import Deadline, connect
@@ -151,8 +151,8 @@ def test_name_that_was_looked_up_before_is_known_where_no_thread_can_be_started(
 
 
 def test_address_needs_no_lookup(hanging_lookup: Lookup) -> None:
-    with endpoint() as it:
-        assert send(it.url) == 200
+    with running_endpoint() as endpoint:
+        assert send(endpoint.url) == 200
     assert hanging_lookup.names == []
 
 
@@ -182,8 +182,8 @@ def test_addresses_that_do_not_answer_share_the_timeout(monkeypatch: pytest.Monk
 
 
 def test_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    with endpoint() as it, black_hole() as dead:
-        monkeypatch.setattr(socket, "getaddrinfo", Lookup(dead, ("127.0.0.1", it.port)))
+    with running_endpoint() as endpoint, black_hole() as dead:
+        monkeypatch.setattr(socket, "getaddrinfo", Lookup(dead, ("127.0.0.1", endpoint.port)))
         assert send("http://name.example") == 200
 
 
@@ -230,8 +230,8 @@ def test_answer_over_tls_in_drops_ends_with_the_timeout(tls: ssl.SSLContext) -> 
     def drip(handler: Handler) -> bool:
         return handler.drip(b"HTTP/1.1 200 OK\r\n" * 100, TIMEOUT / 8)
 
-    with endpoint(drip, tls=tls) as it, in_time():
-        send(f"https://127.0.0.1:{it.port}")
+    with running_endpoint(drip, tls=tls) as endpoint, in_time():
+        send(f"https://127.0.0.1:{endpoint.port}")
 
 
 # Proxies
@@ -244,10 +244,10 @@ def test_proxy_that_answers_in_drops_ends_with_the_timeout(
     released = threading.Event()
 
     def drip(client: socket.socket) -> None:
-        with tls.wrap_socket(client, server_side=True) if scheme == "https" else client as it:
-            it.recv(65536)
+        with tls.wrap_socket(client, server_side=True) if scheme == "https" else client as endpoint:
+            endpoint.recv(65536)
             for byte in b"HTTP/1.1 200 Connected\r\n" * 100:
-                it.sendall(bytes([byte]))
+                endpoint.sendall(bytes([byte]))
                 if released.wait(TIMEOUT / 4):
                     return
 
@@ -265,9 +265,11 @@ def test_endpoint_that_hangs_through_a_proxy_ends_with_the_timeout(
     pytest.importorskip("socksio")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("insights.example").configure_cert(context)
-    with endpoint(Handler.hang, tls=context) as it:
-        proxy = Socks5(it.port) if scheme == "socks5" else Proxy(it.port, tls if scheme == "https" else None)
+    with running_endpoint(Handler.hang, tls=context) as endpoint:
+        proxy = (
+            Socks5(endpoint.port) if scheme == "socks5" else Proxy(endpoint.port, tls if scheme == "https" else None)
+        )
         with serving(proxy), in_time():
             monkeypatch.setenv("https_proxy", f"{scheme}://{proxy.address}")
             send("https://insights.example")
-        assert it.requests == 1
+        assert endpoint.requests == 1

@@ -15,7 +15,7 @@ import httpcore
 import pytest
 import respx
 import trustme
-from support.endpoints import Endpoint, Handler, endpoint, free_port
+from support.endpoints import Endpoint, Handler, free_port, running_endpoint
 from support.proxies import Proxy, Socks5, serving
 
 import ainsights
@@ -56,9 +56,9 @@ def environ(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def it(certificate: ssl.SSLContext) -> Iterator[Endpoint]:
-    with endpoint(tls=certificate) as it:
-        yield it
+def endpoint(certificate: ssl.SSLContext) -> Iterator[Endpoint]:
+    with running_endpoint(tls=certificate) as endpoint:
+        yield endpoint
 
 
 def send(url: str, times: int = 1, timeout: float = 10) -> list[Answer]:
@@ -79,47 +79,47 @@ def asked(proxy: Proxy) -> bytes:
 @pytest.mark.parametrize("account", ["", ACCOUNT], ids=["no account", "account"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_http_proxy_is_asked_to_tunnel_to_an_https_endpoint(
-    it: Endpoint, environ: pytest.MonkeyPatch, certificate: ssl.SSLContext, scheme: str, account: str
+    endpoint: Endpoint, environ: pytest.MonkeyPatch, certificate: ssl.SSLContext, scheme: str, account: str
 ) -> None:
-    with serving(Proxy(it.port, certificate if scheme == "https" else None)) as proxy:
+    with serving(Proxy(endpoint.port, certificate if scheme == "https" else None)) as proxy:
         environ.setenv("https_proxy", f"{scheme}://{account}{proxy.address}")
         assert [answer.status for answer in send("https://insights.example", times=2)] == [200, 200]
     head = asked(proxy)
     assert head.startswith(b"CONNECT insights.example:443 HTTP/1.1\r\n")
     assert (b"Proxy-Authorization: Basic YW5uOnBhc3Mgd29yZA==" in head) == bool(account)
-    assert len(it.stored) == 2
+    assert len(endpoint.stored) == 2
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 @pytest.mark.parametrize("account", ["", ACCOUNT], ids=["no account", "account"])
 def test_socks_proxy_is_asked_for_the_name_of_an_https_endpoint(
-    it: Endpoint, environ: pytest.MonkeyPatch, scheme: str, account: str
+    endpoint: Endpoint, environ: pytest.MonkeyPatch, scheme: str, account: str
 ) -> None:
     pytest.importorskip("socksio")
-    with serving(Socks5(it.port, (b"ann", b"pass word") if account else None)) as proxy:
+    with serving(Socks5(endpoint.port, (b"ann", b"pass word") if account else None)) as proxy:
         environ.setenv("ALL_PROXY", f"{scheme}://{account}{proxy.address}")
         assert [answer.status for answer in send("https://insights.example/base", times=2)] == [200, 200]
     assert asked(proxy) == b"insights.example:443"
-    assert it.paths == ["/base/insight"] * 2
+    assert endpoint.paths == ["/base/insight"] * 2
 
 
 def test_http_proxy_is_given_the_whole_url_of_an_http_endpoint(environ: pytest.MonkeyPatch) -> None:
-    with endpoint() as it, serving(Proxy(it.port)) as proxy:
+    with running_endpoint() as endpoint, serving(Proxy(endpoint.port)) as proxy:
         environ.setenv("http_proxy", f"http://{proxy.address}")
         assert send("http://insights.example/base")[0].status == 200
-        assert it.paths == ["/base/insight"]
+        assert endpoint.paths == ["/base/insight"]
     assert proxy.asked[0].startswith(b"PUT http://insights.example/base/insight HTTP/1.1\r\nHost: insights.example\r\n")
 
 
 def test_https_proxy_leads_to_an_http_endpoint(environ: pytest.MonkeyPatch, certificate: ssl.SSLContext) -> None:
-    with endpoint() as it, serving(Proxy(it.port, certificate)) as proxy:
+    with running_endpoint() as endpoint, serving(Proxy(endpoint.port, certificate)) as proxy:
         environ.setenv("http_proxy", f"https://{proxy.address}")
         assert send("http://insights.example")[0].status == 200
 
 
 def test_socks_proxy_leads_to_an_http_endpoint(environ: pytest.MonkeyPatch) -> None:
     pytest.importorskip("socksio")
-    with endpoint() as it, serving(Socks5(it.port)) as proxy:
+    with running_endpoint() as endpoint, serving(Socks5(endpoint.port)) as proxy:
         environ.setenv("http_proxy", f"socks5://{proxy.address}")
         assert send("http://insights.example")[0].status == 200
     assert asked(proxy) == b"insights.example:80"
@@ -131,13 +131,13 @@ def test_large_body_and_long_answer_pass_through(
 ) -> None:
     pytest.importorskip("socksio")
     body = b'{"meta": {"ainsights.event_id": "%s"}}' % (b"x" * 3_000_000)
-    with endpoint(lambda handler: handler.answer(200, b"y" * 100_000), tls=certificate) as it:
-        proxy = Proxy(it.port, certificate) if scheme == "https" else Socks5(it.port)
+    with running_endpoint(lambda handler: handler.answer(200, b"y" * 100_000), tls=certificate) as endpoint:
+        proxy = Proxy(endpoint.port, certificate) if scheme == "https" else Socks5(endpoint.port)
         with serving(proxy):
             environ.setenv("https_proxy", f"{scheme}://{proxy.address}")
             with closing(senders("https://insights.example", None, 20)()) as sender:
                 assert {len(sender.send(body).body) for _ in range(2)} == {4096}
-        assert list(it.times_stored.values()) == [2]
+        assert list(endpoint.times_stored.values()) == [2]
 
 
 def test_connection_through_a_proxy_that_was_closed_meanwhile_is_replaced(
@@ -147,7 +147,10 @@ def test_connection_through_a_proxy_that_was_closed_meanwhile_is_replaced(
         handler.close_connection = True
         return handler.answer(200)
 
-    with endpoint(answer_and_close, tls=certificate) as it, serving(Proxy(it.port, certificate)) as proxy:
+    with (
+        running_endpoint(answer_and_close, tls=certificate) as endpoint,
+        serving(Proxy(endpoint.port, certificate)) as proxy,
+    ):
         environ.setenv("https_proxy", f"https://{proxy.address}")
         assert [answer.status for answer in send("https://insights.example", times=3)] == [200] * 3
 
@@ -176,8 +179,8 @@ def test_proxy_without_a_port_has_that_of_its_scheme(environ: pytest.MonkeyPatch
 
 def test_loopback_is_reached_without_the_proxy(environ: pytest.MonkeyPatch) -> None:
     environ.setenv("http_proxy", "http://name.invalid:1")
-    with endpoint() as it:
-        assert send(it.url)[0].status == 200
+    with running_endpoint() as endpoint:
+        assert send(endpoint.url)[0].status == 200
 
 
 @pytest.mark.parametrize("excluded", ["insights.example", "insights.example:8443", ".example"])
@@ -224,25 +227,25 @@ def test_proxy_that_cannot_be_used_is_named_by_its_variable(
         send("https://insights.example")
 
 
-def test_proxy_that_asks_for_an_account_is_named(it: Endpoint, environ: pytest.MonkeyPatch) -> None:
-    with serving(Proxy(it.port, answer=b"407 Who are you?")) as proxy:
+def test_proxy_that_asks_for_an_account_is_named(endpoint: Endpoint, environ: pytest.MonkeyPatch) -> None:
+    with serving(Proxy(endpoint.port, answer=b"407 Who are you?")) as proxy:
         environ.setenv("https_proxy", f"http://{proxy.address}")
         with pytest.raises(ProxyError, match=r"\(https_proxy\): it answers 407 Who are you\? to CONNECT"):
             send("https://insights.example")
 
 
 def test_https_proxy_that_refuses_is_named(
-    it: Endpoint, environ: pytest.MonkeyPatch, certificate: ssl.SSLContext
+    endpoint: Endpoint, environ: pytest.MonkeyPatch, certificate: ssl.SSLContext
 ) -> None:
-    with serving(Proxy(it.port, certificate, answer=b"403 Not there")) as proxy:
+    with serving(Proxy(endpoint.port, certificate, answer=b"403 Not there")) as proxy:
         environ.setenv("https_proxy", f"https://{proxy.address}")
         with pytest.raises(ProxyError, match=r"\(https_proxy\): ProxyError: 403 Not there"):
             send("https://insights.example")
 
 
-def test_socks_proxy_that_does_not_accept_the_account_is_named(it: Endpoint, environ: pytest.MonkeyPatch) -> None:
+def test_socks_proxy_that_does_not_accept_the_account_is_named(endpoint: Endpoint, environ: pytest.MonkeyPatch) -> None:
     pytest.importorskip("socksio")
-    with serving(Socks5(it.port, (b"ann", b"another"))) as proxy:
+    with serving(Socks5(endpoint.port, (b"ann", b"another"))) as proxy:
         environ.setenv("https_proxy", f"socks5://{ACCOUNT}{proxy.address}")
         with pytest.raises(ProxyError, match=r"\(https_proxy\): "):
             send("https://insights.example")
@@ -278,9 +281,9 @@ def test_doctor_names_the_variable_of_a_proxy_that_refuses(environ: pytest.Monke
 
 
 def test_doctor_does_not_claim_more_of_a_socks_proxy_than_that_it_is_reachable(
-    it: Endpoint, environ: pytest.MonkeyPatch
+    endpoint: Endpoint, environ: pytest.MonkeyPatch
 ) -> None:
-    with serving(Socks5(it.port)) as proxy:
+    with serving(Socks5(endpoint.port)) as proxy:
         environ.setenv("HTTPS_PROXY", f"socks5://{proxy.address}")
         found = diagnose("https://insights.example")
     assert (found["level"], found["details"]["reachable"]) == ("ok", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 
 import ainsights
 from ainsights._config import HOSTED, SETTINGS, Settings, load
@@ -160,10 +160,13 @@ def test_size_that_no_event_fits_into_is_refused(name: str, value: object) -> No
 
 
 def test_event_of_the_smallest_size_is_delivered() -> None:
-    with endpoint() as it, ainsights.Insights(base_url=it.url, max_event_bytes=4096, max_queue_bytes="1MB") as insights:
+    with (
+        running_endpoint() as endpoint,
+        ainsights.Insights(base_url=endpoint.url, max_event_bytes=4096, max_queue_bytes="1MB") as insights,
+    ):
         insights.capture(response=COMPLETION, messages="x" * 50_000)
         assert insights.flush(20)
-    assert it.stored[0]["meta"]["ainsights.truncated"]["messages"] == 50_000
+    assert endpoint.stored[0]["meta"]["ainsights.truncated"]["messages"] == 50_000
 
 
 class Scrubber:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.endpoints import endpoint, free_port
+from support.endpoints import free_port, running_endpoint
 
 import ainsights
 from ainsights._delivery.spool.spool import Spool
@@ -135,12 +135,12 @@ def test_unsafe_spool_is_a_problem_that_doctor_reports(
 def test_spool_that_becomes_unsafe_is_not_used_any_more(
     directory: Path, instrument: Callable[[Path], object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with endpoint() as it:
-        insights = ainsights.Insights(base_url=it.url, api_key="key", spool_dir=directory)
+    with running_endpoint() as endpoint:
+        insights = ainsights.Insights(base_url=endpoint.url, api_key="key", spool_dir=directory)
         directory.chmod(0o777)
         for number in range(3):
             insights.capture(response=HELLO, messages=f"{number}")
-        assert it.wait_for(lambda: len(it.stored) == 3)
+        assert endpoint.wait_for(lambda: len(endpoint.stored) == 3)
         insights.close()
     lines = [record.getMessage() for record in caplog.records if "cannot be used" in record.getMessage()]
     assert len(lines) == 1

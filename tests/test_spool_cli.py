@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import Endpoint, endpoint, free_port
+from support.endpoints import Endpoint, free_port, running_endpoint
 from support.polling import PATIENCE
 
 from ainsights._cli import main
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
+def endpoint() -> Iterator[Endpoint]:
+    with running_endpoint() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(autouse=True)
-def directory(tmp_path: Path, it: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Path:
+def directory(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "spool"
     monkeypatch.setenv("AINSIGHTS_SPOOL_DIR", str(directory))
-    monkeypatch.setenv("AINSIGHTS_BASE_URL", it.url)
+    monkeypatch.setenv("AINSIGHTS_BASE_URL", endpoint.url)
     monkeypatch.setenv("AINSIGHTS_API_KEY", "key")
     return directory
 
@@ -74,25 +74,27 @@ def test_status_as_json(directory: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_events_claimed_by_a_running_process_are_counted_and_left_to_it(
-    directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]
+    directory: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running = Spool(directory, 2**30)
     running.add([b"{}"])
     assert "1  claimed" in spool_command(capsys, "status")[1]
     assert spool_command(capsys, "flush") == (0, "No event is waiting. 1 event claimed by running processes.\n", "")
     running.close()
-    assert it.requests == 0
+    assert endpoint.requests == 0
 
 
-def test_flush_delivers_all(directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flush_delivers_all(directory: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
     keep(directory, 300)
     assert spool_command(capsys, "flush") == (0, "300 events delivered.\nNo event is waiting.\n", "")
-    assert len(it.times_stored) == len(it.stored) == 300
+    assert len(endpoint.times_stored) == len(endpoint.stored) == 300
     assert spool_command(capsys, "flush")[1] == "No event is waiting.\n"
 
 
-def test_flush_reports_what_was_refused(directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
-    it.behave = lambda handler: handler.answer(422 if handler.number == 1 else 200, b"no model")
+def test_flush_reports_what_was_refused(
+    directory: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    endpoint.behave = lambda handler: handler.answer(422 if handler.number == 1 else 200, b"no model")
     keep(directory, 3)
     status, out, _ = spool_command(capsys, "flush")
     assert (status, out.splitlines()[0]) == (1, "2 events delivered, 1 rejected.")
@@ -100,9 +102,9 @@ def test_flush_reports_what_was_refused(directory: Path, it: Endpoint, capsys: p
 
 
 def test_flush_ends_at_once_if_the_key_is_wrong(
-    directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]
+    directory: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    it.behave = lambda handler: handler.answer(401, b"who?")
+    endpoint.behave = lambda handler: handler.answer(401, b"who?")
     keep(directory, 3)
     status, out, err = spool_command(capsys, "flush", "--patience", "3600")
     assert (status, out) == (1, "0 events delivered.\n")
@@ -119,12 +121,14 @@ def test_flush_gives_up_on_an_endpoint_out_of_reach(
     assert "3 events left: ConnectionRefusedError" in err
 
 
-def test_retry_rejected_lets_them_be_sent(directory: Path, it: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
+def test_retry_rejected_lets_them_be_sent(
+    directory: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
     keep(directory, 3, "422 a", "422 b")
     assert spool_command(capsys, "retry-rejected")[1].startswith("2 events will be sent again")
     assert spool_command(capsys, "retry-rejected")[1] == "No event was rejected.\n"
     assert spool_command(capsys, "flush")[0] == 0
-    assert len(it.stored) == 3
+    assert len(endpoint.stored) == 3
 
 
 def test_directory_may_be_given(directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,8 +171,10 @@ def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFix
     assert "usage: ainsights spool" in capsys.readouterr().err
 
 
-def test_flush_shows_a_bar_on_a_terminal_and_ctrl_c_ends_it_with_the_rest_kept(directory: Path, it: Endpoint) -> None:
-    it.behave = lambda handler: handler.answer(200) if handler.number <= 40 else handler.hang()
+def test_flush_shows_a_bar_on_a_terminal_and_ctrl_c_ends_it_with_the_rest_kept(
+    directory: Path, endpoint: Endpoint
+) -> None:
+    endpoint.behave = lambda handler: handler.answer(200) if handler.number <= 40 else handler.hang()
     keep(directory, 100)
     controller, terminal = pty.openpty()
     environ = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
@@ -179,7 +185,7 @@ def test_flush_shows_a_bar_on_a_terminal_and_ctrl_c_ends_it_with_the_rest_kept(d
         shown = b""
         while b"/100" not in shown:
             shown += os.read(controller, 4096)
-        assert it.wait_for(lambda: len(it.stored) == 40, PATIENCE)
+        assert endpoint.wait_for(lambda: len(endpoint.stored) == 40, PATIENCE)
         ours.send_signal(signal.SIGINT)
         out, _ = ours.communicate(timeout=PATIENCE)
     finally:

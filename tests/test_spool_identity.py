@@ -7,7 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import Endpoint, Handler, endpoint
+from support.endpoints import Endpoint, Handler, running_endpoint
 from support.polling import PATIENCE
 
 import ainsights
@@ -44,9 +44,9 @@ def outage() -> Outage:
 
 
 @pytest.fixture
-def it(outage: Outage) -> Iterator[Endpoint]:
-    with endpoint(outage.behave) as it:
-        yield it
+def endpoint(outage: Outage) -> Iterator[Endpoint]:
+    with running_endpoint(outage.behave) as endpoint:
+        yield endpoint
         ainsights.shutdown(0)
 
 
@@ -75,8 +75,8 @@ def settled() -> int:
     return stats.delivered + stats.rejected
 
 
-def change_directory(it: Endpoint, directory: Path) -> Path:
-    ainsights.instrument(base_url=it.url, api_key="key", spool_dir=directory / "other", exit_timeout=0.05)
+def change_directory(endpoint: Endpoint, directory: Path) -> Path:
+    ainsights.instrument(base_url=endpoint.url, api_key="key", spool_dir=directory / "other", exit_timeout=0.05)
     return directory / "other"
 
 
@@ -103,16 +103,16 @@ def damage_file(_it: Endpoint, directory: Path) -> Path:
 @pytest.mark.parametrize("answer", [200, 422])
 @pytest.mark.parametrize("change", [change_directory, remove_file, replace_file, damage_file])
 def test_answer_to_an_event_leaves_the_event_with_its_number_in_another_file_alone(
-    it: Endpoint, outage: Outage, tmp_path: Path, answer: int, change: Callable[[Endpoint, Path], Path]
+    endpoint: Endpoint, outage: Outage, tmp_path: Path, answer: int, change: Callable[[Endpoint, Path], Path]
 ) -> None:
-    ainsights.instrument(base_url=it.url, api_key="key", spool_dir=tmp_path / "spool", exit_timeout=0.05)
+    ainsights.instrument(base_url=endpoint.url, api_key="key", spool_dir=tmp_path / "spool", exit_timeout=0.05)
     capture("first")
-    assert it.wait_for(lambda: "first" in outage.asked, PATIENCE)
-    directory = change(it, tmp_path)
+    assert endpoint.wait_for(lambda: "first" in outage.asked, PATIENCE)
+    directory = change(endpoint, tmp_path)
     capture("second")
-    assert it.wait_for(lambda: ("second", None) in rows(directory), PATIENCE)
+    assert endpoint.wait_for(lambda: ("second", None) in rows(directory), PATIENCE)
     outage.answers["first"] = answer
-    assert it.wait_for(lambda: settled() == 1 and "second" in outage.asked, PATIENCE)
+    assert endpoint.wait_for(lambda: settled() == 1 and "second" in outage.asked, PATIENCE)
     assert ("second", None) in rows(directory)
 
     outage.answers["second"] = 200
@@ -147,30 +147,30 @@ def test_number_that_is_assigned_again_is_another_event(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_events_whose_file_was_removed_are_counted_as_lost_at_the_end(it: Endpoint, tmp_path: Path) -> None:
-    ainsights.instrument(base_url=it.url, api_key="key", spool_dir=tmp_path / "spool", exit_timeout=0.05)
+def test_events_whose_file_was_removed_are_counted_as_lost_at_the_end(endpoint: Endpoint, tmp_path: Path) -> None:
+    ainsights.instrument(base_url=endpoint.url, api_key="key", spool_dir=tmp_path / "spool", exit_timeout=0.05)
     capture("first")
-    assert it.wait_for(lambda: it.requests > 0, PATIENCE)
-    remove_file(it, tmp_path)
+    assert endpoint.wait_for(lambda: endpoint.requests > 0, PATIENCE)
+    remove_file(endpoint, tmp_path)
     assert not ainsights.shutdown(0.05)
 
 
 def test_events_whose_file_was_removed_are_not_offloaded_to_it(tmp_path: Path) -> None:
     refuse = True
-    with endpoint(lambda handler: handler.answer(503 if refuse else 200, b"", Retry_After="0.01")) as it:
+    with running_endpoint(lambda handler: handler.answer(503 if refuse else 200, b"", Retry_After="0.01")) as endpoint:
         insights = ainsights.Insights(
-            base_url=it.url, api_key="key", spool_dir=tmp_path / "spool", max_queue_events=400, exit_timeout=0.05
+            base_url=endpoint.url, api_key="key", spool_dir=tmp_path / "spool", max_queue_events=400, exit_timeout=0.05
         )
         for number in range(150):
             insights.capture(response=HELLO, messages=f"early {number}")
-        assert it.wait_for(lambda: len(read(tmp_path / "spool", "id")) == 150, PATIENCE)
-        remove_file(it, tmp_path)
+        assert endpoint.wait_for(lambda: len(read(tmp_path / "spool", "id")) == 150, PATIENCE)
+        remove_file(endpoint, tmp_path)
         for number in range(150):
             insights.capture(response=HELLO, messages=f"late {number}")
-        assert it.wait_for(lambda: len(read(tmp_path / "spool", "id")) == 150, PATIENCE)
+        assert endpoint.wait_for(lambda: len(read(tmp_path / "spool", "id")) == 150, PATIENCE)
         refuse = False
         assert insights.flush(PATIENCE)
-        assert len({str(body["messages"]) for body in it.stored}) == 300
+        assert len({str(body["messages"]) for body in endpoint.stored}) == 300
         insights.close(1)
 
 

@@ -36,9 +36,9 @@ def test_bytes_sent_are_those_of_the_same_messages_by_hand(captured: Captured) -
         sent.append(request.content)
         return completed(request)
 
-    it = client(answer)
-    it.chat.completions.create(model="m", messages=Template("Hi {name}").format(name="Ann é"))
-    it.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi Ann é"}])
+    openai_client = client(answer)
+    openai_client.chat.completions.create(model="m", messages=Template("Hi {name}").format(name="Ann é"))
+    openai_client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi Ann é"}])
     assert sent[0] == sent[1]
     assert len(captured) == 2
 

@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.models import COMPLETION, EVENTS, MESSAGES, client, streaming
 
 import ainsights
@@ -71,16 +71,16 @@ def test_fixture_names_the_file_that_hides_the_package(project: pytest.Pytester)
 
 
 def test_nothing_is_sent_also_if_the_program_instruments() -> None:
-    with endpoint() as it:
+    with running_endpoint() as endpoint:
         with ainsights.testing.capture() as insights:
-            ainsights.instrument(base_url=it.url, api_key="key")
+            ainsights.instrument(base_url=endpoint.url, api_key="key")
             ask()
             ainsights.capture(response=COMPLETION, messages="by hand")
             assert ainsights.flush(5)
             assert (len(insights), ainsights.stats().captured) == (2, 0)
         ask()
         assert ainsights.shutdown(20)
-        assert (len(insights), len(it.stored)) == (2, 1)
+        assert (len(insights), len(endpoint.stored)) == (2, 1)
 
 
 def test_openai_is_as_before_when_it_stops() -> None:

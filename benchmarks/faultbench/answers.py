@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import trustme
-from support.endpoints import endpoint, free_port
+from support.endpoints import free_port, running_endpoint
 
 from faultbench.row import Row, Size
 from faultbench.sink import Run, Sink, finished, ran, sink, start
@@ -27,9 +27,9 @@ IN_FLIGHT = 0.5
 CALLS = ("--calls", "200", "--pause", "0.002")
 
 
-def row(name: str, it: Sink, run: Run, bare: float) -> Row:
+def row(name: str, endpoint: Sink, run: Run, bare: float) -> Row:
     dropped = run.flushed.get("dropped", {})
-    return Row(name, run.made, len(it.events), it.twice, 0, dropped, run.slowest, bare, run.to_exit)
+    return Row(name, run.made, len(endpoint.events), endpoint.twice, 0, dropped, run.slowest, bare, run.to_exit)
 
 
 class Failing:
@@ -40,32 +40,32 @@ class Failing:
         self.began = 0.0
         self.failed = 0
 
-    def __call__(self, it: Sink, handler: Handler) -> bool:
+    def __call__(self, endpoint: Sink, handler: Handler) -> bool:
         now = time.monotonic()
         self.began = self.began or now
         if now - self.began < self.seconds or handler.number <= self.requests:
             self.failed += 1
             self.bad(handler)
             return False
-        return it.take(handler)
+        return endpoint.take(handler)
 
 
 def recovers(name: str, bad: Callable[[Handler], Any], bare: float, **until: float) -> Row:
     """Run a program while the endpoint fails and recovers: all is delivered, once."""
     failing = Failing(bad, **until)  # type: ignore[arg-type]
-    with sink(failing) as it:
-        run = ran(it.url, *CALLS, "--flush", "60", timeout=1)
-        found = row(name, it, run, bare)
+    with sink(failing) as endpoint:
+        run = ran(endpoint.url, *CALLS, "--flush", "60", timeout=1)
+        found = row(name, endpoint, run, bare)
     found.expect_all_once()
     found.expect("it failed at all", holds=failing.failed > 0)
     found.notes.append(f"{failing.failed} requests failed")
     return found
 
 
-def never(name: str, url: str, bare: float, it: Sink | None = None) -> Row:
+def never(name: str, url: str, bare: float, endpoint: Sink | None = None) -> Row:
     """Run a program whose endpoint never takes anything: it ends in time, and all is counted."""
     run = ran(url, *CALLS, exit_timeout=EXIT_TIMEOUT, timeout=1, allow_insecure=1)
-    found = row(name, it or Sink(), run, bare)
+    found = row(name, endpoint or Sink(), run, bare)
     found.dropped = {"exit": lost(run)}
     found.expect("all are reported as lost", holds=lost(run) == run.made)
     found.expect("none is delivered", holds=found.delivered == 0)
@@ -84,23 +84,23 @@ def untrusted() -> Iterator[str]:
     """Run a server whose certificate nobody trusts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
-    with endpoint(tls=context) as it:
-        yield it.url.replace("http://127.0.0.1", "https://localhost")
+    with running_endpoint(tls=context) as endpoint:
+        yield endpoint.url.replace("http://127.0.0.1", "https://localhost")
 
 
 def retry_after(bare: float) -> Row:
     """Answer 429 with Retry-After: 2 at first: nothing is sent before that, and then all."""
     asked, wanted = [0.0], 2.0
 
-    def busy_at_first(it: Sink, handler: Handler) -> bool:
+    def busy_at_first(endpoint: Sink, handler: Handler) -> bool:
         if handler.number == 1:
             asked[0] = time.monotonic()
             return handler.answer(429, b"slow down", Retry_After="2")
-        return it.take(handler)
+        return endpoint.take(handler)
 
-    with sink(busy_at_first) as it:
-        found = row("429, Retry-After: 2", it, ran(it.url, *CALLS, "--flush", "60"), bare)
-    later = [at - asked[0] for at in it.times if at - asked[0] > IN_FLIGHT]
+    with sink(busy_at_first) as endpoint:
+        found = row("429, Retry-After: 2", endpoint, ran(endpoint.url, *CALLS, "--flush", "60"), bare)
+    later = [at - asked[0] for at in endpoint.times if at - asked[0] > IN_FLIGHT]
     pause = min(later)
     found.expect_all_once()
     found.expect("nothing is sent before", holds=pause >= wanted)
@@ -113,9 +113,9 @@ def refused(bare: float, seconds: float) -> Row:
     port = free_port()
     process = start(f"http://127.0.0.1:{port}", *CALLS, "--flush", "60")
     time.sleep(seconds)  # this is the fault itself
-    with sink(port=port) as it:
+    with sink(port=port) as endpoint:
         run = finished(process)
-        found = row(f"refused for {seconds:g} s", it, run, bare)
+        found = row(f"refused for {seconds:g} s", endpoint, run, bare)
     found.expect_all_once()
     return found
 
@@ -123,11 +123,13 @@ def refused(bare: float, seconds: float) -> Row:
 def alternating(bare: float, events: int) -> Row:
     """Refuse every other request: few events, for the unlucky ones wait longer each time."""
 
-    def every_other(it: Sink, handler: Handler) -> bool:
-        return handler.answer(500, b"no") if handler.number % 2 else it.take(handler)
+    def every_other(endpoint: Sink, handler: Handler) -> bool:
+        return handler.answer(500, b"no") if handler.number % 2 else endpoint.take(handler)
 
-    with sink(every_other) as it:
-        found = row("200 and 500 in turn", it, ran(it.url, *CALLS, "--calls", str(events), "--flush", "60"), bare)
+    with sink(every_other) as endpoint:
+        found = row(
+            "200 and 500 in turn", endpoint, ran(endpoint.url, *CALLS, "--calls", str(events), "--flush", "60"), bare
+        )
     found.expect_all_once()
     return found
 
@@ -159,8 +161,8 @@ def rows(size: Size, bare: float) -> Iterator[tuple[str, Callable[[], Row]]]:
 
 
 def _hanging(bare: float) -> Row:
-    with sink(lambda _it, handler: handler.hang()) as it:
-        return never("hangs for ever", it.url, bare, it)
+    with sink(lambda _it, handler: handler.hang()) as endpoint:
+        return never("hangs for ever", endpoint.url, bare, endpoint)
 
 
 def _untrusted(bare: float) -> Row:
@@ -170,5 +172,5 @@ def _untrusted(bare: float) -> Row:
 
 def bare_and_ours() -> tuple[Run, Run]:
     """Run the same program without us, and with us against an endpoint that takes all."""
-    with sink() as it:
-        return ran(it.url, *CALLS, "--bare"), ran(it.url, *CALLS)
+    with sink() as endpoint:
+        return ran(endpoint.url, *CALLS, "--bare"), ran(endpoint.url, *CALLS)

@@ -52,21 +52,24 @@ def kills(size: Size) -> Row:
     found = Row(f"SIGKILL, {size.kills} times, spool")
     windows, doubles = [], 0
     chance = random.Random(7)
-    with tempfile.TemporaryDirectory() as directory, sink(lambda it, handler: it.take(handler, 0.005)) as it:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        sink(lambda endpoint, handler: endpoint.take(handler, 0.005)) as endpoint,
+    ):
         for turn in range(size.kills):
             name = f"k{turn}"
-            made = killed(start(it.url, "--name", name, *STEADY, spool_dir=directory), chance.uniform(0.05, 0.8))
-            kept, before = set(spooled(Path(directory)).values()), set(it.users)
-            flush_spool(it.url, directory)
-            found.expect("all that had left the queue is delivered", holds=kept <= set(it.users))
-            arrived = [number for number in range(made + 1) if f"{name}-{number}" in it.users]
+            made = killed(start(endpoint.url, "--name", name, *STEADY, spool_dir=directory), chance.uniform(0.05, 0.8))
+            kept, before = set(spooled(Path(directory)).values()), set(endpoint.users)
+            flush_spool(endpoint.url, directory)
+            found.expect("all that had left the queue is delivered", holds=kept <= set(endpoint.users))
+            arrived = [number for number in range(made + 1) if f"{name}-{number}" in endpoint.users]
             found.expect("only the latest are missing", holds=arrived == list(range(len(arrived))))
             found.made += made
             windows.append(made - len(arrived))
-            doubles = max(doubles, sum(it.users[each] > 1 for each in before & kept))
+            doubles = max(doubles, sum(endpoint.users[each] > 1 for each in before & kept))
         found.in_spool = len(spooled(Path(directory)))
-        found.delivered, found.twice = len(it.users), it.twice
-    found.expect("duplicates share their id", holds=all(len(ids) == 1 for ids in it.ids.values()))
+        found.delivered, found.twice = len(endpoint.users), endpoint.twice
+    found.expect("duplicates share their id", holds=all(len(ids) == 1 for ids in endpoint.ids.values()))
     found.expect("nothing is left", holds=found.in_spool == 0)
     found.dropped = {"in the queue at the kill": max(0, found.made - found.delivered)}
     windows.sort()
@@ -78,11 +81,11 @@ def kills(size: Size) -> Row:
 def gunicorn(size: Size) -> Row:
     """Reload gunicorn's workers in the middle of many requests."""
     port = free_port()
-    with tempfile.TemporaryDirectory() as directory, sink() as it:
+    with tempfile.TemporaryDirectory() as directory, sink() as endpoint:
         place = Path(directory)
         (place / "web.py").write_text(MODEL + WEB)
         options = ["--preload", "--workers", "4", "--bind", f"127.0.0.1:{port}", "--pid", "pid", "web:app"]
-        with running(str(BIN / "gunicorn"), *options, cwd=place, **settings(it.url)):
+        with running(str(BIN / "gunicorn"), *options, cwd=place, **settings(endpoint.url)):
             get(f"http://127.0.0.1:{port}/first")
             reload = threading.Timer(0, lambda: signal_of(place / "pid"))
             with ThreadPoolExecutor(4) as pool:
@@ -95,7 +98,7 @@ def gunicorn(size: Size) -> Row:
                 made = sum(answer.result() == "ok" for answer in answers)
             reload.join()
     made += 2  # the parent's own, and the first
-    found = Row("gunicorn, 4 preloaded, reload", made, len(it.events), it.twice)
+    found = Row("gunicorn, 4 preloaded, reload", made, len(endpoint.events), endpoint.twice)
     found.expect("all requests are answered", holds=made == size.requests + 2)
     found.expect_all_once()
     return found
@@ -111,25 +114,31 @@ def shared(size: Size) -> Row:
     """Let four processes share one spool, kill two of them, and start these again."""
     calls = str(max(200, size.requests))
     options = ("--calls", calls, "--pause", "0.002", "--flush", "60")
-    with tempfile.TemporaryDirectory() as directory, sink(lambda it, handler: it.take(handler, 0.01)) as it:
-        stay = [start(it.url, "--name", name, *options, spool_dir=directory) for name in ("a", "b")]
-        die = {name: start(it.url, "--name", name, *STEADY, spool_dir=directory) for name in ("c", "d")}
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        sink(lambda endpoint, handler: endpoint.take(handler, 0.01)) as endpoint,
+    ):
+        stay = [start(endpoint.url, "--name", name, *options, spool_dir=directory) for name in ("a", "b")]
+        die = {name: start(endpoint.url, "--name", name, *STEADY, spool_dir=directory) for name in ("c", "d")}
         made = {name: killed(process, 0.4) for name, process in die.items()}
-        again = [start(it.url, "--name", f"{name}2", *options, spool_dir=directory) for name in die]
+        again = [start(endpoint.url, "--name", f"{name}2", *options, spool_dir=directory) for name in die]
         runs: list[Run] = [finished(process) for process in (*stay, *again)]
-        flush_spool(it.url, directory)
+        flush_spool(endpoint.url, directory)
         left = spooled(Path(directory))
     found = Row(
-        "4 share a spool, 2 killed", sum(run.made for run in runs) + sum(made.values()), len(it.users), it.twice
+        "4 share a spool, 2 killed",
+        sum(run.made for run in runs) + sum(made.values()),
+        len(endpoint.users),
+        endpoint.twice,
     )
     found.in_spool = len(left)
     for name, count in zip(("a", "b", "c2", "d2"), (run.made for run in runs), strict=True):
-        whole = all(f"{name}-{number}" in it.users for number in range(count))
+        whole = all(f"{name}-{number}" in endpoint.users for number in range(count))
         found.expect(f"all of {name} arrive", holds=whole)
     for name, count in made.items():
-        arrived = [number for number in range(count + 1) if f"{name}-{number}" in it.users]
+        arrived = [number for number in range(count + 1) if f"{name}-{number}" in endpoint.users]
         found.expect(f"of {name} only the latest are missing", holds=arrived == list(range(len(arrived))))
-    found.expect("duplicates share their id", holds=all(len(ids) == 1 for ids in it.ids.values()))
+    found.expect("duplicates share their id", holds=all(len(ids) == 1 for ids in endpoint.ids.values()))
     found.expect("nothing is left", holds=not left)
     found.dropped = {"in the queue at the kill": max(0, found.made - found.delivered)}
     return found

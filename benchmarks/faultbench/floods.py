@@ -39,17 +39,19 @@ def outage(size: Size, *, spool: bool) -> Row:
         bare = slowest_bare_call(min(size.events, BARE_CALLS))
         run = ran(nobody, *options, **settings)
         kept = spooled(Path(directory))
-        with sink() as it:
+        with sink() as endpoint:
             if spool:
-                flush_spool(it.url, directory)
+                flush_spool(endpoint.url, directory)
             left = spooled(Path(directory))
     dropped = dict(run.flushed["dropped"])
     if not spool:
         dropped["exit"] = run.made - sum(dropped.values())
     title = f"outage, {bound // MIB} MB bound, {'spool' if spool else 'no spool'}"
-    found = Row(title, run.made, len(it.events), it.twice, len(left), dropped, run.slowest, bare, run.to_exit)
+    found = Row(
+        title, run.made, len(endpoint.events), endpoint.twice, len(left), dropped, run.slowest, bare, run.to_exit
+    )
     found.expect("the rest is spilled or dropped", holds=bool(kept) if spool else dropped.get("full", 0) > 0)
-    found.expect("all that was spooled is delivered after recovery", holds=set(kept) == set(it.events))
+    found.expect("all that was spooled is delivered after recovery", holds=set(kept) == set(endpoint.events))
     found.expect_accounted()
     growth = run.flushed["growth"] / 1024
     found.expect("memory stays within the bound", holds=growth < bound / MIB * 2)
@@ -59,27 +61,30 @@ def outage(size: Size, *, spool: bool) -> Row:
 
 def burst(size: Size, bare: float, delay: float) -> Row:
     """Make many events at once, against an endpoint that takes its time for each."""
-    with sink(lambda it, handler: it.take(handler, delay)) as it:
-        run = ran(it.url, "--calls", str(size.burst), *BURST, "--flush", "60")
-    found = Row(f"burst, {delay * 1000:g} ms to answer", run.made, len(it.events), it.twice, bare=bare)
+    with sink(lambda endpoint, handler: endpoint.take(handler, delay)) as endpoint:
+        run = ran(endpoint.url, "--calls", str(size.burst), *BURST, "--flush", "60")
+    found = Row(f"burst, {delay * 1000:g} ms to answer", run.made, len(endpoint.events), endpoint.twice, bare=bare)
     found.slowest, found.to_exit = run.slowest, run.to_exit
     found.expect_all_once()
-    span = max(it.times) - min(it.times)
+    span = max(endpoint.times) - min(endpoint.times)
     cpu = run.flushed["cpu"] / run.made * 1e6
     found.notes.append(
-        f"{len(it.events) / max(span, 1e-9):,.0f} events/s; {cpu:.0f} us of CPU for each after the calls"
+        f"{len(endpoint.events) / max(span, 1e-9):,.0f} events/s; {cpu:.0f} us of CPU for each after the calls"
     )
     return found
 
 
 def burst_then_end(size: Size, bare: float) -> Row:
     """The same, and the program just ends: what does not make it in time is in the spool."""
-    with tempfile.TemporaryDirectory() as directory, sink(lambda it, handler: it.take(handler, 0.1)) as it:
-        run = ran(it.url, "--calls", str(size.burst), *BURST, spool_dir=directory)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        sink(lambda endpoint, handler: endpoint.take(handler, 0.1)) as endpoint,
+    ):
+        run = ran(endpoint.url, "--calls", str(size.burst), *BURST, spool_dir=directory)
         left = spooled(Path(directory))
-        found = Row("burst, 100 ms, then the end", run.made, len(it.events), it.twice, len(left), bare=bare)
+        found = Row("burst, 100 ms, then the end", run.made, len(endpoint.events), endpoint.twice, len(left), bare=bare)
     found.slowest, found.to_exit = run.slowest, run.to_exit
-    found.expect("each is delivered or in the spool", holds=len(set(it.events) | set(left)) == run.made)
+    found.expect("each is delivered or in the spool", holds=len(set(endpoint.events) | set(left)) == run.made)
     return found
 
 

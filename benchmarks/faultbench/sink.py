@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from support.endpoints import OK, Handler, endpoint
+from support.endpoints import OK, Handler, running_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,15 +63,15 @@ class Sink:
 @contextmanager
 def sink(behave: Callable[[Sink, Handler], bool] = Sink.take, port: int = 0) -> Iterator[Sink]:
     """Run an endpoint for the length of the block."""
-    it = Sink()
+    endpoint = Sink()
 
     def answer(handler: Handler) -> bool:
-        it.requests = handler.number
-        return behave(it, handler)
+        endpoint.requests = handler.number
+        return behave(endpoint, handler)
 
-    with endpoint(answer, port) as served:
-        it.url = served.url
-        yield it
+    with running_endpoint(answer, port) as served:
+        endpoint.url = served.url
+        yield endpoint
 
 
 @dataclass

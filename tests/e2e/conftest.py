@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.endpoints import Endpoint, endpoint
+from support.endpoints import Endpoint, running_endpoint
 
 from ainsights.mock_openai import Server, serving
 
@@ -18,6 +18,6 @@ def model_api() -> Iterator[Server]:
 
 
 @pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
+def endpoint() -> Iterator[Endpoint]:
+    with running_endpoint() as endpoint:
+        yield endpoint

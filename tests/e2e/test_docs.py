@@ -39,10 +39,10 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def environ(model_api: Server, it: Endpoint, tmp_path: Path) -> dict[str, str]:
+def environ(model_api: Server, endpoint: Endpoint, tmp_path: Path) -> dict[str, str]:
     return {
         **os.environ,
-        **settings(it.url),
+        **settings(endpoint.url),
         "OPENAI_BASE_URL": model_api.base_url,
         "OPENAI_API_KEY": "sk-docs",
         "AINSIGHTS_SPOOL_DIR": str(tmp_path / "spool"),
@@ -58,9 +58,9 @@ for number, block in enumerate(json.load(sys.stdin), 1):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_runs(page: Path, environ: dict[str, str], it: Endpoint, tmp_path: Path) -> None:
+def test_python_runs(page: Path, environ: dict[str, str], endpoint: Endpoint, tmp_path: Path) -> None:
     """Each block runs as it stands, in a namespace of its own. No block closes its client, nor do users' programs."""
-    code = [text.replace("http://localhost:8383", it.url) for kind, text in blocks(page) if kind == "python"]
+    code = [text.replace("http://localhost:8383", endpoint.url) for kind, text in blocks(page) if kind == "python"]
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore:unclosed:ResourceWarning", "-c", RUN_EACH_BLOCK],
         input=json.dumps(code),
@@ -80,7 +80,7 @@ def commands(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_run(page: Path, environ: dict[str, str], it: Endpoint, tmp_path: Path) -> None:
+def test_commands_run(page: Path, environ: dict[str, str], endpoint: Endpoint, tmp_path: Path) -> None:
     settings_of_the_test = environ.keys() & {"AINSIGHTS_API_KEY", "AINSIGHTS_BASE_URL", "AINSIGHTS_SPOOL_DIR"}
     for command in commands(page):
         if command.startswith(TRIED_ELSEWHERE):
@@ -95,7 +95,7 @@ def test_commands_run(page: Path, environ: dict[str, str], it: Endpoint, tmp_pat
         expected = {0, 1} if command.startswith("ainsights spool") else {0}  # 1: there is no spool yet
         assert ran.returncode in expected, ran.stderr
         assert "Traceback" not in ran.stderr
-    assert {body["meta"].get("ainsights.test") for body in it.stored} <= {True}
+    assert {body["meta"].get("ainsights.test") for body in endpoint.stored} <= {True}
 
 
 def test_every_block_names_its_language() -> None:

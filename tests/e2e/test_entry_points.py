@@ -47,7 +47,7 @@ KINDS = {"instrument", "capture", "watch", "run"}
 ALL = [pytest.param(name, marks=[] if name in KINDS else pytest.mark.slow) for name in ENTRY_POINTS]
 
 
-def run(it: Endpoint, directory: Path, entry_point: str, scenario: str) -> subprocess.CompletedProcess[str]:
+def run(endpoint: Endpoint, directory: Path, entry_point: str, scenario: str) -> subprocess.CompletedProcess[str]:
     """Run a program that uses ``entry_point`` as ``scenario`` describes."""
     imports = "" if entry_point == "run" else "import ainsights\n"
     program = MODEL + imports + textwrap.dedent(ENTRY_POINTS[entry_point]) + "\n" + textwrap.dedent(scenario)
@@ -58,7 +58,7 @@ def run(it: Endpoint, directory: Path, entry_point: str, scenario: str) -> subpr
     return subprocess.run(
         command,
         cwd=directory,
-        env=os.environ | settings(it.url),
+        env=os.environ | settings(endpoint.url),
         capture_output=True,
         text=True,
         timeout=60,
@@ -66,22 +66,22 @@ def run(it: Endpoint, directory: Path, entry_point: str, scenario: str) -> subpr
     )
 
 
-def delivered(it: Endpoint, entry_point: str, *users: str) -> bool:
+def delivered(endpoint: Endpoint, entry_point: str, *users: str) -> bool:
     """Tell whether the events of these users were delivered, each once; none of an entry point for tests."""
-    stored = sorted(body["user_id"] for body in it.stored)
+    stored = sorted(body["user_id"] for body in endpoint.stored)
     return stored == ([] if entry_point == "testing" else sorted(users))
 
 
 @pytest.mark.parametrize("entry_point", ENTRY_POINTS)
-def test_events_are_delivered_at_a_plain_exit(it: Endpoint, tmp_path: Path, entry_point: str) -> None:
-    ran = run(it, tmp_path, entry_point, "do('one')\ndo('two')")
+def test_events_are_delivered_at_a_plain_exit(endpoint: Endpoint, tmp_path: Path, entry_point: str) -> None:
+    ran = run(endpoint, tmp_path, entry_point, "do('one')\ndo('two')")
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-    assert delivered(it, entry_point, "one", "two")
+    assert delivered(endpoint, entry_point, "one", "two")
 
 
 @pytest.mark.parametrize("entry_point", ALL)
 def test_events_are_delivered_after_an_uncaught_exception_and_by_a_fork_that_exits(
-    it: Endpoint, tmp_path: Path, entry_point: str
+    endpoint: Endpoint, tmp_path: Path, entry_point: str
 ) -> None:
     scenario = """
     import os, sys
@@ -93,15 +93,17 @@ def test_events_are_delivered_after_an_uncaught_exception_and_by_a_fork_that_exi
     do("parent after")
     raise KeyError("mine")
     """
-    ran = run(it, tmp_path, entry_point, scenario)
+    ran = run(endpoint, tmp_path, entry_point, scenario)
     assert ran.returncode == 1
     assert ran.stderr.endswith("KeyError: 'mine'\n")
     assert "ainsights" not in ran.stderr
-    assert delivered(it, entry_point, "parent before", "child", "parent after")
+    assert delivered(endpoint, entry_point, "parent before", "child", "parent after")
 
 
 @pytest.mark.parametrize("entry_point", ALL)
-def test_events_are_delivered_by_children_of_multiprocessing(it: Endpoint, tmp_path: Path, entry_point: str) -> None:
+def test_events_are_delivered_by_children_of_multiprocessing(
+    endpoint: Endpoint, tmp_path: Path, entry_point: str
+) -> None:
     scenario = """
     import multiprocessing
     def work(name):
@@ -117,12 +119,12 @@ def test_events_are_delivered_by_children_of_multiprocessing(it: Endpoint, tmp_p
         start("fork")
         start("spawn")
     """
-    ran = run(it, tmp_path, entry_point, scenario)
+    ran = run(endpoint, tmp_path, entry_point, scenario)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert delivered(it, entry_point, "fork", "fork", "spawn", "parent")
+    assert delivered(endpoint, entry_point, "fork", "fork", "spawn", "parent")
 
 
-def test_fork_flushes_what_it_captured(it: Endpoint, tmp_path: Path) -> None:
+def test_fork_flushes_what_it_captured(endpoint: Endpoint, tmp_path: Path) -> None:
     scenario = """
     import os
     do("parent")
@@ -131,6 +133,6 @@ def test_fork_flushes_what_it_captured(it: Endpoint, tmp_path: Path) -> None:
         os._exit(0 if audit.flush(10) else 1)
     assert os.wait()[1] == 0
     """
-    ran = run(it, tmp_path, "watch", scenario)
+    ran = run(endpoint, tmp_path, "watch", scenario)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert delivered(it, "watch", "parent", "child")
+    assert delivered(endpoint, "watch", "parent", "child")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.programs import run, settings
 
 if TYPE_CHECKING:
@@ -56,26 +56,26 @@ def exit_seconds(out: str) -> float:
 
 
 def test_four_clients_of_a_hanging_endpoint_share_one_deadline() -> None:
-    with endpoint(lambda handler: handler.hang()) as it:
-        ran = run(TIMED + FOUR, **settings(it.url, exit_timeout="1"))
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
+        ran = run(TIMED + FOUR, **settings(endpoint.url, exit_timeout="1"))
     assert ran.status == 0
     assert 0.9 < exit_seconds(ran.out) < SHARED
     assert ran.err.count("20 events lost at shutdown: ") == 4
 
 
 def test_four_clients_with_a_slow_before_send_share_one_deadline(tmp_path: Path) -> None:
-    with endpoint() as it:
-        ran = run(TIMED + FOUR, str(tmp_path), **settings(it.url, exit_timeout="1"))
+    with running_endpoint() as endpoint:
+        ran = run(TIMED + FOUR, str(tmp_path), **settings(endpoint.url, exit_timeout="1"))
         assert ran.status == 0
         assert exit_seconds(ran.out) < SHARED
         lost = [int(count) for count in re.findall(r"(\d+) events? lost at shutdown", ran.err)]
         assert len(lost) == 4
-        assert sum(lost) + len(it.times_stored) <= 80
+        assert sum(lost) + len(endpoint.times_stored) <= 80
 
 
 def test_client_that_must_work_on_the_exiting_thread_keeps_the_deadline() -> None:
-    with endpoint(lambda handler: handler.hang()) as it:
-        ran = run(TIMED + NO_THREADS, **settings(it.url, exit_timeout="1", timeout="30"))
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
+        ran = run(TIMED + NO_THREADS, **settings(endpoint.url, exit_timeout="1", timeout="30"))
     assert ran.status == 0
     assert exit_seconds(ran.out) < SHARED
     assert "1 event lost at shutdown: " in ran.err
@@ -97,21 +97,21 @@ threading.Thread(target=late, daemon=True).start()
 
 
 def test_calls_of_daemon_threads_that_end_during_the_exit_are_counted_in_the_last_line() -> None:
-    with endpoint(lambda handler: handler.hang()) as it:
-        ran = run(LATE_CALLS, **settings(it.url, exit_timeout="1"))
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
+        ran = run(LATE_CALLS, **settings(endpoint.url, exit_timeout="1"))
     assert ran.status == 0
     assert "6 events lost at shutdown: " in ran.err.splitlines()[-1]
 
 
 def test_calls_of_daemon_threads_that_end_during_the_exit_are_delivered() -> None:
     def slow(handler: object) -> bool:
-        it.released.wait(0.5)
+        endpoint.released.wait(0.5)
         return handler.answer(200)  # type: ignore[attr-defined,no-any-return]
 
-    with endpoint(slow) as it:
-        ran = run(LATE_CALLS, **settings(it.url, exit_timeout="10"))
+    with running_endpoint(slow) as endpoint:
+        ran = run(LATE_CALLS, **settings(endpoint.url, exit_timeout="10"))
         assert (ran.status, ran.err) == (0, "")
-        assert len(it.stored) == 6
+        assert len(endpoint.stored) == 6
 
 
 FORKS = """
@@ -158,8 +158,8 @@ print(line)
 
 
 def test_child_of_a_fork_reads_and_counts_wherever_another_thread_was() -> None:
-    with endpoint() as it:
-        ran = run(FORKS, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(FORKS, **settings(endpoint.url))
         assert ran.status == 0, ran.err
         assert int(ran.out) > 5
-        assert len(it.stored) > 10
+        assert len(endpoint.stored) > 10

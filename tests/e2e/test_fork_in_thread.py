@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from support.endpoints import Handler, endpoint
+from support.endpoints import Handler, running_endpoint
 from support.programs import run, settings
 
 FORK_IN_THREAD = """
@@ -24,15 +24,15 @@ FORK_IN_THREAD = """
 
 
 def test_child_that_a_thread_forked_delivers_and_ends() -> None:
-    with endpoint() as it:
-        ran = run(FORK_IN_THREAD, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(FORK_IN_THREAD, **settings(endpoint.url))
         assert (ran.status, ran.out, ran.err) == (0, "0\n", "")
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1
 
 
 def test_child_that_a_thread_forked_waits_for_a_hanging_endpoint_no_longer_than_allowed() -> None:
-    with endpoint(Handler.hang) as it:
-        ran = run(FORK_IN_THREAD, **settings(it.url, exit_timeout="0.5", timeout="600"))
+    with running_endpoint(Handler.hang) as endpoint:
+        ran = run(FORK_IN_THREAD, **settings(endpoint.url, exit_timeout="0.5", timeout="600"))
         assert (ran.out, ran.err) == ("0\n", "1 event lost at shutdown: time ran out\n")
 
 
@@ -58,7 +58,7 @@ def test_process_of_multiprocessing_that_a_thread_started_keeps_its_status(end: 
         thread.start()
         thread.join()
     """
-    with endpoint() as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert (ran.out, ran.err) == ("7\n", "")
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from support.endpoints import Endpoint, endpoint
+from support.endpoints import Endpoint, running_endpoint
 from support.programs import run, settings
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ LONG = "60"
 
 @pytest.fixture
 def hanging() -> Iterator[Endpoint]:
-    with endpoint(lambda handler: handler.hang()) as it:
-        yield it
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
+        yield endpoint
 
 
 def test_interrupt_during_the_exit_ends_it_with_one_line(hanging: Endpoint) -> None:

@@ -5,48 +5,48 @@ import subprocess
 import sys
 
 import pytest
-from support.endpoints import endpoint, free_port
+from support.endpoints import free_port, running_endpoint
 from support.programs import MODEL, run, settings
 
 INSTRUMENT = "import ainsights; ainsights.instrument()\n"
 
 
 def test_one_call_and_the_end_is_delivered() -> None:
-    with endpoint() as it:
-        ran = run(INSTRUMENT + "call()", **settings(f"http://localhost:{it.port}"))
+    with running_endpoint() as endpoint:
+        ran = run(INSTRUMENT + "call()", **settings(f"http://localhost:{endpoint.port}"))
         assert (ran.status, ran.err) == (0, "")
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1
 
 
 def test_first_call_made_at_exit_is_delivered() -> None:
-    with endpoint() as it:
+    with running_endpoint() as endpoint:
         program = INSTRUMENT + "client().chat.completions\nimport atexit; atexit.register(call)"
-        ran = run(program, **settings(f"http://localhost:{it.port}"))
+        ran = run(program, **settings(f"http://localhost:{endpoint.port}"))
         assert (ran.status, ran.err) == (0, "")
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1
 
 
 def test_program_that_dies_of_an_exception_delivers() -> None:
-    with endpoint() as it:
-        ran = run(INSTRUMENT + "call(); raise KeyError('mine')", **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(INSTRUMENT + "call(); raise KeyError('mine')", **settings(endpoint.url))
         assert ran.status == 1
         assert ran.err.endswith("KeyError: 'mine'\n")
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1
 
 
 def test_exit_status_is_the_programs_own() -> None:
-    with endpoint() as it:
-        ran = run(INSTRUMENT + "call(); raise SystemExit(7)", **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(INSTRUMENT + "call(); raise SystemExit(7)", **settings(endpoint.url))
         assert ran.status == 7
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1
 
 
 @pytest.mark.parametrize("exit_timeout", [0.0, 1.0])
 def test_hanging_endpoint_holds_up_the_end_no_longer_than_allowed(exit_timeout: float) -> None:
-    with endpoint(lambda handler: handler.hang()) as it:
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
         timed = "import atexit, time; began = []; atexit.register(lambda: print(time.monotonic() - began[0]))\n"
         program = timed + INSTRUMENT + "call(); began.append(time.monotonic())"
-        ran = run(program, **settings(it.url, exit_timeout=str(exit_timeout)))
+        ran = run(program, **settings(endpoint.url, exit_timeout=str(exit_timeout)))
         assert ran.status == 0
         assert float(ran.out) < exit_timeout + 3  # the request alone would wait for ten seconds
         assert "1 event lost at shutdown: " in ran.err
@@ -59,9 +59,9 @@ def test_endpoint_that_is_not_there_costs_the_end_no_more_than_allowed() -> None
 
 
 def test_wrong_key_does_not_hold_up_the_end() -> None:
-    with endpoint(lambda handler: handler.answer(401, b"bad key")) as it:
+    with running_endpoint(lambda handler: handler.answer(401, b"bad key")) as endpoint:
         program = INSTRUMENT + "call()\nwhile not ainsights.stats().held: pass"
-        ran = run(program, timeout=25, **settings(it.url, exit_timeout="30"))
+        ran = run(program, timeout=25, **settings(endpoint.url, exit_timeout="30"))
         assert ran.status == 0
         assert "check AINSIGHTS_API_KEY" in ran.err
 
@@ -80,13 +80,13 @@ next(stream)
 
 
 def test_stream_that_is_open_at_the_end_is_reported() -> None:
-    with endpoint() as it:
+    with running_endpoint() as endpoint:
         bare = run(OPEN_STREAM)
-        ran = run(INSTRUMENT + OPEN_STREAM, **settings(it.url))
+        ran = run(INSTRUMENT + OPEN_STREAM, **settings(endpoint.url))
         assert ran.status == bare.status  # with some openai, Python 3.13.0 crashes over it, with us and without
         assert "ainsights" not in ran.err  # openai's own generators may complain
-        assert [body["meta"]["ainsights.status"] for body in it.stored] == ["abandoned"]
-        assert it.stored[0]["response"]["choices"][0]["message"]["content"] == "hel"
+        assert [body["meta"]["ainsights.status"] for body in endpoint.stored] == ["abandoned"]
+        assert endpoint.stored[0]["response"]["choices"][0]["message"]["content"] == "hel"
 
 
 def test_fork_reports_its_own_calls_and_none_of_its_parent() -> None:
@@ -101,10 +101,10 @@ def test_fork_reports_its_own_calls_and_none_of_its_parent() -> None:
         call(user="child")
         assert ainsights.stats().captured == 1
     """
-    with endpoint() as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert ran.status == 0
-        assert sorted(body["user_id"] for body in it.stored) == ["child", "parent after", "parent before"]
+        assert sorted(body["user_id"] for body in endpoint.stored) == ["child", "parent after", "parent before"]
 
 
 def test_stream_that_a_fork_inherited_is_its_parents_to_report() -> None:
@@ -121,10 +121,10 @@ def test_stream_that_a_fork_inherited_is_its_parents_to_report() -> None:
         os.wait()
     list(stream)
     """
-    with endpoint() as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert ran.status == 0
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1
 
 
 def test_missing_key_is_reported_once_and_nothing_is_captured() -> None:
@@ -151,7 +151,7 @@ def test_importing_ainsights_imports_none_of_its_dependencies() -> None:
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_instrument_works_before_and_after_importing_openai(order: str) -> None:
     lines = [INSTRUMENT, MODEL] if order == "before" else [MODEL, INSTRUMENT]
-    with endpoint() as it:
+    with running_endpoint() as endpoint:
         program = "".join(lines) + "call()"
-        subprocess.run([sys.executable, "-c", program], env=os.environ | settings(it.url), check=True)
-        assert len(it.stored) == 1
+        subprocess.run([sys.executable, "-c", program], env=os.environ | settings(endpoint.url), check=True)
+        assert len(endpoint.stored) == 1

@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.programs import MODEL, run, settings
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ def test_children_of_multiprocessing_deliver(method: str, tmp_path: Path) -> Non
         + "def work(number):\n    import ainsights\n    ainsights.instrument()\n    call(user=f'child {number}')\n"
     )
     (tmp_path / "child.py").write_text(lines)
-    with endpoint() as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert (ran.status, ran.out, ran.err) == (0, "[0, 0, 0]\n", "")
-        assert sorted(body["user_id"] for body in it.stored) == ["child 0", "child 1", "child 2", "parent"]
+        assert sorted(body["user_id"] for body in endpoint.stored) == ["child 0", "child 1", "child 2", "parent"]
 
 
 def test_process_pool_delivers() -> None:
@@ -53,10 +53,10 @@ def test_process_pool_delivers() -> None:
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
         print(sum(1 for _ in pool.map(call_user, range(10))))
     """
-    with endpoint() as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert (ran.status, ran.out) == (0, "10\n")
-        assert sorted(body["user_id"] for body in it.stored) == [str(number) for number in range(10)]
+        assert sorted(body["user_id"] for body in endpoint.stored) == [str(number) for number in range(10)]
 
 
 def test_fork_from_a_thread_delivers() -> None:
@@ -75,10 +75,10 @@ def test_fork_from_a_thread_delivers() -> None:
     thread.start()
     thread.join()
     """
-    with endpoint() as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert ran.status == 0
-        assert sorted(body["user_id"] for body in it.stored) == ["child", "parent"]
+        assert sorted(body["user_id"] for body in endpoint.stored) == ["child", "parent"]
 
 
 def test_fork_while_a_request_is_under_way_delivers_once() -> None:
@@ -95,13 +95,13 @@ def test_fork_while_a_request_is_under_way_delivers_once() -> None:
     """
 
     def slow(handler: object) -> bool:
-        it.released.wait(BUSY_ENDPOINT_SECONDS)
+        endpoint.released.wait(BUSY_ENDPOINT_SECONDS)
         return bool(handler.answer(200))  # type: ignore[attr-defined]
 
-    with endpoint(slow) as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint(slow) as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert ran.status == 0
-        assert sorted(body["user_id"] for body in it.stored) == ["child", "parent"]
+        assert sorted(body["user_id"] for body in endpoint.stored) == ["child", "parent"]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="older Pythons do not warn")
@@ -116,18 +116,18 @@ def test_fork_is_not_warned_of_our_thread() -> None:
     if os.fork():
         os.wait()
     """
-    with endpoint() as it:
-        assert run(program, **settings(it.url)).err == ""
+    with running_endpoint() as endpoint:
+        assert run(program, **settings(endpoint.url)).err == ""
 
 
 def test_sigterm_delivers_if_asked_to_and_ends_as_before() -> None:
     program = (
         INSTRUMENT + "import os, signal; call(); os.kill(os.getpid(), signal.SIGTERM); import time; time.sleep(30)"
     )
-    with endpoint() as it:
-        ran = run(program, **settings(it.url, handle_sigterm="1"))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url, handle_sigterm="1"))
         assert ran.status == -signal.SIGTERM
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1
 
 
 def test_sigterm_goes_on_to_the_handler_that_was_there() -> None:
@@ -140,10 +140,10 @@ def test_sigterm_goes_on_to_the_handler_that_was_there() -> None:
     call()
     os.kill(os.getpid(), signal.SIGTERM)
     """
-    with endpoint() as it:
-        ran = run(program, **settings(it.url, handle_sigterm="1"))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url, handle_sigterm="1"))
         assert ran.status == 3
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1
 
 
 def test_sigterm_that_ends_the_process_reports_what_is_not_at_its_end() -> None:
@@ -163,35 +163,35 @@ def test_sigterm_that_ends_the_process_reports_what_is_not_at_its_end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(30)
     """
-    with endpoint() as it:
-        ran = run(program, **settings(it.url, handle_sigterm="1"))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url, handle_sigterm="1"))
         assert ran.status == -signal.SIGTERM
-        assert sorted(body["meta"]["ainsights.status"] for body in it.stored) == ["abandoned", "unread"]
+        assert sorted(body["meta"]["ainsights.status"] for body in endpoint.stored) == ["abandoned", "unread"]
 
 
 def test_sigterm_of_a_hanging_endpoint_ends_within_its_time() -> None:
     program = (
         INSTRUMENT + "import os, signal; call(); os.kill(os.getpid(), signal.SIGTERM); import time; time.sleep(60)"
     )
-    with endpoint(lambda handler: handler.hang()) as it:
-        ran = run(program, **settings(it.url, handle_sigterm="1", exit_timeout="1"), timeout=30)
+    with running_endpoint(lambda handler: handler.hang()) as endpoint:
+        ran = run(program, **settings(endpoint.url, handle_sigterm="1", exit_timeout="1"), timeout=30)
         assert ran.status == -signal.SIGTERM
 
 
 def test_keyboard_interrupt_delivers() -> None:
     program = INSTRUMENT + "import os, signal; call(); os.kill(os.getpid(), signal.SIGINT)"
-    with endpoint() as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert ran.err.endswith("KeyboardInterrupt\n")
-        assert len(it.stored) == 1
+        assert len(endpoint.stored) == 1
 
 
 def test_exit_while_retrying_tries_once_more_and_reports_what_is_lost() -> None:
-    with endpoint(lambda handler: handler.answer(503)) as it:
+    with running_endpoint(lambda handler: handler.answer(503)) as endpoint:
         program = INSTRUMENT + "call()\nwhile not ainsights.stats().retried: pass"
-        ran = run(program, **settings(it.url, exit_timeout="2"))
+        ran = run(program, **settings(endpoint.url, exit_timeout="2"))
         assert ran.status == 0
-        assert it.requests >= 2
+        assert endpoint.requests >= 2
         assert "1 event lost at shutdown: " in ran.err
 
 
@@ -207,10 +207,10 @@ def test_calls_of_many_threads_are_all_delivered() -> None:
     for each in threads: each.start()
     for each in threads: each.join()
     """
-    with endpoint() as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert (ran.status, ran.err) == (0, "")
-        assert len({body["user_id"] for body in it.stored}) == len(it.stored) == 200
+        assert len({body["user_id"] for body in endpoint.stored}) == len(endpoint.stored) == 200
 
 
 def test_first_call_loads_nothing_of_delivery_on_the_callers_thread() -> None:
@@ -226,8 +226,8 @@ def test_first_call_loads_nothing_of_delivery_on_the_callers_thread() -> None:
     assert ainsights.flush(20)
     print(loaded_on.get(threading.main_thread(), []), "ainsights._delivery.pipeline" in sum(loaded_on.values(), []))
     """
-    with endpoint() as it:
-        assert run(program, **settings(it.url)).out == "[] True\n"
+    with running_endpoint() as endpoint:
+        assert run(program, **settings(endpoint.url)).out == "[] True\n"
 
 
 RANDOM = """
@@ -243,8 +243,8 @@ print([random.random() for _ in range(3)])
 def test_random_numbers_of_a_seeded_program_are_its_own() -> None:
     retries = "def retries():\n    while ainsights.stats().retried < 2:\n        pass\n"
     bare = run("def retries():\n    pass\n" + RANDOM)
-    with endpoint(lambda handler: handler.answer(500)) as it:
-        ran = run(INSTRUMENT + retries + RANDOM, **settings(it.url, sample_rate="0.5", exit_timeout="0"))
+    with running_endpoint(lambda handler: handler.answer(500)) as endpoint:
+        ran = run(INSTRUMENT + retries + RANDOM, **settings(endpoint.url, sample_rate="0.5", exit_timeout="0"))
     assert ran.out == bare.out
 
 
@@ -259,9 +259,11 @@ def test_forks_sample_each_by_numbers_of_its_own() -> None:
             raise SystemExit
         os.wait()
     """
-    with endpoint() as it:
-        assert run(program, **settings(it.url, sample_rate="0.5")).status == 0
-        sampled = {name: {body["user_id"][1:] for body in it.stored if body["user_id"][0] == name} for name in "ab"}
+    with running_endpoint() as endpoint:
+        assert run(program, **settings(endpoint.url, sample_rate="0.5")).status == 0
+        sampled = {
+            name: {body["user_id"][1:] for body in endpoint.stored if body["user_id"][0] == name} for name in "ab"
+        }
     assert sampled["a"] != sampled["b"]
 
 
@@ -293,7 +295,7 @@ def test_fork_while_a_line_is_logged_logs_again_in_the_child() -> None:
     go_on.set()
     logging.join()
     """
-    with endpoint() as it:
-        ran = run(program, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(program, **settings(endpoint.url))
         assert ran.status == 0
         assert ran.err.count("AINSIGHTS_HANDLE_SIGTERM needs instrument()") == 2

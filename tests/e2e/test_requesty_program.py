@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import Endpoint, endpoint
+from support.endpoints import Endpoint, running_endpoint
 from support.requesty_forms import FORMS
 
 if TYPE_CHECKING:
@@ -34,21 +34,21 @@ needs_vendor = pytest.mark.skipif(find_spec("requestyai") is None, reason="nox -
 
 
 @pytest.fixture
-def it() -> Iterator[Endpoint]:
-    with endpoint() as it:
-        yield it
+def endpoint() -> Iterator[Endpoint]:
+    with running_endpoint() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
 def refusing() -> Iterator[Endpoint]:
-    with endpoint(lambda handler: handler.answer(422, b'{"error": "no"}')) as it:
-        yield it
+    with running_endpoint(lambda handler: handler.answer(422, b'{"error": "no"}')) as endpoint:
+        yield endpoint
 
 
-def stored(it: Endpoint) -> list[dict[str, Any]]:
+def stored(endpoint: Endpoint) -> list[dict[str, Any]]:
     """Return the bodies without what only ours adds, and without what only the vendor's adds: fields that are null."""
     bodies = []
-    for body in it.stored:
+    for body in endpoint.stored:
         meta = {key: value for key, value in body["meta"].items() if not key.startswith("ainsights.")}
         bodies.append({**without_nulls(body), "meta": meta, "user_id": body["user_id"]})
     return bodies
@@ -61,17 +61,21 @@ def without_nulls(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("module", ["ainsights", pytest.param("requestyai", marks=needs_vendor)])
-def test_program_of_the_vendors_sdk_sees_the_same(it: Endpoint, refusing: Endpoint, module: str) -> None:
+def test_program_of_the_vendors_sdk_sees_the_same(endpoint: Endpoint, refusing: Endpoint, module: str) -> None:
     ran = subprocess.run(
-        [sys.executable, PROGRAM, module, it.url, refusing.url], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, PROGRAM, module, endpoint.url, refusing.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (ran.returncode, ran.stderr if module == "requestyai" else "") == (0, "")
     assert ran.stdout.splitlines() == EXPECTED
-    bodies = stored(it)
+    bodies = stored(endpoint)
     assert [body["user_id"] for body in bodies] == [*(form.get("user_id") for form in FORMS.values()), "at exit"]
     for form, body in zip(FORMS.values(), bodies, strict=False):
         assert {name: body[name] for name in form} == form
         assert body["inputs"] == form.get("inputs", {})
         assert body["response"]["choices"][0]["message"]["content"] == "hello"
-        assert set(it.headers[0]) >= {"Authorization", "Content-Type"}
-        assert it.headers[0]["Authorization"] == "Bearer the-key"
+        assert set(endpoint.headers[0]) >= {"Authorization", "Content-Type"}
+        assert endpoint.headers[0]["Authorization"] == "Bearer the-key"

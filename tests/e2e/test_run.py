@@ -37,10 +37,10 @@ TASKS = MODEL + textwrap.dedent(
 
 
 def ran(
-    it: Endpoint | None, cwd: Path, *command: str, given: str | None = None, **environ: str
+    endpoint: Endpoint | None, cwd: Path, *command: str, given: str | None = None, **environ: str
 ) -> subprocess.CompletedProcess[str]:
     """Run ``command`` under ``ainsights run``."""
-    environ = (settings(it.url) if it is not None else {}) | environ
+    environ = (settings(endpoint.url) if endpoint is not None else {}) | environ
     return subprocess.run(
         [*RUN, *command],
         cwd=cwd,
@@ -60,84 +60,84 @@ def bare(tmp_path: Path) -> str:
     return str(tmp_path / "bare" / "bin" / "python")
 
 
-def test_file_is_captured(it: Endpoint, tmp_path: Path) -> None:
+def test_file_is_captured(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(ASK)
-    done = ran(it, tmp_path, PYTHON, "ask.py")
+    done = ran(endpoint, tmp_path, PYTHON, "ask.py")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert len(it.stored) == 1
+    assert len(endpoint.stored) == 1
 
 
-def test_module_with_options_of_its_own_is_captured(it: Endpoint, tmp_path: Path) -> None:
+def test_module_with_options_of_its_own_is_captured(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(ASK + "import sys; print(sys.argv[1:])")
-    done = ran(it, tmp_path, "--", PYTHON, "-m", "ask", "--help", "-x")
-    assert (done.stdout, done.stderr, len(it.stored)) == ("['--help', '-x']\n", "", 1)
+    done = ran(endpoint, tmp_path, "--", PYTHON, "-m", "ask", "--help", "-x")
+    assert (done.stdout, done.stderr, len(endpoint.stored)) == ("['--help', '-x']\n", "", 1)
 
 
-def test_children_are_captured(it: Endpoint, tmp_path: Path) -> None:
+def test_children_are_captured(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(ASK)
     (tmp_path / "parent.py").write_text("import subprocess, sys\nsys.exit(subprocess.call([sys.executable, 'ask.py']))")
     (tmp_path / "script.sh").write_text(f"#!/bin/sh\n{PYTHON} parent.py && {PYTHON} ask.py\n")
-    assert ran(it, tmp_path, "sh", "script.sh").returncode == 0
-    assert len(it.times_stored) == len(it.stored) == 2
+    assert ran(endpoint, tmp_path, "sh", "script.sh").returncode == 0
+    assert len(endpoint.times_stored) == len(endpoint.stored) == 2
 
 
-def test_spawned_process_is_captured(it: Endpoint, tmp_path: Path) -> None:
+def test_spawned_process_is_captured(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(MODEL)
     program = (
         "import ask, multiprocessing as m; p = m.get_context('spawn').Process(target=ask.call); p.start(); p.join()"
     )
-    assert ran(it, tmp_path, PYTHON, "-c", program).stderr == ""
-    assert len(it.stored) == 1
+    assert ran(endpoint, tmp_path, PYTHON, "-c", program).stderr == ""
+    assert len(endpoint.stored) == 1
 
 
-def test_console_script_is_captured(it: Endpoint, tmp_path: Path) -> None:
+def test_console_script_is_captured(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "test_ask.py").write_text(ASK.replace("call(user", "def test_it():\n    call(user"))
     pytest_alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = ran(it, tmp_path, str(BIN / "pytest"), "-q", "-p", "no:cacheprovider", "test_ask.py", **pytest_alone)
-    assert (done.returncode, done.stderr, len(it.stored)) == (0, "", 1)
+    done = ran(endpoint, tmp_path, str(BIN / "pytest"), "-q", "-p", "no:cacheprovider", "test_ask.py", **pytest_alone)
+    assert (done.returncode, done.stderr, len(endpoint.stored)) == (0, "", 1)
 
 
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["no preload", "preload"])
-def test_gunicorn_is_captured(it: Endpoint, tmp_path: Path, preload: list[str]) -> None:
+def test_gunicorn_is_captured(endpoint: Endpoint, tmp_path: Path, preload: list[str]) -> None:
     (tmp_path / "web.py").write_text(WEB)
     port = free_port()
     command = [str(BIN / "gunicorn"), "--bind", f"127.0.0.1:{port}", "--workers", "2", *preload, "web:app"]
-    with running(*RUN, *command, cwd=tmp_path, **settings(it.url)):
+    with running(*RUN, *command, cwd=tmp_path, **settings(endpoint.url)):
         workers = [get(f"http://127.0.0.1:{port}") for _ in range(6)]
-    assert sorted(body["user_id"] for body in it.stored) == sorted(workers)
+    assert sorted(body["user_id"] for body in endpoint.stored) == sorted(workers)
 
 
-def test_uvicorn_with_reload_is_captured(it: Endpoint, tmp_path: Path) -> None:
+def test_uvicorn_with_reload_is_captured(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "web.py").write_text(WEB)
     port = free_port()
     command = [str(BIN / "uvicorn"), "--reload", "--port", str(port), "web:asgi"]
-    with running(*RUN, *command, cwd=tmp_path, **settings(it.url)):
+    with running(*RUN, *command, cwd=tmp_path, **settings(endpoint.url)):
         workers = [get(f"http://127.0.0.1:{port}") for _ in range(3)]
-        assert it.wait_for(lambda: len(it.stored) == 3, PATIENCE)
-    assert sorted(body["user_id"] for body in it.stored) == sorted(workers)
+        assert endpoint.wait_for(lambda: len(endpoint.stored) == 3, PATIENCE)
+    assert sorted(body["user_id"] for body in endpoint.stored) == sorted(workers)
 
 
-def test_celery_is_captured(it: Endpoint, tmp_path: Path) -> None:
+def test_celery_is_captured(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
-    environ = settings(it.url) | {"PLACES": str(tmp_path)}
+    environ = settings(endpoint.url) | {"PLACES": str(tmp_path)}
     command = [str(BIN / "celery"), "--app", "tasks", "worker", "--concurrency", "2"]
     with running(*RUN, *command, cwd=tmp_path, **environ):
         send = [PYTHON, "-c", "import tasks; [tasks.work.delay() for _ in range(4)]"]
         subprocess.run(send, cwd=tmp_path, env=os.environ | environ, check=True, timeout=PATIENCE)
-        assert it.wait_for(lambda: len(it.stored) == 4, PATIENCE)
-    assert max(it.times_stored.values()) == 1
+        assert endpoint.wait_for(lambda: len(endpoint.stored) == 4, PATIENCE)
+    assert max(endpoint.times_stored.values()) == 1
 
 
-def test_program_that_instruments_itself_is_captured_once(it: Endpoint, tmp_path: Path) -> None:
+def test_program_that_instruments_itself_is_captured_once(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text("import ainsights\nainsights.instrument(meta={'by': 'itself'})\n" + ASK)
-    assert ran(it, tmp_path, PYTHON, "ask.py").stderr == ""
-    assert [body["meta"]["by"] for body in it.stored] == ["itself"]
+    assert ran(endpoint, tmp_path, PYTHON, "ask.py").stderr == ""
+    assert [body["meta"]["by"] for body in endpoint.stored] == ["itself"]
 
 
-def test_program_with_the_drop_in_client_is_captured_once(it: Endpoint, tmp_path: Path) -> None:
+def test_program_with_the_drop_in_client_is_captured_once(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(ASK.replace("import os\n", "import os\nimport ainsights.openai as openai\n"))
-    assert ran(it, tmp_path, PYTHON, "ask.py").stderr == ""
-    assert len(it.stored) == 1
+    assert ran(endpoint, tmp_path, PYTHON, "ask.py").stderr == ""
+    assert len(endpoint.stored) == 1
 
 
 def test_openai_whose_first_part_is_the_one_to_patch_is_patched(tmp_path: Path) -> None:
@@ -183,14 +183,14 @@ print([name for name in sys.modules if name.startswith(("ainsights", "openai", "
     assert ran(None, tmp_path, PYTHON, "-c", program, **OFF).stdout == "[]\n"
 
 
-def test_sitecustomize_of_the_user_s_is_run(it: Endpoint, tmp_path: Path) -> None:
+def test_sitecustomize_of_the_user_s_is_run(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('theirs', __name__)")
     (tmp_path / "ask.py").write_text(ASK + "import sitecustomize; print(sitecustomize.__file__)")
-    done = ran(it, tmp_path, PYTHON, "ask.py", PYTHONPATH=str(tmp_path))
+    done = ran(endpoint, tmp_path, PYTHON, "ask.py", PYTHONPATH=str(tmp_path))
     ours, theirs, *rest = done.stdout.splitlines()  # `ainsights run` is a Python process too
     assert ours == theirs == "theirs sitecustomize"
     assert rest == [str(tmp_path / "sitecustomize.py")]
-    assert len(it.stored) == 1
+    assert len(endpoint.stored) == 1
 
 
 def test_sitecustomize_that_raises_is_reported_as_without_us(tmp_path: Path) -> None:
@@ -214,10 +214,10 @@ def test_usercustomize_of_the_user_s_is_run(tmp_path: Path) -> None:
 # Where ainsights cannot start, the command runs all the same
 
 
-def test_wrong_setting_is_reported_once_and_the_command_runs(it: Endpoint, tmp_path: Path) -> None:
+def test_wrong_setting_is_reported_once_and_the_command_runs(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(ASK + "print('done')")
     (tmp_path / "script.sh").write_text(f"{PYTHON} ask.py && {PYTHON} ask.py")
-    done = ran(it, tmp_path, "sh", "script.sh", AINSIGHTS_TIMEOUT="soon")
+    done = ran(endpoint, tmp_path, "sh", "script.sh", AINSIGHTS_TIMEOUT="soon")
     assert (done.returncode, done.stdout) == (0, "done\ndone\n")
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("ainsights run: nothing is captured: AINSIGHTS_TIMEOUT='soon' is wrong")
@@ -225,7 +225,7 @@ def test_wrong_setting_is_reported_once_and_the_command_runs(it: Endpoint, tmp_p
 
 @pytest.mark.parametrize("fault", ["raise RuntimeError('broken')", "raise ImportError('no such thing')", "1/0"])
 def test_ainsights_that_fails_to_load_is_reported_and_the_command_runs(
-    it: Endpoint, tmp_path: Path, fault: str
+    endpoint: Endpoint, tmp_path: Path, fault: str
 ) -> None:
     (tmp_path / "broken" / "ainsights").mkdir(parents=True)
     (tmp_path / "broken" / "ainsights" / "__init__.py").write_text(fault)
@@ -233,22 +233,22 @@ def test_ainsights_that_fails_to_load_is_reported_and_the_command_runs(
     environ = {"PYTHONPATH": str(tmp_path / "broken")}
     script = tmp_path / "script.sh"
     script.write_text(f"PYTHONPATH=$PYTHONPATH:{environ['PYTHONPATH']} exec {PYTHON} ask.py")
-    done = ran(it, tmp_path, "sh", "script.sh")
+    done = ran(endpoint, tmp_path, "sh", "script.sh")
     assert (done.returncode, done.stdout) == (0, "done\n")
     assert done.stderr.startswith("ainsights run: nothing is captured: ")
     assert len(done.stderr.splitlines()) == 1
-    assert it.stored == []
+    assert endpoint.stored == []
 
 
 @pytest.mark.parametrize("path", ["ainsights.py", "ainsights/__init__.py"])
-def test_projects_own_file_of_our_name_is_named_with_the_remedy(it: Endpoint, tmp_path: Path, path: str) -> None:
+def test_projects_own_file_of_our_name_is_named_with_the_remedy(endpoint: Endpoint, tmp_path: Path, path: str) -> None:
     (tmp_path / path).parent.mkdir(exist_ok=True)
     (tmp_path / path).write_text("print('its own')\n")
     (tmp_path / "ask.py").write_text(ASK + "print('done'); import ainsights")
     done = subprocess.run(
         [BIN / "ainsights", "run", PYTHON, "ask.py"],
         cwd=tmp_path,
-        env=os.environ | settings(it.url),
+        env=os.environ | settings(endpoint.url),
         capture_output=True,
         text=True,
         check=False,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.endpoints import Handler, endpoint, free_port
+from support.endpoints import Handler, free_port, running_endpoint
 from support.programs import run, settings
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def echo(status: int) -> Callable[[Handler], bool]:
 
 @pytest.mark.parametrize("status", [200, 400, 401, 404, 503], ids=str)
 def test_no_key_is_logged_or_shown_whatever_the_endpoint_answers(status: int) -> None:
-    with endpoint(echo(status)) as it:
-        output = emitted(WORK, it.url, THEIRS, exit_timeout="1")
-    assert it.requests
+    with running_endpoint(echo(status)) as endpoint:
+        output = emitted(WORK, endpoint.url, THEIRS, exit_timeout="1")
+    assert endpoint.requests
     assert "Canary" not in output
 
 
@@ -83,32 +83,32 @@ def test_no_key_is_logged_or_shown_where_no_endpoint_is() -> None:
 
 
 def test_no_key_is_in_an_event_though_errors_and_arguments_repeat_it() -> None:
-    with endpoint() as it:
-        emitted(WORK, it.url, THEIRS, LOCAL)
-    assert len(it.stored) == 4
-    assert "Canary" not in str(it.stored)
-    assert [body["response"]["error"]["code"] for body in it.stored if "error" in body["response"]] == [
+    with running_endpoint() as endpoint:
+        emitted(WORK, endpoint.url, THEIRS, LOCAL)
+    assert len(endpoint.stored) == 4
+    assert "Canary" not in str(endpoint.stored)
+    assert [body["response"]["error"]["code"] for body in endpoint.stored if "error" in body["response"]] == [
         "invalid_api_key",
         "invalid_api_key",
     ]
 
 
 def test_key_of_the_endpoint_goes_to_it_alone_and_as_a_header() -> None:
-    with endpoint() as it:
-        emitted(WORK, it.url, OURS)
-    assert {headers.pop("Authorization") for headers in it.headers} == {f"Bearer {OURS}"}
-    assert "Canary" not in str((it.headers, it.paths, it.stored))
+    with running_endpoint() as endpoint:
+        emitted(WORK, endpoint.url, OURS)
+    assert {headers.pop("Authorization") for headers in endpoint.headers} == {f"Bearer {OURS}"}
+    assert "Canary" not in str((endpoint.headers, endpoint.paths, endpoint.stored))
 
 
 def test_no_key_is_kept_on_disk(tmp_path: Path) -> None:
     program = "import os, shutil\n" + WORK + "shutil.copytree(os.environ['AINSIGHTS_SPOOL_DIR'], sys.argv[1] + '/seen')"
-    with endpoint(echo(401)) as it:
+    with running_endpoint(echo(401)) as endpoint:
         ran = run(
             TALKATIVE.replace("sys.argv[1:]", "sys.argv[2:]") + program,
             str(tmp_path),
             THEIRS,
             LOCAL,
-            **settings(it.url, api_key=OURS, spool_dir=str(tmp_path / "spool"), exit_timeout="1"),
+            **settings(endpoint.url, api_key=OURS, spool_dir=str(tmp_path / "spool"), exit_timeout="1"),
         )
     assert ran.status == 0, ran.err
     kept = [path.read_bytes() for path in (tmp_path / "seen").rglob("*") if path.is_file()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import servers
-from support.endpoints import Endpoint, endpoint, free_port
+from support.endpoints import Endpoint, free_port, running_endpoint
 from support.programs import MODEL, run, settings
 from support.servers import BIN, PATIENCE, get, running
 
@@ -44,11 +44,11 @@ def work():
 """
 
 
-def check(it: Endpoint, workers: list[str], parent: int) -> None:
-    assert it.wait_for(lambda: len(it.stored) >= len(workers) + parent, PATIENCE)
-    assert sorted(body["user_id"] for body in it.stored if body["user_id"]) == sorted(workers)
-    assert len(it.stored) == len(workers) + parent
-    assert max(it.times_stored.values()) == 1
+def check(endpoint: Endpoint, workers: list[str], parent: int) -> None:
+    assert endpoint.wait_for(lambda: len(endpoint.stored) >= len(workers) + parent, PATIENCE)
+    assert sorted(body["user_id"] for body in endpoint.stored if body["user_id"]) == sorted(workers)
+    assert len(endpoint.stored) == len(workers) + parent
+    assert max(endpoint.times_stored.values()) == 1
 
 
 @pytest.mark.parametrize("preload", [True, False], ids=["preload", "no preload"])
@@ -57,38 +57,38 @@ def test_gunicorn_workers_deliver_what_they_capture(tmp_path: Path, preload: boo
     port = free_port()
     options = ["--bind", f"127.0.0.1:{port}", "--workers", "2", *(["--preload"] if preload else [])]
     where = "parent" if preload else "worker"
-    with endpoint() as it:
-        environ = settings(it.url) | {"WHERE": where}
+    with running_endpoint() as endpoint:
+        environ = settings(endpoint.url) | {"WHERE": where}
         with running(str(BIN / "gunicorn"), *options, "web:app", cwd=tmp_path, **environ):
             workers = [get(f"http://127.0.0.1:{port}") for _ in range(20)]
-        check(it, workers, int(preload))
+        check(endpoint, workers, int(preload))
 
 
 def test_uvicorn_workers_deliver_what_they_capture(tmp_path: Path) -> None:
     (tmp_path / "web.py").write_text(MODEL + WEB)
     port = free_port()
     options = ["--port", str(port), "--workers", "2", "--app-dir", str(tmp_path)]
-    with endpoint() as it:
-        with running(str(BIN / "uvicorn"), *options, "web:asgi", cwd=tmp_path, **settings(it.url)):
+    with running_endpoint() as endpoint:
+        with running(str(BIN / "uvicorn"), *options, "web:asgi", cwd=tmp_path, **settings(endpoint.url)):
             workers = [get(f"http://127.0.0.1:{port}") for _ in range(20)]
-        check(it, workers, 0)
+        check(endpoint, workers, 0)
 
 
 @pytest.mark.parametrize("where", ["parent", "worker"])
 def test_celery_workers_deliver_what_they_capture(tmp_path: Path, where: str) -> None:
     (tmp_path / "tasks.py").write_text(MODEL + TASKS)
     (tmp_path / "places").mkdir()
-    with endpoint() as it:
-        environ = settings(it.url) | {"WHERE": where, "PLACES": str(tmp_path / "places")}
+    with running_endpoint() as endpoint:
+        environ = settings(endpoint.url) | {"WHERE": where, "PLACES": str(tmp_path / "places")}
         command = [str(BIN / "celery"), "--app", "tasks", "worker", "--pool", "prefork", "--concurrency", "2"]
         with running(*command, cwd=tmp_path, **environ):
             send = "import tasks\nfor _ in range(20): tasks.work.delay()\n"
             subprocess.run(
                 [sys.executable, "-c", send], cwd=tmp_path, env=os.environ | environ | {"WHERE": ""}, check=True
             )
-            assert it.wait_for(lambda: len(it.stored) >= 20 + (where == "parent"), PATIENCE)
-        assert len(it.stored) == 20 + (where == "parent")
-        assert max(it.times_stored.values()) == 1
+            assert endpoint.wait_for(lambda: len(endpoint.stored) >= 20 + (where == "parent"), PATIENCE)
+        assert len(endpoint.stored) == 20 + (where == "parent")
+        assert max(endpoint.times_stored.values()) == 1
 
 
 PATCHED = """
@@ -125,18 +125,18 @@ def test_greenlets_deliver_what_they_capture(start: str, before: int) -> None:
         gevent.joinall(jobs, raise_error=True)
         print(ainsights.flush(20), ainsights.stats().failures)
     """
-    with endpoint() as it:
-        ran = run(start + textwrap.dedent(calls), timeout=30, **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(start + textwrap.dedent(calls), timeout=30, **settings(endpoint.url))
         assert (ran.status, ran.out) == (0, "True {}\n"), ran.err
-        assert len(it.stored) == 20 + before
-        assert max(it.times_stored.values()) == 1
+        assert len(endpoint.stored) == 20 + before
+        assert max(endpoint.times_stored.values()) == 1
 
 
 def test_greenlets_deliver_at_exit() -> None:
-    with endpoint() as it:
-        ran = run(PATCHED + "for _ in range(5): call()\n", **settings(it.url))
+    with running_endpoint() as endpoint:
+        ran = run(PATCHED + "for _ in range(5): call()\n", **settings(endpoint.url))
         assert ran.status == 0, ran.err
-        assert len(it.stored) == 5
+        assert len(endpoint.stored) == 5
 
 
 def test_cells_of_a_notebook_may_instrument_again_and_again() -> None:
@@ -159,7 +159,7 @@ def test_cells_of_a_notebook_may_instrument_again_and_again() -> None:
         ):
             shell.runsource(cell, symbol="exec")
     """
-    with endpoint() as first, endpoint() as second:
+    with running_endpoint() as first, running_endpoint() as second:
         ran = run(cells, first.url, second.url, AINSIGHTS_API_KEY="key")
         assert (ran.status, ran.err) == (0, "")
         assert sorted(body["user_id"] for body in first.stored) == ["first", "first", "third"]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 from support.cases import CASES
-from support.endpoints import Endpoint, endpoint
+from support.endpoints import Endpoint, running_endpoint
 from support.programs import settings
 from support.relay import relay
 
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 class Runs(NamedTuple):
     bare: Seen
     ours: Seen
-    it: Endpoint
+    endpoint: Endpoint
 
 
 def run(*args: str, **environ: str) -> Seen:
@@ -58,10 +58,10 @@ def steady(text: str, port: int) -> str:
 
 @pytest.fixture(scope="module")
 def runs() -> Runs:
-    with endpoint() as it, ThreadPoolExecutor() as pool:
+    with running_endpoint() as endpoint, ThreadPoolExecutor() as pool:
         bare = pool.submit(run)
-        ours = run("instrument", **settings(it.url))
-        return Runs(bare.result(), ours, it)
+        ours = run("instrument", **settings(endpoint.url))
+        return Runs(bare.result(), ours, endpoint)
 
 
 def test_program_prints_the_same(runs: Runs) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from exchanges import Exchange, form_of, of, recorded, successful
 from launching import Ran, launch
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.programs import settings
 
 from ainsights.mock_openai import serving
@@ -37,10 +37,10 @@ class Runs(NamedTuple):
 @pytest.fixture(scope="module")
 def runs(framework: str) -> Runs:
     program = f"above/use_{framework}.py"
-    with serving() as server, serving() as anew, endpoint() as it:
+    with serving() as server, serving() as anew, running_endpoint() as endpoint:
         bare = launch(program, server.base_url)
-        ours = launch(program, anew.base_url, "instrument", **settings(it.url))
-        return Runs(bare, ours, server.requests[:], anew.requests[:], it.stored)
+        ours = launch(program, anew.base_url, "instrument", **settings(endpoint.url))
+        return Runs(bare, ours, server.requests[:], anew.requests[:], endpoint.stored)
 
 
 def failing(form: str) -> bool:

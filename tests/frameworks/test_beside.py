@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from exchanges import Exchange, form_of, of, recorded, successful
 from launching import Ran, launch
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 from support.programs import settings
 
 from ainsights.mock_openai import Server, serving
@@ -70,10 +70,10 @@ def alones() -> dict[str, Ran]:
 )
 def run(request: pytest.FixtureRequest, framework: str, model_api: Server) -> Run:
     first, undone = request.param
-    with endpoint() as it:
+    with running_endpoint() as endpoint:
         forget(model_api)
-        ran = launch("beside/program.py", model_api.base_url, framework, first, undone, **settings(it.url))
-        return Run(first, undone, ran, successful(model_api.requests), it.stored)
+        ran = launch("beside/program.py", model_api.base_url, framework, first, undone, **settings(endpoint.url))
+        return Run(first, undone, ran, successful(model_api.requests), endpoint.stored)
 
 
 def captured(run: Run, form: str) -> bool:

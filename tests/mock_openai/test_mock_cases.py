@@ -27,45 +27,63 @@ def message(completion: ChatCompletion) -> Any:
 
 
 EXPECTED: dict[str, Callable[[ChatCompletion], bool]] = {
-    "plain": lambda it: message(it).content.startswith("You said: “Was heißt „plain"),
-    "text": lambda it: message(it).content == "Zuerst, dann – 好 🙂",
-    "no text": lambda it: message(it).content == "",
-    "several choices": lambda it: len({choice.message.content for choice in it.choices}) == 3,
-    "choices by directive": lambda it: len({choice.message.content for choice in it.choices}) == 2,
-    "usage": lambda it: it.usage is not None and it.usage.total_tokens > 0,
-    "usage of several choices": lambda it: it.usage is not None and len(it.choices) == 2,
-    "tools": lambda it: called(it) == ["function"] * 2 and "Zürich" in message(it).tool_calls[0].function.arguments,
-    "tools of the request": lambda it: (
-        [json.loads(call.function.arguments) for call in message(it).tool_calls]
+    "plain": lambda completion: message(completion).content.startswith("You said: “Was heißt „plain"),
+    "text": lambda completion: message(completion).content == "Zuerst, dann – 好 🙂",
+    "no text": lambda completion: message(completion).content == "",
+    "several choices": lambda completion: len({choice.message.content for choice in completion.choices}) == 3,
+    "choices by directive": lambda completion: len({choice.message.content for choice in completion.choices}) == 2,
+    "usage": lambda completion: completion.usage is not None and completion.usage.total_tokens > 0,
+    "usage of several choices": lambda completion: completion.usage is not None and len(completion.choices) == 2,
+    "tools": lambda completion: (
+        called(completion) == ["function"] * 2 and "Zürich" in message(completion).tool_calls[0].function.arguments
+    ),
+    "tools of the request": lambda completion: (
+        [json.loads(call.function.arguments) for call in message(completion).tool_calls]
         == [{"city": "Zürich", "days": 1}, {"city": "東京", "days": 1}]
     ),
-    "tools and text": lambda it: called(it) == ["function"] * 2 and message(it).content == "Einen Moment …",
-    "tools of several choices": lambda it: called(it) == ["function"] * 4,
-    "required tool": lambda it: called(it) == ["function"] and it.choices[0].finish_reason == "tool_calls",
-    "custom tool": lambda it: (
-        called(it) == ["custom"] * 2
-        and "ü" in it.model_dump()["choices"][0]["message"]["tool_calls"][1]["custom"]["input"]
+    "tools and text": lambda completion: (
+        called(completion) == ["function"] * 2 and message(completion).content == "Einen Moment …"
     ),
-    "function": lambda it: message(it).function_call.name == "get_weather",
-    "refusal": lambda it: message(it).refusal.startswith("Sorry") and not message(it).content,
-    "logprobs": lambda it: "".join(token.token for token in it.choices[0].logprobs.content) == message(it).content,
-    "logprobs of the request": lambda it: all(len(token.top_logprobs) == 2 for token in it.choices[1].logprobs.content),
-    "logprobs of a refusal": lambda it: len(it.choices[0].logprobs.refusal) > 1,
-    "audio": lambda it: (
-        base64.b64decode(message(it).audio.data)[:256] == bytes(range(256)) and "Grüezi" in message(it).audio.transcript
+    "tools of several choices": lambda completion: called(completion) == ["function"] * 4,
+    "required tool": lambda completion: (
+        called(completion) == ["function"] and completion.choices[0].finish_reason == "tool_calls"
     ),
-    "reasoning": lambda it: message(it).reasoning_content.endswith("🤔") and message(it).content != "",
-    "vendor": lambda it: it.provider == "Mock" and it.x_extra["route"]["tries"] == [1, {"ms": 12.5}],
-    "vendor's usage": lambda it: it.usage.cost == 0.000125,
-    "schema": lambda it: (
-        json.loads(message(it).content) == {"name": "café", "age": 1, "kind": "friend", "friends": [{"name": "café"}]}
+    "custom tool": lambda completion: (
+        called(completion) == ["custom"] * 2
+        and "ü" in completion.model_dump()["choices"][0]["message"]["tool_calls"][1]["custom"]["input"]
     ),
-    "JSON": lambda it: isinstance(json.loads(message(it).content), dict),
-    "length": lambda it: it.choices[0].finish_reason == "length" and not message(it).content.endswith("🙂"),
-    "filter": lambda it: it.choices[0].finish_reason == "content_filter",
-    "large": lambda it: len(message(it).content.encode()) == 300_000,
-    "many chunks": lambda it: len(message(it).content) == 2000,
-    "tool calls without index": lambda it: called(it) == ["function"] * 2,
+    "function": lambda completion: message(completion).function_call.name == "get_weather",
+    "refusal": lambda completion: message(completion).refusal.startswith("Sorry") and not message(completion).content,
+    "logprobs": lambda completion: (
+        "".join(token.token for token in completion.choices[0].logprobs.content) == message(completion).content
+    ),
+    "logprobs of the request": lambda completion: all(
+        len(token.top_logprobs) == 2 for token in completion.choices[1].logprobs.content
+    ),
+    "logprobs of a refusal": lambda completion: len(completion.choices[0].logprobs.refusal) > 1,
+    "audio": lambda completion: (
+        base64.b64decode(message(completion).audio.data)[:256] == bytes(range(256))
+        and "Grüezi" in message(completion).audio.transcript
+    ),
+    "reasoning": lambda completion: (
+        message(completion).reasoning_content.endswith("🤔") and message(completion).content != ""
+    ),
+    "vendor": lambda completion: (
+        completion.provider == "Mock" and completion.x_extra["route"]["tries"] == [1, {"ms": 12.5}]
+    ),
+    "vendor's usage": lambda completion: completion.usage.cost == 0.000125,
+    "schema": lambda completion: (
+        json.loads(message(completion).content)
+        == {"name": "café", "age": 1, "kind": "friend", "friends": [{"name": "café"}]}
+    ),
+    "JSON": lambda completion: isinstance(json.loads(message(completion).content), dict),
+    "length": lambda completion: (
+        completion.choices[0].finish_reason == "length" and not message(completion).content.endswith("🙂")
+    ),
+    "filter": lambda completion: completion.choices[0].finish_reason == "content_filter",
+    "large": lambda completion: len(message(completion).content.encode()) == 300_000,
+    "many chunks": lambda completion: len(message(completion).content) == 2000,
+    "tool calls without index": lambda completion: called(completion) == ["function"] * 2,
 }
 """The text of the completion, by the case's name without ``, streamed``; of the others it is only an ordinary one."""
 
@@ -104,7 +122,7 @@ def base_name(case: Case) -> str:
 
 
 def check(case: Case, completion: ChatCompletion) -> None:
-    is_expected = EXPECTED.get(base_name(case), lambda it: message(it).content.endswith("🙂"))
+    is_expected = EXPECTED.get(base_name(case), lambda completion: message(completion).content.endswith("🙂"))
     assert is_expected(completion), completion
     assert completion.model == case.model
 

@@ -115,9 +115,9 @@ def test_abort_lets_the_first_chunks_through(client: openai.OpenAI) -> None:
     seen = []
     with (
         pytest.raises(BROKEN),
-        client.chat.completions.create(**asked("abort=3", stream=True)) as it,
+        client.chat.completions.create(**asked("abort=3", stream=True)) as stream,
     ):
-        seen.extend(it)
+        seen.extend(stream)
     assert len(seen) == 3
 
 

@@ -125,7 +125,7 @@ def test_a_tool_that_the_request_has_is_used(server: mock_openai.Server) -> None
 
 def test_the_output_of_a_tool_is_answered_by_text(client: openai.OpenAI) -> None:
     first: Any = client.responses.create(**asked("tools", tools=[WEATHER]))
-    outputs = [{"type": "function_call_output", "call_id": it.call_id, "output": "21"} for it in first.output]
+    outputs = [{"type": "function_call_output", "call_id": item.call_id, "output": "21"} for item in first.output]
     second = client.responses.create(
         **asked("tools", tools=[WEATHER], previous_response_id=first.id) | {"input": outputs}
     )

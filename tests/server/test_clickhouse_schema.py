@@ -14,7 +14,7 @@ import pytest
 import trustme
 from support import indexed
 from support.clickhouse import KEY, address, embedded, needs_engine, opened
-from support.endpoints import endpoint, free_port
+from support.endpoints import free_port, running_endpoint
 
 from ainsights._model import new_event_id
 from ainsights.errors import ConfigurationError
@@ -155,8 +155,8 @@ def test_a_server_is_reached_over_tls_and_its_certificate_is_checked(tmp_path: P
     ],
 )
 def test_a_server_that_is_not_clickhouse_is_named(scheme: str, wrong: str) -> None:
-    with endpoint() as it:
-        port = int(it.url.rpartition(":")[2])
+    with running_endpoint() as endpoint:
+        port = int(endpoint.url.rpartition(":")[2])
         with pytest.raises(ConfigurationError, match=wrong.format(port=port)):
             migrations.migrate(parse(f"{scheme}://ann@127.0.0.1:{port}/d", {}))
 

@@ -147,23 +147,23 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def endpoint(
+def running_endpoint(
     behave: Callable[[Handler], bool] | None = None, port: int = 0, tls: ssl.SSLContext | None = None
 ) -> Iterator[Endpoint]:
     """Run an endpoint for the length of the block."""
-    it = Endpoint()
+    endpoint = Endpoint()
     if behave:
-        it.behave = behave
-    server = Server(("127.0.0.1", port), type("BoundHandler", (Handler,), {"endpoint": it}))
-    it.port = server.server_port
+        endpoint.behave = behave
+    server = Server(("127.0.0.1", port), type("BoundHandler", (Handler,), {"endpoint": endpoint}))
+    endpoint.port = server.server_port
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield it
+        yield endpoint
     finally:
-        it.released.set()
+        endpoint.released.set()
         server.shutdown()
         server.server_close()
         thread.join()

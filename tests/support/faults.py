@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import ainsights
 from ainsights import _internal_errors
-from support.endpoints import Endpoint, endpoint
+from support.endpoints import Endpoint, running_endpoint
 from support.models import EVENTS, MESSAGES, async_client, client, completed, streaming
 from support.polling import PATIENCE
 
@@ -120,16 +120,16 @@ def async_stream() -> Any:
 
 
 def closed() -> Any:
-    it = client(streaming(*EVENTS)).chat.completions.create(model="m", messages=MESSAGES, stream=True)
-    content = next(it).choices[0].delta.content
-    it.close()
+    stream = client(streaming(*EVENTS)).chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    content = next(stream).choices[0].delta.content
+    stream.close()
     return f"{content}bc"
 
 
 def abandoned() -> Any:
-    it = client(streaming(*EVENTS)).chat.completions.create(model="m", messages=MESSAGES, stream=True)
-    assert it.response.status_code == 200
-    del it
+    stream = client(streaming(*EVENTS)).chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    assert stream.response.status_code == 200
+    del stream
     gc.collect()
     return "abc"
 
@@ -138,23 +138,23 @@ def abandoned() -> Any:
 def instrumented() -> Iterator[Endpoint]:
     """Capture what is called in the block, and deliver it to a real endpoint."""
     _internal_errors.failures.clear()
-    with endpoint() as it:
-        ainsights.instrument(base_url=it.url, api_key="key")
+    with running_endpoint() as endpoint:
+        ainsights.instrument(base_url=endpoint.url, api_key="key")
         try:
-            yield it
+            yield endpoint
         finally:
             ainsights.shutdown(1)
             _internal_errors.failures.clear()
 
 
-def load_pipeline(it: Endpoint) -> None:
+def load_pipeline(endpoint: Endpoint) -> None:
     """Wait until the pipeline is there, which loads in the background from the first call on."""
-    ainsights.instrument(base_url=it.url, api_key="key").start_delivery()
+    ainsights.instrument(base_url=endpoint.url, api_key="key").start_delivery()
     assert ainsights.flush(PATIENCE)
 
 
-def goes_on(it: Endpoint) -> bool:
-    """Tell whether a call that is made now is captured, delivered, and waited for."""
-    before = len(it.stored)
+def captures_and_delivers(endpoint: Endpoint) -> bool:
+    """Return whether a call that is made now is captured and delivered."""
+    before = len(endpoint.stored)
     assert plain() == "abc"
-    return it.wait_for(lambda: len(it.stored) > before, 3) and ainsights.flush(3)
+    return endpoint.wait_for(lambda: len(endpoint.stored) > before, 3) and ainsights.flush(3)

@@ -65,11 +65,11 @@ class Relay:
 @contextmanager
 def relay(port: int) -> Iterator[Relay]:
     """Run a relay to ``port`` for the length of the block."""
-    it = Relay(port)
-    thread = threading.Thread(target=it.run, name=NAME, daemon=True)
+    running = Relay(port)
+    thread = threading.Thread(target=running.run, name=NAME, daemon=True)
     thread.start()
     try:
-        yield it
+        yield running
     finally:
-        it.close()
+        running.close()
         thread.join()

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from support.comparison import World
 from support.relay import relay
-from support.twice import World
 
 from ainsights.mock_openai import serving
 

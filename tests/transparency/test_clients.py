@@ -14,8 +14,8 @@ import anyio
 import openai
 import pytest
 from support import http2
+from support.comparison import MESSAGES, World, collect, enter, maybe_await, run_asyncio, run_with_and_without
 from support.models import COMPLETION, EVENTS, Captured, capturing, client, completed, streaming
-from support.twice import MESSAGES, World, all_of, inside, it, run_asyncio, twice
 
 if TYPE_CHECKING:
     import ssl
@@ -32,8 +32,8 @@ def found(*modules: str) -> bool:
 
 async def asked(made: Any) -> Any:
     """Return a whole and a streamed answer of a client."""
-    whole = await it(made.chat.completions.create(model="m", messages=MESSAGES))
-    return whole, await all_of(made.chat.completions.create(model="m", messages=MESSAGES, stream=True))
+    whole = await maybe_await(made.chat.completions.create(model="m", messages=MESSAGES))
+    return whole, await collect(made.chat.completions.create(model="m", messages=MESSAGES, stream=True))
 
 
 def over(library: str, **options: Any) -> Snippet:
@@ -57,7 +57,7 @@ if MAJOR == 2 and hasattr(openai, "DefaultHttpx2Client") and found("httpx2"):
 
 @pytest.mark.parametrize("name", TRANSPORTS)
 def test_transport_is_captured(world: World, name: str) -> None:
-    captured, seen = twice(TRANSPORTS[name], world)
+    captured, seen = run_with_and_without(TRANSPORTS[name], world)
     assert seen.error is None, seen.error
     assert captured.statuses == ["ok", "ok"]
 
@@ -68,7 +68,7 @@ if hasattr(openai, "DefaultAioHttpClient") and found("aiohttp", "httpx_aiohttp")
         async def snippet(world: World) -> Any:
             return await asked(world.client(http_client=openai.DefaultAioHttpClient()))
 
-        captured, seen = twice(snippet, World(model_api.server, model_api.relay, is_async=True))
+        captured, seen = run_with_and_without(snippet, World(model_api.server, model_api.relay, is_async=True))
         assert seen.error is None, seen.error
         assert captured.statuses == ["ok", "ok"]
 
@@ -91,10 +91,10 @@ if found("h2", "hypercorn"):
             made = kind(http2=True, verify=trusted)
             answers = await asked(world.client(http_client=made, base_url=f"{url}/v1"))
             raw = world.opened[-1].chat.completions.with_raw_response
-            versions.append((await it(raw.create(model="m", messages=MESSAGES))).http_response.http_version)
+            versions.append((await maybe_await(raw.create(model="m", messages=MESSAGES))).http_response.http_version)
             return answers, versions
 
-        captured, seen = twice(snippet, world)
+        captured, seen = run_with_and_without(snippet, world)
         assert seen.error is None, seen.error
         assert "HTTP/2" in str(seen.result)
         assert captured.statuses == ["ok"] * 3
@@ -109,7 +109,7 @@ def test_event_loop_is_captured(model_api: World, backend: str) -> None:
         return await world.create()  # a stream below
 
     world = World(model_api.server, model_api.relay, is_async=True)
-    captured, seen = twice(snippet, world, partial(anyio.run, backend=backend))
+    captured, seen = run_with_and_without(snippet, world, partial(anyio.run, backend=backend))
     assert seen.error is None, seen.error
     assert captured.statuses == ["ok"]
 
@@ -120,7 +120,7 @@ def test_stream_is_captured_in_each_event_loop(model_api: World, backend: str) -
 
     async def main() -> Any:
         try:
-            return await all_of(world.create("mock:text=said", stream=True))
+            return await collect(world.create("mock:text=said", stream=True))
         finally:
             await world.close()
 
@@ -218,7 +218,7 @@ if found("openai.providers"):
 
 @pytest.mark.parametrize("snippet", KINDS)
 def test_kind_of_client_is_captured(world: World, snippet: Snippet) -> None:
-    captured, seen = twice(snippet, world)
+    captured, seen = run_with_and_without(snippet, world)
     assert seen.error is None, seen.error
     assert captured.statuses == ["ok", "ok"]
 
@@ -234,13 +234,13 @@ def test_what_was_made_before_is_captured(world: World) -> None:
         raw_bound, other = raw.create, made.with_options(timeout=30)
         try:
             with capturing() as captured:
-                await it(bound(**request))
-                await it(partial(bound, **request)())
-                await it((await it(raw_bound(**request))).parse())
-                async with inside(streaming.create(**request)) as response:
-                    await it(response.json())
-                await it(other.chat.completions.create(**request))
-                await all_of(bound(**request, stream=True))
+                await maybe_await(bound(**request))
+                await maybe_await(partial(bound, **request)())
+                await maybe_await((await maybe_await(raw_bound(**request))).parse())
+                async with enter(streaming.create(**request)) as response:
+                    await maybe_await(response.json())
+                await maybe_await(other.chat.completions.create(**request))
+                await collect(bound(**request, stream=True))
             return captured
         finally:
             await world.close()

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
+from support.comparison import World, collect, iterate, maybe_await, run_with_and_without
 from support.models import COMPLETION, MESSAGES, capturing, client, completed, http
-from support.twice import World, all_of, each, it, twice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -63,9 +63,9 @@ def test_messages_are_recorded_as_they_were_sent(world: World, name: str) -> Non
     make, recorded = SENT[name]
 
     async def snippet(world: World) -> Any:
-        return await it(world.client().chat.completions.create(model="m", messages=make()))
+        return await maybe_await(world.client().chat.completions.create(model="m", messages=make()))
 
-    captured, seen = twice(snippet, world)
+    captured, seen = run_with_and_without(snippet, world)
     sent = seen.sent[0].split(b"\r\n\r\n")[-1] if seen.sent else None
     body = json.loads(sent, parse_constant=str) if sent else None  # JSON has no NaN, so that the event has its name
     if recorded is ... and body is None:  # refused by openai, differently by its versions
@@ -77,33 +77,33 @@ def test_messages_are_recorded_as_they_were_sent(world: World, name: str) -> Non
 
 
 async def overridden(world: World) -> Any:
-    return await it(world.create("one", extra_body={"model": "another", "odd": {"a": [1, None]}}))
+    return await maybe_await(world.create("one", extra_body={"model": "another", "odd": {"a": [1, None]}}))
 
 
 def test_body_that_overrides_the_arguments_is_recorded(world: World) -> None:
-    captured, _ = twice(overridden, world)
+    captured, _ = run_with_and_without(overridden, world)
     assert captured[0]["args"] == {"model": "another", "odd": {"a": [1, None]}}
 
 
 async def changed_afterwards(world: World) -> Any:
     messages = user_message("before")
-    stream = await it(world.client().chat.completions.create(model="m", messages=messages, stream=True))
+    stream = await maybe_await(world.client().chat.completions.create(model="m", messages=messages, stream=True))
     messages[0]["content"] = "after"
     messages.append({"role": "user", "content": "more"})
-    return await all_of(stream)
+    return await collect(stream)
 
 
 async def answer_changed(world: World) -> Any:
-    completion = await it(world.create("mock:text=said"))
+    completion = await maybe_await(world.create("mock:text=said"))
     completion.choices[0].message.content = "changed"
     completion.choices.clear()
     return completion
 
 
 def test_what_the_program_changes_afterwards_is_not_recorded(world: World) -> None:
-    captured, _ = twice(changed_afterwards, world)
+    captured, _ = run_with_and_without(changed_afterwards, world)
     assert captured[0]["messages"] == user_message("before")
-    captured, _ = twice(answer_changed, world)
+    captured, _ = run_with_and_without(answer_changed, world)
     assert captured.contents == ["said"]
 
 
@@ -139,12 +139,12 @@ def test_deviation_of_a_stream_is_borne(world: World, directives: str) -> None:
 
     async def snippet(world: World) -> Any:
         pieces.clear()
-        stream = await it(world.create(f"mock:{directives},text={quote(TEXT)}", stream=True))
-        async for chunk in each(stream):
+        stream = await maybe_await(world.create(f"mock:{directives},text={quote(TEXT)}", stream=True))
+        async for chunk in iterate(stream):
             pieces.extend(choice.delta.content or "" for choice in chunk.choices or () if choice.delta)
         return list(pieces)
 
-    captured, seen = twice(snippet, world)
+    captured, seen = run_with_and_without(snippet, world)
     (status,), (content,) = captured.statuses, captured.contents
     expected = DEVIATIONS[directives]
     assert status == expected if expected else status in ({"ok"} if seen.error is None else CUT)
@@ -155,11 +155,11 @@ def test_deviation_of_a_stream_is_borne(world: World, directives: str) -> None:
 
 
 async def tools_without_index(world: World) -> Any:
-    return await all_of(world.create("mock:tools,noindex", stream=True))
+    return await collect(world.create("mock:tools,noindex", stream=True))
 
 
 def test_tool_calls_without_index_are_distinguished(world: World) -> None:
-    captured, seen = twice(tools_without_index, world)
+    captured, seen = run_with_and_without(tools_without_index, world)
     assert seen.error is None, seen.error
     calls = captured[0]["response"]["choices"][0]["message"]["tool_calls"]
     assert len({call["id"] for call in calls}) == len(calls) == 2
@@ -169,24 +169,24 @@ def test_tool_calls_without_index_are_distinguished(world: World) -> None:
 @pytest.mark.parametrize(("directives", "status"), [("gzip", "ok"), ("deflate", "ok"), ("badgzip", "error")])
 def test_compressed_answer_is_recorded_decompressed(world: World, directives: str, status: str) -> None:
     async def snippet(world: World) -> Any:
-        return await it(world.create(f"mock:{directives},text=plain"))
+        return await maybe_await(world.create(f"mock:{directives},text=plain"))
 
-    captured, _ = twice(snippet, world)
+    captured, _ = run_with_and_without(snippet, world)
     assert captured.statuses == [status]
     assert (captured.contents == ["plain"]) == (status == "ok")
 
 
 async def vendor(world: World) -> Any:
-    return await it(world.create("mock:vendor,reasoning"))
+    return await maybe_await(world.create("mock:vendor,reasoning"))
 
 
 async def vendor_streamed(world: World) -> Any:
-    return await all_of(world.create("mock:vendor,reasoning", stream=True))
+    return await collect(world.create("mock:vendor,reasoning", stream=True))
 
 
 @pytest.mark.parametrize("snippet", [vendor, vendor_streamed])
 def test_fields_of_other_vendors_survive(world: World, snippet: Snippet) -> None:
-    captured, _ = twice(snippet, world)
+    captured, _ = run_with_and_without(snippet, world)
     response = captured[0]["response"]
     assert {"citations", "provider"} <= set(response)
     assert response["choices"][0]["message"]["reasoning_content"]
@@ -201,7 +201,7 @@ def answered(body: bytes) -> Snippet:
     async def snippet(world: World) -> Any:
         kind = http.AsyncClient if world.is_async else http.Client
         made = world.client(http_client=kind(transport=http.MockTransport(answer)))
-        return ascii(await it(made.chat.completions.create(model="m", messages=MESSAGES)))
+        return ascii(await maybe_await(made.chat.completions.create(model="m", messages=MESSAGES)))
 
     return snippet
 
@@ -221,7 +221,7 @@ EXTRAS: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("text", ["\ud800", "a\x00b", "\u2028"], ids=["lone surrogate", "NUL", "separator"])
 def test_odd_text_of_an_answer_is_recorded_as_it_arrived(world: World, text: str) -> None:
-    captured, seen = twice(answered(with_content(text)), world)
+    captured, seen = run_with_and_without(answered(with_content(text)), world)
     assert seen.error is None, seen.error
     assert captured.contents == [text]
 
@@ -229,14 +229,14 @@ def test_odd_text_of_an_answer_is_recorded_as_it_arrived(world: World, text: str
 @pytest.mark.parametrize("name", EXTRAS)
 def test_unknown_field_of_an_answer_is_recorded(world: World, name: str) -> None:
     value, recorded = EXTRAS[name]
-    captured, seen = twice(answered(with_content("x", cost=value)), world)
+    captured, seen = run_with_and_without(answered(with_content("x", cost=value)), world)
     assert seen.error is None, seen.error
     assert captured[0]["response"]["cost"] == recorded
 
 
 @pytest.mark.parametrize("more", [{}, {"choices": None}, {"choices": [{}]}], ids=["none", "null", "empty"])
 def test_object_that_lacks_required_fields_gets_them(world: World, more: dict[str, Any]) -> None:
-    captured, _ = twice(answered(json.dumps({"id": "c", "x": 1} | more).encode()), world)
+    captured, _ = run_with_and_without(answered(json.dumps({"id": "c", "x": 1} | more).encode()), world)
     (response,) = (event["response"] for event in captured)
     assert (response["id"], response["x"], response["model"]) == ("c", 1, "m")
     ChatCompletion.model_validate(response, strict=True)
@@ -244,7 +244,7 @@ def test_object_that_lacks_required_fields_gets_them(world: World, more: dict[st
 
 @pytest.mark.parametrize("body", [b"[1, 2]", b'"text"', b"\xff\xfe{", b""], ids=["list", "text", "no JSON", "nothing"])
 def test_what_is_not_an_object_is_recorded_as_a_failure(world: World, body: bytes) -> None:
-    captured, _ = twice(answered(body), world)
+    captured, _ = run_with_and_without(answered(body), world)
     assert captured.statuses == ["error"]
     assert captured[0]["response"]["choices"] == []
     assert captured[0]["response"]["error"]["status"] == 200

@@ -14,7 +14,7 @@ import anyio.lowlevel
 import openai
 import pytest
 from openai.types.chat import ChatCompletion
-from support.twice import World, all_of, each, inside, it, step, twice
+from support.comparison import World, collect, enter, iterate, maybe_await, next_item, run_with_and_without
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,7 +59,7 @@ async def some(stream: Any, count: int) -> list[Any]:
     """Return the first chunks of a stream, up to ``count`` that have text."""
     received: list[Any] = []
     while len(received) < count:
-        chunk = await step(stream)
+        chunk = await next_item(stream)
         if has_text(chunk):
             received.append(chunk)
     return received
@@ -67,27 +67,27 @@ async def some(stream: Any, count: int) -> list[Any]:
 
 async def rest(stream: Any) -> Any:
     try:
-        return [chunk async for chunk in each(stream)]
+        return [chunk async for chunk in iterate(stream)]
     except Exception as error:  # noqa: BLE001  what the user sees of it
         return type(error), str(error), type(error.__cause__)
 
 
 @ends("ok", after=-1)
 async def read_to_the_end(world: World) -> Any:
-    return await all_of(opened(world))
+    return await collect(opened(world))
 
 
 @ends("closed_early", after=2)
 async def broken_off_and_closed(world: World) -> Any:
-    stream = await it(opened(world))
+    stream = await maybe_await(opened(world))
     received = await some(stream, 2)
-    await it(stream.close())
+    await maybe_await(stream.close())
     return received, stream.response.is_closed
 
 
 @ends("abandoned", after=2)
 async def broken_off_and_collected(world: World) -> Any:
-    stream = await it(opened(world))
+    stream = await maybe_await(opened(world))
     received = await some(stream, 2)
     response = weakref.ref(stream.response)
     del stream
@@ -104,21 +104,21 @@ async def gone(reference: weakref.ref[Any]) -> None:
 
 @ends("closed_early", after=1)
 async def with_left_early(world: World) -> Any:
-    async with inside(await it(opened(world))) as stream:
+    async with enter(await maybe_await(opened(world))) as stream:
         received = await some(stream, 1)
     return received, stream.response.is_closed
 
 
 @ends("unread", after=0)
 async def never_iterated(world: World) -> Any:
-    stream = await it(opened(world))
-    await it(stream.close())
+    stream = await maybe_await(opened(world))
+    await maybe_await(stream.close())
     return stream.response.is_stream_consumed
 
 
 @ends("unread", after=0)
 async def never_iterated_and_collected(world: World) -> Any:
-    response = weakref.ref((await it(opened(world))).response)
+    response = weakref.ref((await maybe_await(opened(world))).response)
     await gone(response)
 
 
@@ -127,7 +127,7 @@ async def exception_in_the_loop_without_with(world: World) -> Any:
     seen: list[weakref.ref[Any]] = []
 
     async def loop() -> None:
-        stream = await it(opened(world))
+        stream = await maybe_await(opened(world))
         seen.append(weakref.ref(stream.response))
         await some(stream, 3)
         raise LookupError("the user's own")
@@ -142,26 +142,26 @@ async def exception_in_the_loop_without_with(world: World) -> Any:
 
 @ends("closed_early", after=3)
 async def exception_in_the_loop(world: World) -> Any:
-    async with inside(await it(opened(world))) as stream:
+    async with enter(await maybe_await(opened(world))) as stream:
         await some(stream, 3)
         raise LookupError("the user's own")
 
 
 @ends("error", after=2)
 async def connection_aborted(world: World) -> Any:
-    stream = await it(opened(world, abort=2))
+    stream = await maybe_await(opened(world, abort=2))
     return await rest(stream)
 
 
 @ends("error", after=3)
 async def error_event(world: World) -> Any:
-    stream = await it(opened(world, "sse-error"))
+    stream = await maybe_await(opened(world, "sse-error"))
     return await rest(stream)
 
 
 @ends("ok", after=-1, among=SYNC_ONLY)
 async def iterated_in_another_thread(world: World) -> Any:
-    stream, received = await it(opened(world)), []
+    stream, received = await maybe_await(opened(world)), []
     thread = threading.Thread(target=lambda: received.extend(stream))
     thread.start()
     thread.join()
@@ -201,7 +201,7 @@ async def cancelled_before_the_answer(world: World) -> Any:
     before = len(sent)
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as group:
-            group.start_soon(all_of, opened(world, "hang"))
+            group.start_soon(collect, opened(world, "hang"))
             while len(sent) == before or b"hang" not in sent[-1]:
                 await anyio.lowlevel.checkpoint()
             scope.cancel()
@@ -261,7 +261,7 @@ def test_end_is_recorded_with_what_had_arrived(  # noqa: PLR0913, PLR0917  the p
     status: str,
     after: int,
 ) -> None:
-    captured, _ = twice(snippet, World(model_api.server, model_api.relay, is_async=is_async, api=api))
+    captured, _ = run_with_and_without(snippet, World(model_api.server, model_api.relay, is_async=is_async, api=api))
     assert captured.statuses == [status]
     assert captured[0]["meta"]["ainsights.api"] == api
     check_content(captured[0], after)
@@ -284,7 +284,7 @@ if HAS_TRIO:
     @pytest.mark.parametrize("snippet", TRIO)
     def test_trio_is_as_good(model_api: World, api: str, snippet: Snippet) -> None:
         world = World(model_api.server, model_api.relay, is_async=True, api=api)
-        captured, _ = twice(snippet, world, partial(anyio.run, backend="trio"))
+        captured, _ = run_with_and_without(snippet, world, partial(anyio.run, backend="trio"))
         _, status, after = (ENDS | ASYNC_ONLY)[snippet.__name__]
         assert captured.statuses == [status]
         check_content(captured[0], after)

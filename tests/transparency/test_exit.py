@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import programs
-from support.endpoints import endpoint
+from support.endpoints import running_endpoint
 
 if TYPE_CHECKING:
-    from support.twice import World
+    from support.comparison import World
 
 INSTRUMENT = "import ainsights; ainsights.instrument()\n"
 AT_EXIT = """
@@ -53,7 +53,7 @@ def seen(text: str) -> str:
 @pytest.mark.parametrize("kind", ["OpenAI", "AsyncOpenAI"])
 def test_process_that_exits_with_the_stream_open_records_what_had_arrived(model_api: World, kind: str) -> None:
     asked = kind, model_api.server.url, "mock:text=one%20two,chunks=2,hang=2"
-    with endpoint() as insights:
+    with running_endpoint() as insights:
         bare = programs.run("\n" + AT_EXIT, *asked)
         ours = programs.run(INSTRUMENT + AT_EXIT, *asked, **programs.settings(insights.url))
     assert (ours.status, ours.out, seen(ours.err)) == (bare.status, bare.out, seen(bare.err))

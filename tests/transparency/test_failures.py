@@ -9,8 +9,8 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
+from support.comparison import MESSAGES, World, collect, enter, maybe_await, run_with_and_without
 from support.endpoints import free_port
-from support.twice import MESSAGES, World, all_of, inside, it, twice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ NOBODY = free_port()
 
 def recorded_event(world: World, snippet: Snippet) -> dict[str, Any]:
     """Return the one event of ``snippet``; a response without choices validates as a ChatCompletion all the same."""
-    captured, _ = twice(snippet, world)
+    captured, _ = run_with_and_without(snippet, world)
     (event,) = captured
     if not event["response"]["choices"] or measured(event, "status") == ("ok",):
         ChatCompletion.model_validate(event["response"])
@@ -36,7 +36,7 @@ def measured(event: dict[str, Any], *keys: str) -> tuple[Any, ...]:
 
 def calling(directives: str, /, **options: Any) -> Snippet:
     async def call(world: World) -> Any:
-        return await it(world.create(f"mock:{directives}", **options))
+        return await maybe_await(world.create(f"mock:{directives}", **options))
 
     return call
 
@@ -69,7 +69,7 @@ def with_retries(directives: str, max_retries: int) -> Snippet:
     async def call(world: World) -> Any:
         client = world.client(max_retries=max_retries)
         run = f"run-{uuid.uuid4().hex}"  # the server counts equal requests
-        completion = await it(world.ask(client, f"mock:{directives}", user=run))
+        completion = await maybe_await(world.ask(client, f"mock:{directives}", user=run))
         return completion.choices if world.api == "chat" else completion.output_text
 
     return call
@@ -86,15 +86,15 @@ def test_call_that_fails_at_each_attempt_is_one_event(either: World) -> None:
 
 
 async def refused(world: World) -> Any:
-    return await it(calling_at(world, f"http://127.0.0.1:{NOBODY}/v1"))
+    return await maybe_await(calling_at(world, f"http://127.0.0.1:{NOBODY}/v1"))
 
 
 async def no_such_host(world: World) -> Any:
-    return await it(calling_at(world, "http://no-such-host.invalid/v1"))
+    return await maybe_await(calling_at(world, "http://no-such-host.invalid/v1"))
 
 
 async def reset(world: World) -> Any:
-    return await it(world.create("mock:reset"))
+    return await maybe_await(world.create("mock:reset"))
 
 
 def calling_at(world: World, base_url: str) -> Any:
@@ -110,12 +110,12 @@ def test_connection_that_fails_is_recorded(either: World, snippet: Snippet) -> N
 
 
 async def too_late(world: World) -> Any:
-    return await it(world.ask(world.client(timeout=0.2), "mock:hang"))
+    return await maybe_await(world.ask(world.client(timeout=0.2), "mock:hang"))
 
 
 async def too_late_in_the_middle(world: World) -> Any:
     client = world.client(timeout=0.3)
-    return await all_of(world.ask(client, f"mock:hang={2 if world.api == 'chat' else 5}", stream=True))
+    return await collect(world.ask(client, f"mock:hang={2 if world.api == 'chat' else 5}", stream=True))
 
 
 def test_timeout_is_recorded(either: World) -> None:
@@ -142,9 +142,9 @@ def parsing(directives: str, *, streamed: bool = False) -> Snippet:
         place = client.chat.completions if HAS_PARSE else client.beta.chat.completions
         asked: Any = {"model": f"mock:{directives}", "messages": MESSAGES, "response_format": Person}
         if not streamed:
-            return (await it(place.parse(**asked))).choices[0].message.parsed.name
-        async with inside(place.stream(**asked)) as stream:
-            return (await it(stream.get_final_completion())).choices[0].message.parsed.name
+            return (await maybe_await(place.parse(**asked))).choices[0].message.parsed.name
+        async with enter(place.stream(**asked)) as stream:
+            return (await maybe_await(stream.get_final_completion())).choices[0].message.parsed.name
 
     return call
 
@@ -162,7 +162,7 @@ def parsing(directives: str, *, streamed: bool = False) -> Snippet:
 def test_answer_that_parse_refuses_is_captured_as_it_came(
     world: World, directives: str, reason: str, error: type[Exception], *, streamed: bool
 ) -> None:
-    captured, seen = twice(parsing(directives, streamed=streamed), world)
+    captured, seen = run_with_and_without(parsing(directives, streamed=streamed), world)
     assert error in seen.error[0][0]
     (event,) = captured
     if not streamed:  # there the helper may stop before the last chunk

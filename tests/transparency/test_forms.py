@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from support.twice import MESSAGES, World, all_of, each, inside, it, twice
+from support.comparison import MESSAGES, World, collect, enter, iterate, maybe_await, run_with_and_without
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,120 +46,120 @@ def asked(model: str = "m", **options: Any) -> dict[str, Any]:
 
 @form
 async def create(world: World) -> Any:
-    return await it(world.create())
+    return await maybe_await(world.create())
 
 
 @form
 async def create_streamed(world: World) -> Any:
-    return await all_of(world.create(stream=True))
+    return await collect(world.create(stream=True))
 
 
 @form
 async def create_with_tools_and_choices(world: World) -> Any:
-    return await it(world.create("mock:tools,n=2"))
+    return await maybe_await(world.create("mock:tools,n=2"))
 
 
 @form
 async def parse(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    completion = await it(place.parse(**asked("mock:json", response_format=schema())))
+    completion = await maybe_await(place.parse(**asked("mock:json", response_format=schema())))
     return completion.choices[0].message.parsed.name
 
 
 @form
 async def stream_helper(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    async with inside(place.stream(**asked())) as stream:
-        kinds = [event.type async for event in each(stream)]
-        return kinds, await it(stream.get_final_completion())
+    async with enter(place.stream(**asked())) as stream:
+        kinds = [event.type async for event in iterate(stream)]
+        return kinds, await maybe_await(stream.get_final_completion())
 
 
 @form
 async def stream_helper_until_done(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    async with inside(place.stream(**asked())) as stream:
-        await it(stream.until_done())
-        return await it(stream.get_final_completion())
+    async with enter(place.stream(**asked())) as stream:
+        await maybe_await(stream.until_done())
+        return await maybe_await(stream.get_final_completion())
 
 
 @form
 async def raw_parsed_twice(world: World) -> Any:
-    raw = await it(completions(world).with_raw_response.create(**asked()))
-    first = await it(raw.parse())
-    return type(raw).__name__, raw.headers["content-type"], first, first is await it(raw.parse())
+    raw = await maybe_await(completions(world).with_raw_response.create(**asked()))
+    first = await maybe_await(raw.parse())
+    return type(raw).__name__, raw.headers["content-type"], first, first is await maybe_await(raw.parse())
 
 
 @form
 async def raw_never_parsed(world: World) -> Any:
-    return (await it(completions(world).with_raw_response.create(**asked()))).text
+    return (await maybe_await(completions(world).with_raw_response.create(**asked()))).text
 
 
 @form
 async def raw_streamed_then_parsed(world: World) -> Any:
-    raw = await it(completions(world).with_raw_response.create(**asked(stream=True)))
-    return await all_of(await it(raw.parse()))
+    raw = await maybe_await(completions(world).with_raw_response.create(**asked(stream=True)))
+    return await collect(await maybe_await(raw.parse()))
 
 
 @form
 async def raw_streamed_lines(world: World) -> Any:
-    raw = await it(completions(world).with_raw_response.create(**asked(stream=True)))
+    raw = await maybe_await(completions(world).with_raw_response.create(**asked(stream=True)))
     response = raw.http_response
-    return [line async for line in each(response.aiter_lines() if world.is_async else response.iter_lines())]
+    return [line async for line in iterate(response.aiter_lines() if world.is_async else response.iter_lines())]
 
 
 @form
 async def raw_parse(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    raw = await it(place.with_raw_response.parse(**asked("mock:json", response_format=schema())))
-    return (await it(raw.parse())).choices[0].message.parsed.name
+    raw = await maybe_await(place.with_raw_response.parse(**asked("mock:json", response_format=schema())))
+    return (await maybe_await(raw.parse())).choices[0].message.parsed.name
 
 
 @form
 async def streaming_response_parsed(world: World) -> Any:
-    async with inside(completions(world).with_streaming_response.create(**asked())) as response:
-        return type(response).__name__, await it(response.parse())
+    async with enter(completions(world).with_streaming_response.create(**asked())) as response:
+        return type(response).__name__, await maybe_await(response.parse())
 
 
 @form
 async def streaming_response_json(world: World) -> Any:
-    async with inside(completions(world).with_streaming_response.create(**asked())) as response:
-        return await it(response.json())
+    async with enter(completions(world).with_streaming_response.create(**asked())) as response:
+        return await maybe_await(response.json())
 
 
 @form
 async def streaming_response_read(world: World) -> Any:
-    async with inside(completions(world).with_streaming_response.create(**asked())) as response:
-        return await it(response.read())
+    async with enter(completions(world).with_streaming_response.create(**asked())) as response:
+        return await maybe_await(response.read())
 
 
 @form
 async def streaming_response_lines(world: World) -> Any:
-    async with inside(completions(world).with_streaming_response.create(**asked(stream=True))) as response:
-        return [line async for line in each(response.iter_lines())]
+    async with enter(completions(world).with_streaming_response.create(**asked(stream=True))) as response:
+        return [line async for line in iterate(response.iter_lines())]
 
 
 @form
 async def with_options(world: World) -> Any:
-    return await it(world.client().with_options(timeout=30).chat.completions.create(**asked()))
+    return await maybe_await(world.client().with_options(timeout=30).chat.completions.create(**asked()))
 
 
 @form
 async def copied(world: World) -> Any:
-    return await it(world.client().copy(max_retries=1).chat.completions.create(**asked()))
+    return await maybe_await(world.client().copy(max_retries=1).chat.completions.create(**asked()))
 
 
 @form
 async def partially_applied(world: World) -> Any:
-    return await it(functools.partial(completions(world).create, model="m")(messages=MESSAGES))
+    return await maybe_await(functools.partial(completions(world).create, model="m")(messages=MESSAGES))
 
 
 @form
 async def posted_for_an_object(world: World) -> Any:
-    return await it(world.client().post("/chat/completions", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/chat/completions", cast_to=object, body=asked()))
 
 
 async def posted_for_a_dict(world: World) -> Any:
-    return await it(world.client().post("/chat/completions", cast_to=dict[str, Any], body=asked()))
+    return await maybe_await(world.client().post("/chat/completions", cast_to=dict[str, Any], body=asked()))
 
 
 if sys.version_info >= (3, 11):  # to 3.10 such a type is a class, on which openai fails
@@ -169,13 +169,13 @@ if sys.version_info >= (3, 11):  # to 3.10 such a type is a class, on which open
 @form
 async def posted_for_the_raw_response(world: World) -> Any:
     kind = (__import__("httpx2") if MAJOR >= 3 else __import__("httpx")).Response
-    return (await it(world.client().post("/chat/completions", cast_to=kind, body=asked()))).text
+    return (await maybe_await(world.client().post("/chat/completions", cast_to=kind, body=asked()))).text
 
 
 @form
 async def posted_to_an_absolute_url(world: World) -> Any:
     url = f"{world.base_url}/chat/completions"
-    return await it(world.client().post(url, cast_to=object, body=asked()))
+    return await maybe_await(world.client().post(url, cast_to=object, body=asked()))
 
 
 @form
@@ -186,7 +186,7 @@ async def subclass_of_the_client(world: World) -> Any:
         def request(self, *args: Any, **kwargs: Any) -> Any:
             return super().request(*args, **kwargs)
 
-    return await it(world.own(Ours, base_url=world.base_url).chat.completions.create(**asked()))
+    return await maybe_await(world.own(Ours, base_url=world.base_url).chat.completions.create(**asked()))
 
 
 @form
@@ -197,7 +197,7 @@ async def subclass_of_completions(world: World) -> Any:
         def create(self, *args: Any, **kwargs: Any) -> Any:
             return super().create(*args, temperature=0, **kwargs)
 
-    return await it(Ours(world.client()).create(**asked()))
+    return await maybe_await(Ours(world.client()).create(**asked()))
 
 
 @form
@@ -208,23 +208,23 @@ async def subclass_without_super(world: World) -> Any:
         def create(self, **kwargs: Any) -> Any:
             return self._post("/chat/completions", body=kwargs, cast_to=object)
 
-    return await it(Ours(world.client()).create(**asked()))
+    return await maybe_await(Ours(world.client()).create(**asked()))
 
 
 @form
 async def azure(world: World) -> Any:
-    return await it(world.client("AzureOpenAI").chat.completions.create(**asked("gpt")))
+    return await maybe_await(world.client("AzureOpenAI").chat.completions.create(**asked("gpt")))
 
 
 @form
 async def azure_with_a_deployment(world: World) -> Any:
     client = world.client("AzureOpenAI", azure_deployment="mine")
-    return await it(client.chat.completions.create(**asked("gpt")))
+    return await maybe_await(client.chat.completions.create(**asked("gpt")))
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_form_is_one_event_and_nothing_else_changes(world: World, name: str) -> None:
-    captured, seen = twice(FORMS[name], world)
+    captured, seen = run_with_and_without(FORMS[name], world)
     assert seen.error is None, seen.error
     assert captured.statuses == ["ok"]
     assert captured[0]["messages"] == MESSAGES
@@ -244,32 +244,32 @@ async def module_level(_world: World) -> Any:
 def test_call_of_the_module_is_one_event(model_api: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai, "api_key", "sk-test")
     monkeypatch.setattr(openai, "base_url", model_api.base_url + "/")
-    captured, seen = twice(module_level, model_api)
+    captured, seen = run_with_and_without(module_level, model_api)
     assert seen.error is None, seen.error
     assert captured.statuses == ["ok"]
 
 
 async def headers_only(world: World) -> Any:
-    async with inside(completions(world).with_streaming_response.create(**asked())) as response:
+    async with enter(completions(world).with_streaming_response.create(**asked())) as response:
         return response.headers["content-type"], response.http_response.is_stream_consumed
 
 
 def test_response_of_which_only_the_headers_are_read_is_unread(world: World) -> None:
-    captured, _ = twice(headers_only, world)
+    captured, _ = run_with_and_without(headers_only, world)
     assert captured.statuses == ["unread"]
     assert captured[0]["response"]["choices"] == []
 
 
 async def left_early(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    async with inside(place.stream(**asked("mock:chunks=5"))) as stream:
-        async for event in each(stream):
+    async with enter(place.stream(**asked("mock:chunks=5"))) as stream:
+        async for event in iterate(stream):
             return event.type
     raise AssertionError("the stream is empty")
 
 
 def test_stream_helper_that_is_left_early_is_closed_early(world: World) -> None:
-    captured, _ = twice(left_early, world)
+    captured, _ = run_with_and_without(left_early, world)
     assert captured.statuses == ["closed_early"]
 
 
@@ -283,7 +283,7 @@ def no_event(snippet: Snippet) -> Snippet:
 
 @no_event
 async def missing_arguments(world: World) -> Any:
-    return await it(completions(world).create(model="m"))
+    return await maybe_await(completions(world).create(model="m"))
 
 
 @no_event
@@ -297,12 +297,12 @@ async def stream_never_entered(world: World) -> Any:
 
 @no_event
 async def models_listed(world: World) -> Any:
-    return [model.id async for model in each(await it(world.client().models.list()))]
+    return [model.id async for model in iterate(await maybe_await(world.client().models.list()))]
 
 
 @no_event
 async def embeddings(world: World) -> Any:
-    return await it(world.client().embeddings.create(model="m", input="hi"))
+    return await maybe_await(world.client().embeddings.create(model="m", input="hi"))
 
 
 @no_event
@@ -319,12 +319,12 @@ async def stored_completions(world: World) -> Any:
 
 async def status(call: Any) -> Any:
     try:
-        return type(await it(call)).__name__
+        return type(await maybe_await(call)).__name__
     except openai.APIStatusError as error:
         return error.status_code
 
 
 @pytest.mark.parametrize("name", NONE)
 def test_what_is_no_chat_completion_is_no_event(world: World, name: str) -> None:
-    captured, _ = twice(NONE[name], world)
+    captured, _ = run_with_and_without(NONE[name], world)
     assert captured == []

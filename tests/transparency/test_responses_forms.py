@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from support.comparison import World, collect, enter, iterate, maybe_await, run_with_and_without
 from support.responses import fitting
-from support.twice import World, all_of, each, inside, it, twice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,115 +49,115 @@ def schema() -> type[BaseModel]:
 
 @form
 async def create(world: World) -> Any:
-    response = await it(responses(world).create(**asked()))
+    response = await maybe_await(responses(world).create(**asked()))
     return response, response.output_text
 
 
 @form
 async def create_streamed(world: World) -> Any:
-    return await all_of(responses(world).create(**asked(stream=True)))
+    return await collect(responses(world).create(**asked(stream=True)))
 
 
 @form
 async def create_with_tools(world: World) -> Any:
-    return await it(responses(world).create(**asked("mock:tools")))
+    return await maybe_await(responses(world).create(**asked("mock:tools")))
 
 
 @form
 async def create_with_instructions(world: World) -> Any:
-    return await it(responses(world).create(**asked(input=MESSAGES, store=False)))
+    return await maybe_await(responses(world).create(**asked(input=MESSAGES, store=False)))
 
 
 @form
 async def reasoning_streamed(world: World) -> Any:
-    return await all_of(responses(world).create(**asked("mock:reasoning", stream=True)))
+    return await collect(responses(world).create(**asked("mock:reasoning", stream=True)))
 
 
 @form
 async def parse(world: World) -> Any:
-    return (await it(responses(world).parse(**asked("mock:json", text_format=schema())))).output_parsed.name
+    return (await maybe_await(responses(world).parse(**asked("mock:json", text_format=schema())))).output_parsed.name
 
 
 @form
 async def stream_helper(world: World) -> Any:
-    async with inside(responses(world).stream(**asked())) as stream:
-        kinds = [event.type async for event in each(stream)]
-        return kinds, (await it(stream.get_final_response())).output_text
+    async with enter(responses(world).stream(**asked())) as stream:
+        kinds = [event.type async for event in iterate(stream)]
+        return kinds, (await maybe_await(stream.get_final_response())).output_text
 
 
 @form
 async def stream_helper_until_done(world: World) -> Any:
-    async with inside(responses(world).stream(**asked())) as stream:
-        await it(stream.until_done())
-        return await it(stream.get_final_response())
+    async with enter(responses(world).stream(**asked())) as stream:
+        await maybe_await(stream.until_done())
+        return await maybe_await(stream.get_final_response())
 
 
 @form
 async def stream_helper_parsed(world: World) -> Any:
-    async with inside(responses(world).stream(**asked("mock:json", text_format=schema()))) as stream:
-        return (await it(stream.get_final_response())).output_parsed.name
+    async with enter(responses(world).stream(**asked("mock:json", text_format=schema()))) as stream:
+        return (await maybe_await(stream.get_final_response())).output_parsed.name
 
 
 @form
 async def raw_parsed_twice(world: World) -> Any:
-    raw = await it(responses(world).with_raw_response.create(**asked()))
-    first = await it(raw.parse())
-    return type(raw).__name__, raw.headers["content-type"], first, first is await it(raw.parse())
+    raw = await maybe_await(responses(world).with_raw_response.create(**asked()))
+    first = await maybe_await(raw.parse())
+    return type(raw).__name__, raw.headers["content-type"], first, first is await maybe_await(raw.parse())
 
 
 @form
 async def raw_never_parsed(world: World) -> Any:
-    return (await it(responses(world).with_raw_response.create(**asked()))).text
+    return (await maybe_await(responses(world).with_raw_response.create(**asked()))).text
 
 
 @form
 async def raw_streamed_then_parsed(world: World) -> Any:
-    raw = await it(responses(world).with_raw_response.create(**asked(stream=True)))
-    return await all_of(await it(raw.parse()))
+    raw = await maybe_await(responses(world).with_raw_response.create(**asked(stream=True)))
+    return await collect(await maybe_await(raw.parse()))
 
 
 @form
 async def streaming_response_parsed(world: World) -> Any:
-    async with inside(responses(world).with_streaming_response.create(**asked())) as response:
-        return type(response).__name__, await it(response.parse())
+    async with enter(responses(world).with_streaming_response.create(**asked())) as response:
+        return type(response).__name__, await maybe_await(response.parse())
 
 
 @form
 async def streaming_response_read(world: World) -> Any:
-    async with inside(responses(world).with_streaming_response.create(**asked())) as response:
-        return await it(response.read())
+    async with enter(responses(world).with_streaming_response.create(**asked())) as response:
+        return await maybe_await(response.read())
 
 
 @form
 async def streaming_response_lines(world: World) -> Any:
-    async with inside(responses(world).with_streaming_response.create(**asked(stream=True))) as response:
-        return [line async for line in each(response.iter_lines())]
+    async with enter(responses(world).with_streaming_response.create(**asked(stream=True))) as response:
+        return [line async for line in iterate(response.iter_lines())]
 
 
 @form
 async def with_options(world: World) -> Any:
-    return await it(world.client().with_options(timeout=30).responses.create(**asked()))
+    return await maybe_await(world.client().with_options(timeout=30).responses.create(**asked()))
 
 
 @form
 async def posted_for_an_object(world: World) -> Any:
-    return await it(world.client().post("/responses", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/responses", cast_to=object, body=asked()))
 
 
 @form
 async def posted_with_a_query(world: World) -> Any:
-    return await it(world.client().post("/responses?beta=true", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/responses?beta=true", cast_to=object, body=asked()))
 
 
 @form
 async def posted_to_an_absolute_url(world: World) -> Any:
-    return await it(world.client().post(f"{world.base_url}/responses", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post(f"{world.base_url}/responses", cast_to=object, body=asked()))
 
 
 @form
 async def beta(world: World) -> Any:
     place = getattr(world.client().beta, "responses", responses(world))
-    return await it(place.create(**asked()))
+    return await maybe_await(place.create(**asked()))
 
 
 @form
@@ -168,12 +168,12 @@ async def subclass_of_responses(world: World) -> Any:
         def create(self, *args: Any, **kwargs: Any) -> Any:
             return super().create(*args, temperature=0, **kwargs)
 
-    return await it(Ours(world.client()).create(**asked()))
+    return await maybe_await(Ours(world.client()).create(**asked()))
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_form_is_one_event_and_nothing_else_changes(world: World, name: str) -> None:
-    captured, seen = twice(FORMS[name], world)
+    captured, seen = run_with_and_without(FORMS[name], world)
     assert seen.error is None, seen.error
     assert captured.statuses == ["ok"]
     assert captured[0]["messages"] == MESSAGES
@@ -202,10 +202,10 @@ def in_background(place: Any) -> dict[str, Any]:
 @later("ok")
 async def polled(world: World) -> Any:
     place = responses(world)
-    response = await it(place.create(**asked("mock:polls=2"), **in_background(place)))
+    response = await maybe_await(place.create(**asked("mock:polls=2"), **in_background(place)))
     seen = [response.status]
     while response.status in {"queued", "in_progress"}:
-        response = await it(place.retrieve(response.id))
+        response = await maybe_await(place.retrieve(response.id))
         seen.append(response.status)
     return seen, response.output_text
 
@@ -213,70 +213,70 @@ async def polled(world: World) -> Any:
 @later("ok")
 async def looked_up_again(world: World) -> Any:
     place = responses(world)
-    response = await it(place.create(**asked()))
-    return response, await it(place.retrieve(response.id))
+    response = await maybe_await(place.create(**asked()))
+    return response, await maybe_await(place.retrieve(response.id))
 
 
 @later("cancelled")
 async def cancelled(world: World) -> Any:
     place = responses(world)
-    response = await it(place.create(**asked("mock:polls=9"), **in_background(place)))
+    response = await maybe_await(place.create(**asked("mock:polls=9"), **in_background(place)))
     if not hasattr(place, "cancel"):
-        return await it(world.client().post(f"/responses/{response.id}/cancel", cast_to=object))
-    return await it(place.cancel(response.id))
+        return await maybe_await(world.client().post(f"/responses/{response.id}/cancel", cast_to=object))
+    return await maybe_await(place.cancel(response.id))
 
 
 @later("ok")
 async def resumed(world: World) -> Any:
     client = world.client()
     place = client.responses
-    stream = await it(place.create(**asked("mock:chunks=6", stream=True), **in_background(place)))
+    stream = await maybe_await(place.create(**asked("mock:chunks=6", stream=True), **in_background(place)))
     got = []
-    async for event in each(stream):
+    async for event in iterate(stream):
         got.append(event)
         if len(got) == 6:
             break
-    await it(stream.close())
+    await maybe_await(stream.close())
     kind = openai.AsyncStream[Any] if world.is_async else openai.Stream[Any]
     created = got[0].response  # a dict to an openai that knows no response which is queued
     response_id = created["id"] if isinstance(created, dict) else created.id
     path = f"/responses/{response_id}?stream=true&starting_after=5"
-    rest = await it(client.get(path, cast_to=object, stream=True, stream_cls=kind))
-    return got, await all_of(rest)
+    rest = await maybe_await(client.get(path, cast_to=object, stream=True, stream_cls=kind))
+    return got, await collect(rest)
 
 
 @pytest.mark.parametrize("name", LATER)
 def test_calls_about_one_response_are_one_event_and_nothing_else_changes(world: World, name: str) -> None:
     snippet, status = LATER[name]
-    captured, seen = twice(snippet, world)
+    captured, seen = run_with_and_without(snippet, world)
     assert seen.error is None, seen.error
     assert captured.statuses == [status]
     assert captured[0]["messages"] == MESSAGES
 
 
 async def left_early(world: World) -> Any:
-    async with inside(responses(world).stream(**asked("mock:chunks=5"))) as stream:
-        async for event in each(stream):
+    async with enter(responses(world).stream(**asked("mock:chunks=5"))) as stream:
+        async for event in iterate(stream):
             return event.type
     raise AssertionError("the stream is empty")
 
 
 def test_stream_helper_that_is_left_early_is_closed_early(world: World) -> None:
-    captured, _ = twice(left_early, world)
+    captured, _ = run_with_and_without(left_early, world)
     assert captured.statuses == ["closed_early"]
 
 
 async def left_at_the_last_event(world: World) -> Any:
-    stream = await it(responses(world).create(**asked(stream=True)))
-    async for event in each(stream):
+    stream = await maybe_await(responses(world).create(**asked(stream=True)))
+    async for event in iterate(stream):
         if event.type == "response.completed":
-            await it(stream.close())
+            await maybe_await(stream.close())
             return event
     raise AssertionError("the stream has no end")
 
 
 def test_stream_that_is_left_at_its_last_event_is_whole(world: World) -> None:
-    captured, _ = twice(left_at_the_last_event, world)
+    captured, _ = run_with_and_without(left_at_the_last_event, world)
     assert captured.statuses == ["ok"]
 
 
@@ -288,9 +288,9 @@ ERRORS = ("status=400", "status=429,retry-after=0.01", "status=500", "badjson", 
 def test_failed_call_is_one_event(world: World, directive: str, options: dict[str, Any]) -> None:
     async def failing(world: World) -> Any:
         client = world.client(max_retries=1)
-        return await all_of(client.responses.create(**asked(f"mock:{directive}", **options)))
+        return await collect(client.responses.create(**asked(f"mock:{directive}", **options)))
 
-    captured, seen = twice(failing, world)
+    captured, seen = run_with_and_without(failing, world)
     assert seen.error is not None
     if LEAVES_BROKEN_STREAMS and options and directive == "badjson":
         assert captured.statuses == ["abandoned"]
@@ -311,9 +311,11 @@ def no_event(snippet: Snippet) -> Snippet:
 @no_event
 async def input_items(world: World) -> Any:
     client = world.client()
-    created = (await it(client.embeddings.create(model="m", input="hi"))).model
+    created = (await maybe_await(client.embeddings.create(model="m", input="hi"))).model
     try:
-        return created, [item async for item in each(await it(client.responses.input_items.list("resp_none")))]
+        return created, [
+            item async for item in iterate(await maybe_await(client.responses.input_items.list("resp_none")))
+        ]
     except openai.NotFoundError as error:
         return error.status_code
 
@@ -321,22 +323,22 @@ async def input_items(world: World) -> Any:
 @no_event
 async def lookup_of_what_is_not_there(world: World) -> Any:
     try:
-        return await it(responses(world).retrieve("resp_none"))
+        return await maybe_await(responses(world).retrieve("resp_none"))
     except openai.NotFoundError as error:
         return error.status_code
 
 
 @no_event
 async def compacted(world: World) -> Any:
-    return await it(world.client().post("/responses/compact", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/responses/compact", cast_to=object, body=asked()))
 
 
 @no_event
 async def counted(world: World) -> Any:
-    return await it(world.client().post("/responses/input_tokens", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/responses/input_tokens", cast_to=object, body=asked()))
 
 
 @pytest.mark.parametrize("name", NONE)
 def test_what_creates_no_response_is_no_event(world: World, name: str) -> None:
-    captured, _ = twice(NONE[name], world)
+    captured, _ = run_with_and_without(NONE[name], world)
     assert [body for body in captured if body["meta"]["ainsights.api"] == "responses"] == []

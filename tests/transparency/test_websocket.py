@@ -9,9 +9,9 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.endpoints import endpoint
+from support.comparison import World, enter, maybe_await, run_with_and_without
+from support.endpoints import running_endpoint
 from support.models import capturing
-from support.twice import World, inside, it, twice
 
 import ainsights
 from ainsights._instrumentation import websocket
@@ -67,21 +67,21 @@ async def until_the_end(connection: Any) -> list[Any]:
     """Return the types of the messages until a response ends."""
     types: list[Any] = []
     while not types or types[-1] not in {"response.completed", "response.failed", "response.incomplete", "error"}:
-        types.append((await it(connection.recv())).type)
+        types.append((await maybe_await(connection.recv())).type)
     return types
 
 
 @socket("ok")
 async def sent_and_received(world: World) -> Any:
-    async with inside(connect(world)) as connection:
-        await it(connection.send(asked()))
+    async with enter(connect(world)) as connection:
+        await maybe_await(connection.send(asked()))
         return type(connection).__name__, await until_the_end(connection)
 
 
 @socket("ok")
 async def created_by_the_resource(world: World) -> Any:
-    async with inside(connect(world)) as connection:
-        await it(connection.response.create(model="m", input="hi"))
+    async with enter(connect(world)) as connection:
+        await maybe_await(connection.response.create(model="m", input="hi"))
         return await until_the_end(connection)
 
 
@@ -90,35 +90,35 @@ async def beta(world: World) -> Any:
     responses = getattr(world.client().beta, "responses", None)
     if responses is None or not hasattr(responses, "connect"):
         return await sent_and_received(world)
-    async with inside(responses.connect()) as connection:
-        await it(connection.send(asked()))
+    async with enter(responses.connect()) as connection:
+        await maybe_await(connection.send(asked()))
         return type(connection).__module__, await until_the_end(connection)
 
 
 @socket("ok")
 async def sent_raw_and_received_raw(world: World) -> Any:
-    async with inside(connect(world)) as connection:
-        await it(connection.send_raw(json.dumps(asked())))
-        messages = [await it(connection.recv_bytes())]
+    async with enter(connect(world)) as connection:
+        await maybe_await(connection.send_raw(json.dumps(asked())))
+        messages = [await maybe_await(connection.recv_bytes())]
         while b"response.completed" not in messages[-1]:
-            messages.append(await it(connection.recv_bytes()))
+            messages.append(await maybe_await(connection.recv_bytes()))
         return messages
 
 
 @socket("ok", "ok")
 async def several_over_one_socket(world: World) -> Any:
-    async with inside(connect(world)) as connection:
-        await it(connection.send(asked()))
+    async with enter(connect(world)) as connection:
+        await maybe_await(connection.send(asked()))
         first = await until_the_end(connection)
-        await it(connection.send(asked("mock:tools")))
+        await maybe_await(connection.send(asked("mock:tools")))
         return first, await until_the_end(connection)
 
 
 @socket("ok", "ok")
 async def several_sent_at_once(world: World) -> Any:
-    async with inside(connect(world)) as connection:
-        await it(connection.send(asked()))
-        await it(connection.send(asked("mock:tools")))
+    async with enter(connect(world)) as connection:
+        await maybe_await(connection.send(asked()))
+        await maybe_await(connection.send(asked("mock:tools")))
         return await until_the_end(connection), await until_the_end(connection)
 
 
@@ -126,41 +126,41 @@ async def several_sent_at_once(world: World) -> Any:
 async def queued_before_it_is_connected(world: World) -> Any:
     manager = connect(world)
     manager.send(asked())
-    async with inside(manager) as connection:
+    async with enter(manager) as connection:
         return await until_the_end(connection)
 
 
 @socket("ok")
 async def entered_by_hand(world: World) -> Any:
-    connection = await it(connect(world).enter())
-    await it(connection.send(asked()))
+    connection = await maybe_await(connect(world).enter())
+    await maybe_await(connection.send(asked()))
     types = await until_the_end(connection)
-    await it(connection.close())
+    await maybe_await(connection.close())
     return types
 
 
 @socket("closed_early")
 async def closed_early(world: World) -> Any:
-    async with inside(connect(world)) as connection:
-        await it(connection.send(asked("mock:chunks=5")))
-        return [(await it(connection.recv())).type for _ in range(6)]
+    async with enter(connect(world)) as connection:
+        await maybe_await(connection.send(asked("mock:chunks=5")))
+        return [(await maybe_await(connection.recv())).type for _ in range(6)]
 
 
 @socket("error")
 async def refused(world: World) -> Any:
-    async with inside(connect(world)) as connection:
-        await it(connection.send(asked("mock:status=400")))
-        return await it(connection.recv())
+    async with enter(connect(world)) as connection:
+        await maybe_await(connection.send(asked("mock:status=400")))
+        return await maybe_await(connection.recv())
 
 
 @socket("error")
 async def dropped(world: World) -> Any:
-    async with inside(connect(world)) as connection:
-        await it(connection.send(asked("mock:abort=4,chunks=5")))
+    async with enter(connect(world)) as connection:
+        await maybe_await(connection.send(asked("mock:abort=4,chunks=5")))
         types = []
         try:
             while True:
-                types.append((await it(connection.recv())).type)
+                types.append((await maybe_await(connection.recv())).type)
         except Exception as error:  # noqa: BLE001  whatever this openai raises
             types.append(type(error).__name__)
         return types
@@ -168,15 +168,15 @@ async def dropped(world: World) -> Any:
 
 @socket()
 async def nothing_is_asked(world: World) -> Any:
-    async with inside(connect(world)) as connection:
-        await it(connection.send_raw(json.dumps({"type": "response.hologram"})))
-        return (await it(connection.recv())).type
+    async with enter(connect(world)) as connection:
+        await maybe_await(connection.send_raw(json.dumps({"type": "response.hologram"})))
+        return (await maybe_await(connection.recv())).type
 
 
 @pytest.mark.parametrize("name", SOCKETS)
 def test_each_response_is_one_event_and_nothing_else_changes(world: World, name: str) -> None:
     snippet, statuses = SOCKETS[name]
-    captured, seen = twice(snippet, world, left_by_chance=["generators", "threads"])
+    captured, seen = run_with_and_without(snippet, world, left_by_chance=["generators", "threads"])
     assert seen.error is None, seen.error
     assert captured.statuses == statuses
     for body in captured:
@@ -193,10 +193,10 @@ def run(snippet: Callable[[Any], Awaitable[Any]], world: World) -> Any:
 
 
 async def left_open(world: World) -> Any:
-    connection = await it(connect(world).enter())
-    await it(connection.send(asked("mock:chunks=5")))
+    connection = await maybe_await(connect(world).enter())
+    await maybe_await(connection.send(asked("mock:chunks=5")))
     for _ in range(6):
-        await it(connection.recv())
+        await maybe_await(connection.recv())
     return connection
 
 
@@ -230,12 +230,12 @@ def test_message_that_waits_for_a_new_socket_is_one_event_once_it_is_sent(model_
 
 def test_context_of_the_sender_holds(model_api: World) -> None:
     async def within(world: World) -> None:
-        async with inside(connect(world)) as connection:
+        async with enter(connect(world)) as connection:
             with ainsights.context(user_id="ann"):
-                await it(connection.send(asked()))
+                await maybe_await(connection.send(asked()))
             await until_the_end(connection)
             with ainsights.context(capture=False):
-                await it(connection.send(asked()))
+                await maybe_await(connection.send(asked()))
             await until_the_end(connection)
 
     with capturing() as captured:
@@ -260,13 +260,13 @@ def test_sockets_are_counted_where_the_method_that_makes_them_is_missing(
 
 
 def test_only_sockets_of_the_client_that_is_watched_are_captured(model_api: World) -> None:
-    with endpoint() as there:
-        with ainsights.Insights(base_url=there.url) as insights:
+    with running_endpoint() as endpoint:
+        with ainsights.Insights(base_url=endpoint.url) as insights:
             for client in (insights.watch(model_api.client()), model_api.client()):
                 with client.responses.connect() as connection:
                     connection.send(asked())
                     asyncio.run(until_the_end(connection))
-        assert [each["meta"]["ainsights.status"] for each in there.stored] == ["ok"]
+        assert [each["meta"]["ainsights.status"] for each in endpoint.stored] == ["ok"]
 
 
 def test_openai_is_restored() -> None:

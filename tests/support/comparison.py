@@ -1,7 +1,7 @@
 """Runs a snippet of a user's without us and with us, and compares all that there is to see of it.
 
-A snippet is an async function of a :class:`World`. It serves sync and async clients alike: ``it`` awaits what can be
-awaited, ``each`` iterates either way, ``inside`` enters either way.
+A snippet is an async function of a :class:`World`. It serves sync and async clients alike: ``maybe_await`` awaits what
+can be awaited, ``iterate`` and ``enter`` take sync and async objects.
 """
 
 from __future__ import annotations
@@ -80,15 +80,15 @@ class World:
 
     async def close(self) -> None:
         for made in self.opened:
-            await it(made.close())
+            await maybe_await(made.close())
 
 
-async def it(value: Any) -> Any:
+async def maybe_await(value: Any) -> Any:
     """Return ``value``, once it is there."""
     return await value if inspect.isawaitable(value) else value
 
 
-async def each(iterable: Any) -> AsyncIterator[Any]:
+async def iterate(iterable: Any) -> AsyncIterator[Any]:
     """Iterate over ``iterable``, sync or async."""
     if hasattr(iterable, "__aiter__"):
         async for item in iterable:
@@ -98,13 +98,13 @@ async def each(iterable: Any) -> AsyncIterator[Any]:
             yield item
 
 
-async def step(iterator: Any) -> Any:
+async def next_item(iterator: Any) -> Any:
     """Return the next item of ``iterator``, sync or async."""
     return await iterator.__anext__() if hasattr(iterator, "__anext__") else next(iterator)
 
 
 @asynccontextmanager
-async def inside(manager: Any) -> AsyncIterator[Any]:
+async def enter(manager: Any) -> AsyncIterator[Any]:
     """Enter ``manager``, sync or async."""
     if hasattr(manager, "__aenter__"):
         async with manager as value:
@@ -114,9 +114,9 @@ async def inside(manager: Any) -> AsyncIterator[Any]:
             yield value
 
 
-async def all_of(stream: Any) -> list[Any]:
+async def collect(stream: Any) -> list[Any]:
     """Return all items of a stream, or of what is awaited to be one."""
-    return [item async for item in each(await it(stream))]
+    return [item async for item in iterate(await maybe_await(stream))]
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def run_asyncio(main: Callable[[], Any]) -> Any:
     return asyncio.run(main())
 
 
-def twice(
+def run_with_and_without(
     snippet: Callable[[World], Awaitable[Any]],
     world: World,
     run: Callable[..., Any] = run_asyncio,
