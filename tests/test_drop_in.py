@@ -113,7 +113,7 @@ def test_uninstrument_ends_it(endpoint: Endpoint) -> None:
     assert asked(endpoint) == ["before"]
 
 
-@pytest.mark.usefixtures("it")
+@pytest.mark.usefixtures("endpoint")
 def test_wrong_setting_is_reported_when_the_drop_in_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AINSIGHTS_SAMPLE_RATE", "2")
     with pytest.raises(ConfigurationError, match="AINSIGHTS_SAMPLE_RATE='2' is wrong"):
