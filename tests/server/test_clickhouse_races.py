@@ -163,6 +163,27 @@ def test_lines_of_the_access_log_with_the_same_number_are_on_one_page(clickhouse
         assert sorted(found) == ["ann", "ann", "bob", "bob"]
 
 
+def test_a_line_of_the_access_log_is_shown_once_though_the_answer_to_its_insert_was_lost(
+    clickhouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(clickhouse_url) as store:
+        insert = store.connection.insert
+
+        def lose_the_answer(*arguments: Any) -> None:
+            monkeypatch.undo()
+            insert(*arguments)
+            raise StoreUnavailableError("the connection was reset")
+
+        monkeypatch.setattr(store.connection, "insert", lose_the_answer)
+        log = AccessLog(store.connection)
+        log.add(Access(START, "ann", "read", ""))
+        with pytest.raises(StoreUnavailableError):
+            log.flush()
+        log.flush()
+        assert store.connection.rows("SELECT count() FROM access") == [(2,)]
+        assert [line.key_name for _, line in store.accesses()] == ["ann"]
+
+
 def test_a_store_that_answers_but_does_not_store_is_not_called_well_again_each_second(
     clickhouse_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,10 +17,11 @@ MAX_LINES = 100_000
 
 COLUMNS = ("number", "at", "key_name", "action", "detail")
 _LATEST = (
-    "SELECT number, at, key_name, action, detail FROM access WHERE number < {before:Int64} "
+    "SELECT DISTINCT number, at, key_name, action, detail FROM access WHERE number < {before:Int64} "
     "ORDER BY number DESC LIMIT {limit:UInt64} WITH TIES"
 )
-"""Two replicas may give two lines the same number: they are on one page, since the next one begins with a lower one."""
+"""Two replicas may give two lines the same number: they are on one page, since the next one begins with a lower one.
+A line is there twice if the answer to its insert was lost."""
 
 
 class AccessLog:
