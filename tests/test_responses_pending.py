@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,13 +131,15 @@ def test_responses_of_other_processes_are_sampled() -> None:
         assert endpoint.stored == []
 
 
-def test_child_of_a_fork_knows_what_may_not_be_reported() -> None:
+@pytest.mark.parametrize("processed", [True, False])
+def test_child_of_a_fork_knows_what_may_not_be_reported(*, processed: bool) -> None:
     api = BackgroundApi(QUEUED, DONE, DONE | {"id": "resp_2"})
     with running_endpoint() as endpoint, Insights(base_url=endpoint.url) as insights:
         made = insights.watch(client(api))
         with ainsights.context(capture=False):
             made.responses.create(model="m", input="hi", extra_body={"background": True})
-        assert insights.flush(10)
+        if processed:
+            assert insights.flush(10)
 
         def child() -> None:
             made.responses.retrieve(ID)
@@ -148,6 +151,26 @@ def test_child_of_a_fork_knows_what_may_not_be_reported() -> None:
         process.join(20)
         assert process.exitcode == 0
         assert [body["response"]["id"] for body in endpoint.stored] == ["resp_2"]
+
+
+def test_what_may_not_be_reported_is_not_although_the_queue_was_full_when_it_was_created() -> None:
+    free = threading.Event()
+
+    def answer_later(handler: Any) -> bool:
+        free.wait(20)
+        return bool(handler.answer(200))
+
+    with running_endpoint(answer_later) as endpoint, Insights(base_url=endpoint.url, max_queue_events=1) as insights:
+        made = insights.watch(client(BackgroundApi(QUEUED, DONE)))
+        insights.capture(response={"choices": []}, messages="fills the queue")
+        with ainsights.context(capture=False):
+            made.responses.create(model="m", input="hi", extra_body={"background": True})
+        assert insights.stats().dropped == {"full": 1}
+        free.set()
+        assert insights.flush(10)
+        made.responses.retrieve(ID)
+        assert insights.flush(10)
+        assert [body["messages"] for body in endpoint.stored] == ["fills the queue"]
 
 
 def test_lookup_of_a_response_in_the_foreground_leaves_its_open_stream_the_event(

@@ -187,9 +187,14 @@ class Insights:
         is_muted = (context is not None and not context.captured) or (not route.looks_up and self._is_sampled_out())
         if is_muted and not in_background:
             return None
-        exchange = Exchange(self._open().put, context, self._open_streams, route)
+        channel = self._open()
+        exchange = Exchange(self._put_muted if is_muted else channel.put, context, self._open_streams, route)
         exchange.is_muted = is_muted
         return exchange
+
+    def _put_muted(self, exchange: Exchange) -> None:
+        self._pending.note_muted(exchange)
+        self._channel.put(exchange)
 
     def submit(self, record: Record, receipt: Receipt | None = None) -> None:
         """Queue ``record``; ``receipt`` gets the outcome."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class PendingResponses:
         self._reported: OrderedDict[str, None] = OrderedDict()
         self._muted: OrderedDict[str, None] = OrderedDict()
         """Responses of which nothing may be reported."""
+        self._unread_muted: deque[Exchange] = deque(maxlen=MAX_REPORTED)
+        """Calls that created some of those, from which their ids are still to be read."""
         self._superseded: set[str] = set()
         """Responses that a lookup reported while the stream that created them was still open."""
         self._closing = False
@@ -73,6 +75,11 @@ class PendingResponses:
         """Know what ``parent`` knew in the process that was forked: what was reported, and what may not be."""
         self._reported.update(parent._reported)
         self._muted.update(parent._muted)
+        self._unread_muted.extend(parent._unread_muted)
+
+    def note_muted(self, exchange: Exchange) -> None:
+        """Note a call of which nothing may be reported, even if the queue drops it. Safe in a finaliser."""
+        self._unread_muted.append(exchange)
 
     def close(self) -> None:
         """Report each response with what is known of it, those too that are still in the queue."""
@@ -90,6 +97,7 @@ class PendingResponses:
             decode: makes the insight of an exchange.
         """
         with self._lock:
+            self._read_muted(decode)
             if exchange.overdue is not None:
                 return self._on_overdue(exchange, exchange.overdue, decode)
             if exchange.route.looks_up:
@@ -97,6 +105,16 @@ class PendingResponses:
             return self._on_creation(exchange, decode)
 
     # Calls
+
+    def _read_muted(self, decode: Decode) -> None:
+        while self._unread_muted:
+            exchange = self._unread_muted[0]
+            try:
+                insight = decode(exchange)
+                if _is_named(exchange, insight):
+                    _remember(self._muted, insight.response["id"])
+            finally:
+                self._unread_muted.popleft()  # not before: a fork in between would lose it
 
     def _on_creation(self, exchange: Exchange, decode: Decode) -> Resolved | None:
         from ainsights._processing.continuation import continued  # noqa: PLC0415  see above
