@@ -62,7 +62,7 @@ def test_choices_without_index_are_matched_by_position() -> None:
     assert [(choice["index"], choice["message"]["content"]) for choice in choices] == [(0, "aa"), (1, "bb")]
 
 
-def test_what_only_chunks_have_goes() -> None:
+def test_fields_that_only_chunks_have_are_removed() -> None:
     completion = accumulate(body_of(chunk({"content": "a"}) | {"obfuscation": "xyz", "usage": None})).completion
     assert list(completion) == FIRST_KEYS
     assert "delta" not in completion["choices"][0]
@@ -168,7 +168,7 @@ def test_a_chunk_with_an_error_is_merged_too() -> None:
 # Odd texts
 
 
-def test_halves_of_a_surrogate_pair_meet() -> None:
+def test_halves_of_a_surrogate_pair_are_joined() -> None:
     body = (
         b'data: {"choices":[{"delta":{"content":"a\\ud83d"}}]}\n\ndata: {"choices":[{"delta":{"content":"\\ude00b"}}]}'
     )
@@ -197,5 +197,5 @@ def test_numbers_beyond_json_are_read() -> None:
         b'{"choices":[{"delta":' + b'{"a":[' * 90 + b"]}" * 90 + b"}]}",
     ],
 )
-def test_deep_and_long_values_do_no_harm(data: bytes) -> None:
+def test_deep_and_long_values_are_handled(data: bytes) -> None:
     assert content_of(event(chunk({"content": "a"})) + (b"data: " + data + b"\n\n") * 2) == "a"

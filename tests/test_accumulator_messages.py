@@ -86,12 +86,12 @@ def test_arguments_that_are_an_object_are_kept() -> None:
 
 
 @pytest.mark.parametrize("delta", [None, "text", 7, [], [{"content": "x"}], True])
-def test_a_delta_that_is_no_object_is_left_out(delta: Any) -> None:
+def test_a_delta_that_is_not_an_object_is_ignored(delta: Any) -> None:
     assert message_of({"content": "a"}, delta, {"content": "b"})["content"] == "ab"
 
 
 @pytest.mark.parametrize("choices", [None, [], {}, "x", [None], [7, "x"], [{}], [{"index": 0}]])
-def test_odd_choices_do_no_harm(choices: Any) -> None:
+def test_malformed_choices_are_handled(choices: Any) -> None:
     body = body_of(chunk({"content": "a"}), HEAD | {"choices": choices}, chunk({"content": "b"}))
     assert content_of(body) == "ab"
 
@@ -113,7 +113,7 @@ def full(content: Any, **rest: Any) -> dict[str, Any]:
         ([full("Hello"), full(None), full("")], "Hello"),
     ],
 )
-def test_a_message_is_the_whole_or_a_piece(values: list[Any], content: str) -> None:
+def test_a_message_is_merged_whether_it_is_complete_or_a_fragment(values: list[Any], content: str) -> None:
     assert content_of(body_of(*values)) == content
 
 

@@ -187,7 +187,11 @@ def by_the_library(chunks: list[dict[str, Any]]) -> dict[str, Any]:
 
 @settings(deadline=None)
 @given(st.lists(TEXT, max_size=5), st.lists(FUNCTION, max_size=2), st.booleans())
-def test_the_library_agrees(texts: list[str], functions: list[dict[str, str]], refused: bool) -> None:  # noqa: FBT001
+def test_the_result_equals_that_of_the_openai_library(
+    texts: list[str],
+    functions: list[dict[str, str]],
+    refused: bool,  # noqa: FBT001
+) -> None:
     key = "refusal" if refused else "content"
     token = {"token": "t", "logprob": -1.0, "bytes": None, "top_logprobs": []}
     top = {"system_fingerprint": "fp", "service_tier": "default"}

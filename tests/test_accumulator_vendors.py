@@ -42,7 +42,7 @@ def test_stream_of_each_vendor_makes_its_message(
 
 
 @given(st.data(), st.lists(st.tuples(st.sampled_from(SHAPES), ANSWERS), min_size=2, max_size=3))
-def test_choices_that_come_by_turns_stay_apart(data: st.DataObject, several: list[tuple[Any, Answer]]) -> None:
+def test_interleaved_choices_stay_separate(data: st.DataObject, several: list[tuple[Any, Answer]]) -> None:
     streams, messages = [], []
     for index, (shape, answer) in enumerate(several):
         chunks, message = shape(data.draw, answer)
@@ -82,7 +82,7 @@ def test_perplexity_is_not_multiplied() -> None:
     assert message == {"role": "assistant", "content": "Paris is the capital."}
 
 
-def test_what_only_the_message_brings_is_kept() -> None:
+def test_fields_that_only_the_message_has_are_kept() -> None:
     message = {"role": "assistant", "content": "ab", "annotations": [{"type": "x"}], "images": ["i"]}
     chunks = [chunk({"content": "a"}), chunk({"content": "b"}, message=message), chunk({}, message=message)]
     assert accumulate(body_of(*chunks)).completion["choices"][0]["message"] == message

@@ -76,7 +76,7 @@ def test_url_is_kept_as_it_goes_over_the_wire(url: str, wire: str) -> None:
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_whatever_is_taken_fits_a_request_line_and_a_host_header(host: str, path: str) -> None:
+def test_each_accepted_url_fits_a_request_line_and_a_host_header(host: str, path: str) -> None:
     try:
         url = normalize_base_url(f"https://{host}/{path}")
     except ValueError:

@@ -92,7 +92,7 @@ def test_messages_of_a_template_bring_template_and_inputs(insights: Captured) ->
     assert body["inputs"] == {"name": "Ann"}
 
 
-def test_context_holds_and_what_is_given_by_hand_goes_before_it(insights: Captured) -> None:
+def test_context_applies_and_explicit_arguments_override_it(insights: Captured) -> None:
     with ainsights.context(user_id="outer", meta={"a": 1, "b": 1}):
         first = captured_by(insights, meta={"b": 2})
         second = captured_by(insights, user_id="inner")
@@ -100,7 +100,7 @@ def test_context_holds_and_what_is_given_by_hand_goes_before_it(insights: Captur
     assert first["meta"].items() >= {"a": 1, "b": 2}.items()
 
 
-def test_user_of_the_arguments_counts(insights: Captured) -> None:
+def test_user_of_the_arguments_is_recorded(insights: Captured) -> None:
     assert captured_by(insights, args={"user": "ann", "messages": "not these"})["user_id"] == "ann"
     assert insights[0].args == {"user": "ann"}
 

@@ -99,7 +99,7 @@ def test_each_command_has_help(command: str) -> None:
     assert ran.stdout.startswith(f"usage: ainsights {command}")
 
 
-def test_reader_that_has_seen_enough_gets_no_traceback() -> None:
+def test_reader_that_closes_the_pipe_gets_no_traceback() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "ainsights", "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as ran:

@@ -155,7 +155,7 @@ async def test_body_of_an_async_generator_runs_in_the_block_and_its_consumer_doe
     assert users(captured) == ["ann", None] * 2
 
 
-def test_block_in_the_body_of_a_decorated_generator_stays_there(captured: Captured) -> None:
+def test_block_in_the_body_of_a_decorated_generator_does_not_leak(captured: Captured) -> None:
     @ainsights.context(user_id="ann")
     def work() -> Iterator[None]:
         with ainsights.context(user_id="bob"):
@@ -266,7 +266,7 @@ def _as_it_is(function: Any) -> Any:
 
 
 @pytest.mark.parametrize("decorate", [_as_it_is, ainsights.context(meta={"a": 1})])
-def test_async_generator_that_another_task_finalises_ends_in_peace(captured: Captured, decorate: Any) -> None:
+def test_async_generator_that_another_task_finalises_ends_without_an_error(captured: Captured, decorate: Any) -> None:
     ended = asyncio.Event()
 
     @decorate

@@ -217,7 +217,7 @@ def test_encoded_stream_is_decoded(encoding: str) -> None:
     assert body["response"]["choices"][0]["message"]["content"] == "a"
 
 
-def test_cut_gzip_is_decoded_as_far_as_it_came() -> None:
+def test_truncated_gzip_is_decoded_as_far_as_it_arrived() -> None:
     plain = b"".join(chunk(content=str(number)) for number in range(200))
     headers = httpx.Headers({"content-encoding": "gzip"})
     made = exchange({"stream": True}, ending="closed", chunks=[gzip.compress(plain)[:-300]], headers=headers)
@@ -226,7 +226,7 @@ def test_cut_gzip_is_decoded_as_far_as_it_came() -> None:
     assert body["meta"]["ainsights.status"] == "closed_early"
 
 
-def test_body_that_belies_its_encoding_is_an_error() -> None:
+def test_body_that_does_not_match_its_encoding_is_an_error() -> None:
     headers = httpx.Headers({"content-encoding": "gzip"})
     assert (
         event_of(exchange({"stream": True}, chunks=[b"plain"], headers=headers))["meta"]["ainsights.status"] == "error"

@@ -183,7 +183,7 @@ def test_flush_after_close_returns_at_once(endpoint: Endpoint) -> None:
     assert insights.flush(PATIENCE)
 
 
-def test_late_answer_does_not_count_a_lost_event_twice(endpoint: Endpoint) -> None:
+def test_late_answer_does_not_count_a_lost_event_again(endpoint: Endpoint) -> None:
     answered: list[bool] = []
 
     def late(handler: Any) -> bool:

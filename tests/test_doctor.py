@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from support.doctor import Doctor
 
 
-def test_all_is_well_with_status_0(tmp_path: Path) -> None:
+def test_doctor_without_findings_exits_with_status_0(tmp_path: Path) -> None:
     with running_endpoint(by_contract()) as endpoint:
         more = {"AINSIGHTS_SPOOL_DIR": str(tmp_path / "spool")}
         ran = subprocess.run(
@@ -61,7 +61,7 @@ def test_text_has_the_same_findings_as_the_document(doctor: Doctor) -> None:
     assert text.endswith("2 problems, no warnings.\n")
 
 
-def test_whatever_is_not_ok_has_a_remedy_of_one_line(doctor: Doctor, tmp_path: Path) -> None:
+def test_each_finding_that_is_not_ok_has_a_remedy_of_one_line(doctor: Doctor, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ran = doctor(
         "--json", "--send", base_url=f"http://127.0.0.1:{free_port()}", timeout="x", spool_dir=str(tmp_path / "file")
@@ -104,7 +104,7 @@ def test_terminal_gets_colour_unless_it_wants_none() -> None:
     assert "\x1b[" not in on_a_terminal(url, TERM="dumb")
 
 
-def test_no_terminal_gets_no_colour(doctor: Doctor) -> None:
+def test_output_to_a_file_has_no_colour(doctor: Doctor) -> None:
     assert "\x1b" not in doctor(base_url=f"http://127.0.0.1:{free_port()}").out
 
 

@@ -43,12 +43,12 @@ def test_host_that_does_not_resolve_is_a_problem(doctor: Doctor) -> None:
     assert "check the host" in found["remedy"]
 
 
-def test_host_that_is_no_name_is_a_problem(doctor: Doctor) -> None:
+def test_host_that_is_not_a_name_is_a_problem(doctor: Doctor) -> None:
     ran = doctor("--json", base_url=f"https://{'x' * 64}.invalid", api_key=KEY)
     assert (ran.levels("settings"), ran.levels("endpoint")) == (["problem"], ["warning"])
 
 
-def test_what_speaks_no_tls_is_a_problem(doctor: Doctor) -> None:
+def test_server_without_tls_is_a_problem(doctor: Doctor) -> None:
     with running_endpoint() as endpoint:
         (found,) = doctor("--json", base_url=endpoint.url.replace("http", "https"), api_key=KEY).found("endpoint")
     assert found["level"] == "problem"
@@ -124,7 +124,7 @@ def test_answer_that_is_a_refusal_is_a_problem(doctor: Doctor, status: int, fate
 
 
 @pytest.mark.parametrize("body", [b"<html>Welcome</html>", b"[]", b'{"success": false}', b""])
-def test_success_in_other_words_is_a_warning(doctor: Doctor, body: bytes) -> None:
+def test_unexpected_success_body_is_a_warning(doctor: Doctor, body: bytes) -> None:
     with running_endpoint(lambda handler: handler.answer(200, body)) as endpoint:
         ran = doctor("--json", "--send", base_url=endpoint.url, api_key=KEY)
     assert (ran.status, ran.levels("send")) == (0, ["warning"])
@@ -162,12 +162,12 @@ def test_key_that_the_endpoint_repeats_is_not_shown(
     assert KEY not in ran.out
 
 
-def test_key_that_stands_in_another_setting_is_not_shown(doctor: Doctor) -> None:
+def test_key_that_is_part_of_another_setting_is_not_shown(doctor: Doctor) -> None:
     ran = doctor(base_url=f"http://127.0.0.1:{free_port()}/{KEY}", api_key=KEY, user_id=KEY, timeout=KEY)
     assert "[api_key]" in ran.out
 
 
-def test_terminal_does_not_obey_the_endpoint(doctor: Doctor) -> None:
+def test_terminal_escapes_of_the_endpoint_are_not_executed(doctor: Doctor) -> None:
     with running_endpoint(lambda handler: handler.answer(500, b"\x1b[2Jgone \x07")) as endpoint:
         ran = doctor("--send", base_url=endpoint.url, api_key=KEY)
     assert r"500 \x1b[2Jgone \x07" in ran.out

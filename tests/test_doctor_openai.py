@@ -85,7 +85,9 @@ def test_file_of_the_users_that_hides_a_package_is_a_warning(
     assert str(tmp_path / hidden) in found["message"]
 
 
-def test_package_itself_hides_nothing(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ainsights_own_files_are_not_reported_as_hiding_a_package(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(Path(openai_hooks.__file__).parents[2])
     assert doctor("--json", base_url=f"http://127.0.0.1:{free_port()}").found("imports") == []
 

@@ -162,7 +162,7 @@ def test_client_can_have_insights_of_its_own(endpoint: Endpoint) -> None:
     assert asked(endpoint) == ["drop-in"]
 
 
-def test_its_own_goes_before_instrument_and_outlives_uninstrument(endpoint: Endpoint) -> None:
+def test_own_insights_override_instrument_and_outlive_uninstrument(endpoint: Endpoint) -> None:
     ainsights.instrument()
     with running_endpoint() as other, Insights(base_url=other.url, api_key="other") as own:
         client = own.watch(made(drop_in.OpenAI))
@@ -184,6 +184,6 @@ def test_client_is_as_it_was_when_its_insights_are_closed() -> None:
     assert vars(client) == before
 
 
-def test_what_is_no_client_cannot_be_watched() -> None:
+def test_object_that_is_not_a_client_cannot_be_watched() -> None:
     with Insights(base_url="http://localhost:1") as own, pytest.raises(ConfigurationError, match=r"client=\.\.\. is"):
         own.watch("client")

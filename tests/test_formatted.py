@@ -55,7 +55,7 @@ def test_run_that_ends_last_is_found_and_of_those_the_longest(sent: str, which: 
     assert found(memory, *sent) == which
 
 
-def test_last_note_of_the_same_messages_counts_and_takes_no_more_room() -> None:
+def test_last_entry_for_the_same_messages_wins_and_uses_no_more_space() -> None:
     memory = Memory(max_bytes=10)
     memory.note(messages("a"), of("first", 5))
     for _ in range(5):
@@ -77,7 +77,7 @@ def test_oldest_goes_first_when_the_inputs_are_too_large() -> None:
     assert [found(memory, name) for name in "abc"] == [None, "b", "c"]
 
 
-def test_what_was_found_stays_longer() -> None:
+def test_entry_that_was_found_is_evicted_later() -> None:
     memory = Memory(max_entries=2)
     memory.note(messages("a"), of("a"))
     memory.note(messages("b"), of("b"))

@@ -85,7 +85,7 @@ def test_client_and_bound_method_made_before_are_captured() -> None:
 
 
 @pytest.mark.parametrize("ours_first", [True, False])
-def test_strangers_wrapper_is_left_alone(monkeypatch: pytest.MonkeyPatch, *, ours_first: bool) -> None:
+def test_third_party_wrapper_is_left_in_place(monkeypatch: pytest.MonkeyPatch, *, ours_first: bool) -> None:
     seen: list[str] = []
 
     def wrap() -> None:
@@ -112,7 +112,7 @@ def test_strangers_wrapper_is_left_alone(monkeypatch: pytest.MonkeyPatch, *, our
     assert len(again) == 1
 
 
-def test_wrapper_that_was_buried_is_put_back_once_the_stranger_has_gone() -> None:
+def test_hidden_wrapper_is_restored_once_the_third_party_wrapper_is_removed() -> None:
     with capturing():
         pass  # and away with what an earlier stranger put back
     bare = _base_client.SyncAPIClient.request
@@ -124,7 +124,7 @@ def test_wrapper_that_was_buried_is_put_back_once_the_stranger_has_gone() -> Non
     assert _base_client.SyncAPIClient.request is bare
 
 
-def test_our_wrapper_is_taken_out_from_under_another_of_wrapts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_wrapper_is_removed_from_below_another_wrapt_wrapper(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = _base_client.SyncAPIClient.request
     monkeypatch.setattr(_base_client.SyncAPIClient, "request", theirs)
     with capturing():
@@ -132,7 +132,7 @@ def test_our_wrapper_is_taken_out_from_under_another_of_wrapts(monkeypatch: pyte
     assert wrapper.__wrapped__ is theirs
 
 
-def test_anothers_wrapper_of_wrapts_is_restored_as_it_was_and_sees_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrapt_wrapper_of_another_library_is_restored_and_sees_the_same_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
     def theirs(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
@@ -221,7 +221,7 @@ def test_threads_that_install_and_uninstall_break_no_call() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_introspection_sees_what_it_sees_without_us(owner: type, name: str, look: Callable[[Any], Any]) -> None:
+def test_introspection_gives_the_same_as_without_us(owner: type, name: str, look: Callable[[Any], Any]) -> None:
     bare = look(getattr(owner, name))
     with capturing():
         assert look(getattr(owner, name)) == bare

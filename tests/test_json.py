@@ -101,7 +101,7 @@ def test_json_that_is_not_strict_is_read_at_any_size(text: str, pad: str) -> Non
 
 @pytest.mark.parametrize("pad", ["", " " * LARGE])
 @pytest.mark.parametrize("data", [b"{", b"[1,]", b"\xff", b"[" * 200_000, b"", b"{1:2}", b'["\x01"]', b"[1] x"])
-def test_what_is_no_json_is_none_at_any_size(data: bytes, pad: str) -> None:
+def test_invalid_json_is_none_at_any_size(data: bytes, pad: str) -> None:
     assert parse_json_or_none(data + pad.encode()) is None
 
 

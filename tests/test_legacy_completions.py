@@ -94,7 +94,7 @@ def test_logprobs_of_a_stream_are_joined() -> None:
     assert (logprobs["tokens"], logprobs["token_logprobs"]) == (["ab", "ab"], [-1.0, -1.0])
 
 
-def test_stream_that_is_closed_early_has_what_came() -> None:
+def test_stream_that_is_closed_early_has_what_arrived() -> None:
     pieces = events(choice("a", 0, None), choice("b", 0, None), choice("c"))
     body = captured(streaming(*pieces, DONE), stream=True, read=1)
     assert body["response"]["choices"][0]["message"]["content"] == "a"

@@ -145,7 +145,7 @@ def test_streams_that_are_open_together_share_one_bound(model: str) -> None:
         assert {body["meta"]["ainsights.status"] for body in endpoint.stored} == {"ok"}
 
 
-def test_what_an_ended_stream_held_is_free_for_the_next(model: str) -> None:
+def test_memory_of_an_ended_stream_is_available_to_the_next(model: str) -> None:
     with (
         running_endpoint() as endpoint,
         ainsights.Insights(base_url=endpoint.url, api_key="k", max_queue_bytes=MIB) as insights,
@@ -178,7 +178,7 @@ def test_body_that_makes_no_sense_without_its_middle_keeps_its_beginning(model: 
     assert "error" not in body["response"]
 
 
-def test_stream_without_any_room_is_an_event_without_its_body(model: str) -> None:
+def test_stream_beyond_the_memory_limit_is_an_event_without_its_body(model: str) -> None:
     with (
         running_endpoint() as endpoint,
         ainsights.Insights(base_url=endpoint.url, api_key="k", max_queue_bytes=4096) as insights,

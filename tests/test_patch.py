@@ -87,7 +87,7 @@ def test_call_without_an_answer_is_captured(captured: Captured, error: Exception
     assert caught.value.__cause__ is error
 
 
-def test_call_that_sends_nothing_is_no_event(captured: Captured) -> None:
+def test_call_that_sends_nothing_is_not_an_event(captured: Captured) -> None:
     circle: list[Any] = []
     circle.append(circle)
     with pytest.raises((ValueError, RecursionError)):
@@ -97,7 +97,7 @@ def test_call_that_sends_nothing_is_no_event(captured: Captured) -> None:
     assert captured == []
 
 
-def test_other_routes_are_no_event(captured: Captured) -> None:
+def test_requests_to_other_routes_are_not_events(captured: Captured) -> None:
     embedding = {"object": "embedding", "index": 0, "embedding": [0.5]}
     openai_client = client(lambda _: http.Response(200, json={"object": "list", "data": [embedding]}))
     openai_client.models.list()
@@ -108,7 +108,7 @@ def test_other_routes_are_no_event(captured: Captured) -> None:
 @pytest.mark.parametrize(
     "path", ["/chat/completions", "/chat/completions?x=1", "http://other.example/v9/chat/completions"]
 )
-def test_post_by_hand_is_captured(captured: Captured, path: str) -> None:
+def test_client_post_is_captured(captured: Captured, path: str) -> None:
     client().post(path, cast_to=object, body={"model": "m", "messages": MESSAGES})
     assert captured.statuses == ["ok"]
 

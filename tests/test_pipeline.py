@@ -158,7 +158,7 @@ def test_no_more_requests_are_in_flight_than_allowed(pipe: Callable[..., Pipelin
     ],
     ids=["500", "503", "429", "408", "reset", "garbage", "cut", "empty", "drip"],
 )
-def test_what_fails_for_now_is_delivered_later(pipe: Callable[..., Pipeline], fault: Callable[[Handler], bool]) -> None:
+def test_temporary_failure_is_delivered_later(pipe: Callable[..., Pipeline], fault: Callable[[Handler], bool]) -> None:
     with running_endpoint(lambda handler: fault(handler) if handler.number <= 3 else handler.answer(200)) as endpoint:
         pipeline = pipe(endpoint.url, timeout=0.5)
         put(pipeline, 10)
@@ -181,7 +181,7 @@ def test_endpoint_that_comes_back_gets_all(pipe: Callable[..., Pipeline]) -> Non
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_what_is_rejected_is_not_sent_again(pipe: Callable[..., Pipeline], status: int) -> None:
+def test_rejected_event_is_not_sent_again(pipe: Callable[..., Pipeline], status: int) -> None:
     with running_endpoint(lambda handler: handler.answer(status if handler.number == 1 else 200)) as endpoint:
         pipeline = pipe(endpoint.url)
         put(pipeline, 5)
@@ -230,7 +230,7 @@ def test_bytes_beyond_the_bound_are_dropped_and_counted(pipe: Callable[..., Pipe
         assert [pipeline.put(number, 1300) for number in range(5)] == [True] * 3 + [False] * 2
 
 
-def test_room_is_made_by_delivery(pipe: Callable[..., Pipeline]) -> None:
+def test_delivery_frees_space_in_the_queue(pipe: Callable[..., Pipeline]) -> None:
     with running_endpoint() as endpoint:
         pipeline = pipe(endpoint.url, max_queue_events=10)
         for _ in range(5):
@@ -363,7 +363,7 @@ def test_dead_worker_is_replaced_and_logged_and_loses_nothing(
     assert "a worker thread of ainsights died" in caplog.text
 
 
-def test_sender_that_cannot_be_made_is_tried_again(made: list[Pipeline]) -> None:
+def test_sender_that_cannot_be_created_is_retried(made: list[Pipeline]) -> None:
     failures = iter([OSError("no certificates")])
     with running_endpoint() as endpoint:
         connect = senders(endpoint.url, "key", 5)

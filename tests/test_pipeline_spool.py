@@ -110,7 +110,7 @@ def test_close_leaves_to_the_next_process_what_was_not_delivered(pipe: Callable[
         assert ids(endpoint) == list(range(200))
 
 
-def test_pipeline_takes_over_unasked_what_another_left(pipe: Callable[..., Pipeline]) -> None:
+def test_pipeline_delivers_without_a_flush_what_another_left(pipe: Callable[..., Pipeline]) -> None:
     pipeline = pipe(refused())
     put(pipeline, 1, 2)
     pipeline.close(0)

@@ -83,7 +83,7 @@ def test_before_send_that_returns_none_filters() -> None:
     assert sent(before_send=lambda _: None) is None
 
 
-def test_what_before_send_makes_too_large_is_cut() -> None:
+def test_event_that_before_send_makes_too_large_is_truncated() -> None:
     body = sent(before_send=lambda _: Insight(response={}, messages="x" * 10_000), max_event_bytes=4096)
     assert body is not None
     assert body["meta"]["ainsights.truncated"] == {"messages": 10_000}
@@ -185,7 +185,7 @@ def call_thrice(endpoint: Endpoint, **settings: Any) -> ainsights.Stats:
 @pytest.mark.parametrize(
     ("setting", "reason"), [({"redact": failing}, "redact"), ({"before_send": failing}, "before_send")]
 )
-def test_event_that_is_withheld_is_dropped_counted_and_logged_once(
+def test_event_whose_privacy_callback_fails_is_dropped_counted_and_logged_once(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture, setting: dict[str, Callable[..., Any]], reason: str
 ) -> None:
     stats = call_thrice(endpoint, **setting)

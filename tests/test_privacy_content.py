@@ -172,7 +172,7 @@ def test_error_keeps_its_type_and_code() -> None:
     assert left["meta"] == {"ainsights.error_type": "rate"}
 
 
-def test_error_whose_type_is_a_text_is_an_other_one() -> None:
+def test_error_type_that_is_free_text_becomes_other() -> None:
     error = {"type": "a secret text", "code": None}
     left = outlined(
         response={**COMPLETION, "choices": [], "error": error}, meta={"ainsights.error_type": "a secret text"}
@@ -181,7 +181,7 @@ def test_error_whose_type_is_a_text_is_an_other_one() -> None:
     assert left["meta"] == {"ainsights.error_type": "other"}
 
 
-def test_who_and_what_for_stay() -> None:
+def test_user_and_feature_are_kept() -> None:
     left = outlined(user_id="ann", meta={"feature": "search", "ainsights.status": "ok"})
     assert (left["user_id"], left["meta"]) == ("ann", {"feature": "search", "ainsights.status": "ok"})
 

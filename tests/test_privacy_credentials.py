@@ -133,7 +133,7 @@ def test_credentials_among_the_arguments_are_masked(carrier: str) -> None:
     assert (args["temperature"], args["user"]) == (1, "u")
 
 
-def test_what_stands_beside_a_credential_stays() -> None:
+def test_text_beside_a_credential_is_kept() -> None:
     args = captured(CARRIERS["Azure, key"]).args
     assert args["data_sources"] == azure(type="api_key", key="[api_key]")["data_sources"]
 
@@ -216,7 +216,7 @@ SCHEMA = {
     ],
     ids=["tools", "functions", "response_format"],
 )
-def test_schemas_stay_whole_though_they_speak_of_credentials(args: dict[str, Any]) -> None:
+def test_schemas_that_mention_credentials_are_unchanged(args: dict[str, Any]) -> None:
     assert sent(Insight(response=COMPLETION, messages="hi", args=args))["args"] == args
 
 
@@ -238,7 +238,7 @@ def test_credentials_in_urls_are_masked(url: str, masked: str) -> None:
     assert args["stops"] == [masked]
 
 
-def test_names_that_only_sound_like_a_credential_stay() -> None:
+def test_names_that_only_resemble_a_credential_are_kept() -> None:
     args = {
         "max_tokens": 5,
         "eos_token": "</s>",

@@ -84,7 +84,7 @@ def test_media_are_found_in_every_field(fields: dict[str, Any]) -> None:
     ],
     ids=range(9),
 )
-def test_other_text_and_small_media_stay(text: str) -> None:
+def test_other_text_and_small_media_are_kept(text: str) -> None:
     given = Insight(response=COMPLETION, messages=text)
     assert elide(given) is given
 
@@ -96,6 +96,6 @@ def test_broken_base64_is_described_by_its_characters() -> None:
     assert left == f"[image/png in broken base64, {LIMIT + 1} bytes, sha256 {sha}]"
 
 
-def test_users_own_mark_stays() -> None:
+def test_truncation_mark_of_the_user_is_kept() -> None:
     left = elided(messages=URL, meta={"ainsights.truncated": "mine"})
     assert left.meta == {"ainsights.truncated": "mine"}

@@ -82,7 +82,7 @@ def test_every_field_is_redacted(fields: dict[str, Any]) -> None:
     assert "[email]" in body
 
 
-def test_what_is_clean_stays_as_it_is() -> None:
+def test_text_without_secrets_is_unchanged() -> None:
     full = insight(
         messages=[{"role": "user", "content": '{ "a": 1 }'}],
         template="Hi {x}",
@@ -93,7 +93,7 @@ def test_what_is_clean_stays_as_it_is() -> None:
     assert json.loads(Redaction(ALL)(full).encode()) == json.loads(full.encode())
 
 
-def test_event_id_is_no_telephone_number() -> None:
+def test_event_id_is_not_a_telephone_number() -> None:
     for moment in range(1_700_000_000, 1_700_200_000, 1000):
         event_id = new_event_id(moment)
         assert redacted(ALL, meta={"ainsights.event_id": event_id})["meta"] == {"ainsights.event_id": event_id}
@@ -131,7 +131,7 @@ def test_json_in_a_string_stays_json(arguments: str, left: str) -> None:
     assert message_of(body)["tool_calls"] == [call | {"function": {"name": "send", "arguments": left}}]
 
 
-def test_secret_across_the_syntax_of_json_goes_even_if_the_json_does() -> None:
+def test_secret_that_spans_json_syntax_is_redacted_even_if_it_breaks_the_json() -> None:
     body = redacted([re.compile(r'"pin": \d+')], messages='{"pin": 1234}')
     assert "1234" not in json.dumps(body)
 
@@ -187,7 +187,7 @@ def test_logprobs_that_spell_a_secret_by_themselves_keep_numbers_only() -> None:
     assert "example" not in json.dumps(body)
 
 
-def test_logprobs_of_a_clean_text_stay() -> None:
+def test_logprobs_of_a_clean_text_are_kept() -> None:
     spelled = logprobs("a", "b")
     body = redacted(response=answer({"content": "ab"}, logprobs=spelled))
     assert body["response"]["choices"][0]["logprobs"] == spelled
@@ -196,7 +196,7 @@ def test_logprobs_of_a_clean_text_stay() -> None:
 @pytest.mark.parametrize(
     ("messages", "content", "kept"), [("hi", "x", True), (EMAIL, "x", False), ("hi", EMAIL, False)]
 )
-def test_ids_of_tokens_go_where_a_text_was_redacted(messages: str, content: str, kept: bool) -> None:  # noqa: FBT001
+def test_token_ids_are_removed_where_a_text_was_redacted(messages: str, content: str, kept: bool) -> None:  # noqa: FBT001
     response = answer({"content": content}, token_ids=[1, 2]) | {"prompt_token_ids": [3]}
     body = redacted(messages=messages, response=response)
     assert body["response"]["prompt_token_ids"] == ([3] if kept else None)
@@ -231,7 +231,7 @@ def test_function_that_replaces_everything_leaves_a_completion() -> None:
     assert body["messages"] == [{"role": "user", "content": "[gone]"}]
 
 
-def test_two_names_that_become_the_same_both_stay() -> None:
+def test_two_names_that_become_equal_are_both_kept() -> None:
     assert redacted(inputs={"a@x.io": 1, "b@x.io": 2})["inputs"] == {"[email]": 1, "[email] 2": 2}
 
 

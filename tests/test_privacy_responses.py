@@ -243,7 +243,7 @@ def test_user_and_metadata_of_the_request_are_those_of_the_event(field: str) -> 
 
 
 @pytest.mark.parametrize("conversation", ["conv_1", {"id": "conv_1"}])
-def test_what_a_response_goes_on_with_is_in_meta(conversation: Any) -> None:
+def test_previous_response_and_conversation_are_in_meta(conversation: Any) -> None:
     linked = captured(conversation=conversation)
     assert linked.meta["ainsights.conversation_id"] == "conv_1"
     answered = captured(response(message("a"), previous_response_id="resp_0", conversation={"id": "conv_2"}))

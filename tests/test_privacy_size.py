@@ -40,7 +40,7 @@ def test_longest_text_is_cut_in_its_middle_and_names_how_much_is_gone() -> None:
     assert body["response"] == COMPLETION
 
 
-def test_most_of_the_room_is_used() -> None:
+def test_most_of_the_size_limit_is_used() -> None:
     made = Insight(response=COMPLETION, messages="é" * 100_000, meta=META)
     assert 8500 < len(truncate(made.encode(), 10_000)) <= 10_000
 
@@ -53,7 +53,7 @@ def test_long_texts_are_cut_to_one_length() -> None:
     assert all(len(each) > 700 for each in (cut[0], cut[1], cut[3]))
 
 
-def test_of_too_many_messages_the_first_and_the_last_stay() -> None:
+def test_the_first_and_the_last_of_too_many_messages_are_kept() -> None:
     messages = [{"role": "user", "content": f"message {number}"} for number in range(10_000)]
     body = fitted(5000, messages=messages)
     left = body["messages"]
@@ -63,7 +63,7 @@ def test_of_too_many_messages_the_first_and_the_last_stay() -> None:
     assert body["meta"]["ainsights.truncated"] == {"messages": 10_000}
 
 
-def test_of_too_many_fields_those_that_the_api_knows_stay() -> None:
+def test_fields_known_to_the_api_are_kept_of_too_many_fields() -> None:
     message = {f"extra {number}": "x" for number in range(10_000)} | {"role": "user", "content": "hi"}
     left = fitted(3000, messages=[message])["messages"][0]
     assert (left["role"], left["content"]) == ("user", "hi")
@@ -76,13 +76,13 @@ def test_response_that_is_cut_is_still_a_completion() -> None:
     ChatCompletion.model_validate(fitted(6000, response=COMPLETION | {"choices": choices})["response"])
 
 
-def test_what_was_cut_is_listed_up_to_a_number() -> None:
+def test_truncated_fields_are_listed_up_to_a_limit() -> None:
     cut = fitted(100_000, inputs={f"name {number}": "x" * 2000 for number in range(100)})["meta"]["ainsights.truncated"]
     assert len(cut) == 21
     assert cut["…"] == 80
 
 
-def test_what_was_listed_before_is_kept() -> None:
+def test_truncated_fields_listed_before_are_kept() -> None:
     meta = META | {"ainsights.truncated": {"inputs.photo": 77_777}}
     cut = fitted(3000, messages="x" * 9000, meta=meta)["meta"]["ainsights.truncated"]
     assert cut == {"inputs.photo": 77_777, "messages": 9000}
@@ -94,7 +94,7 @@ def test_lone_surrogates_are_counted_as_they_are_encoded() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 50, 100])
-def test_limit_too_low_for_anything_withholds_the_event(limit: int) -> None:
+def test_limit_too_low_for_any_event_drops_it(limit: int) -> None:
     with pytest.raises(EventDropped, match=f"max_event_bytes={limit} is too low") as caught:
         fitted(limit)
     assert caught.value.reason == "too_large"

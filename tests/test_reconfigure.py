@@ -87,7 +87,7 @@ def test_change_does_not_hold_up_a_call_that_needs_the_default_client(old: Endpo
     changing.join()
 
 
-def test_each_event_goes_where_it_was_to_go_and_is_counted_once(old: Endpoint, new: Endpoint) -> None:
+def test_each_event_reaches_the_endpoint_it_was_captured_for_and_is_counted_once(old: Endpoint, new: Endpoint) -> None:
     released = hold(old)
     ainsights.instrument(base_url=old.url, api_key="k")
     for number in range(5):
@@ -118,7 +118,7 @@ def test_earlier_threads_end_once_their_events_are_delivered(old: Endpoint, new:
     assert ainsights.stats().captured == 0
 
 
-def test_event_that_the_old_key_kept_back_goes_by_the_new_one(old: Endpoint) -> None:
+def test_event_held_for_the_old_key_is_sent_with_the_new_one(old: Endpoint) -> None:
     old.behave = lambda handler: handler.answer(200 if handler.headers["Authorization"] == "Bearer right" else 401)
     ainsights.instrument(base_url=old.url, api_key="wrong")
     ask("ann")
@@ -128,7 +128,7 @@ def test_event_that_the_old_key_kept_back_goes_by_the_new_one(old: Endpoint) -> 
     assert (users(old), ainsights.stats().state) == (["ann"], "running")
 
 
-def test_event_that_the_old_key_keeps_back_after_the_change_goes_by_the_new_one(old: Endpoint) -> None:
+def test_event_held_for_the_old_key_after_the_change_is_sent_with_the_new_one(old: Endpoint) -> None:
     released = threading.Event()
 
     def answer(handler: Handler) -> bool:
@@ -160,7 +160,7 @@ def test_what_the_old_endpoint_never_takes_is_counted_as_lost(
     assert "1 event lost at shutdown" in caplog.text
 
 
-def test_stream_that_was_open_goes_by_the_new_settings(old: Endpoint, new: Endpoint) -> None:
+def test_stream_that_was_open_uses_the_new_settings(old: Endpoint, new: Endpoint) -> None:
     ainsights.instrument(base_url=old.url, api_key="k")
     stream = client(streaming(*EVENTS)).chat.completions.create(model="m", messages=MESSAGES, stream=True)
     ainsights.instrument(base_url=new.url, api_key="k")

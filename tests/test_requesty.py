@@ -57,7 +57,7 @@ def test_answer_that_is_a_refusal_raises_when_asked_to(endpoint: Endpoint, statu
         answer.raise_for_status()
 
 
-def test_future_waits_while_the_event_is_tried_again(endpoint: Endpoint) -> None:
+def test_future_waits_while_the_event_is_retried(endpoint: Endpoint) -> None:
     endpoint.behave = lambda handler: handler.answer(500 if handler.number == 1 else 200)
     with AInsights.new_client(api_key="k", base_url=endpoint.url) as insights:
         assert insights.capture(response=COMPLETION, messages="hi").result(PATIENCE).status == 200
@@ -83,7 +83,7 @@ def eager_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("eager_threads")
-def test_close_while_delivery_is_loaded_takes_no_event_for_one_that_came_too_late() -> None:
+def test_close_while_delivery_is_loaded_counts_no_event_as_too_late() -> None:
     for _ in range(20):
         insights = ainsights.Insights(api_key="k", base_url=f"http://127.0.0.1:{free_port()}", exit_timeout=0)
         client = AInsights(insights=insights)
@@ -159,7 +159,7 @@ def test_wrong_arguments_are_named() -> None:
         AInsights.new_client(api_key="k", base_url="ftp://x")
 
 
-def test_template_of_the_context_stands_for_the_messages(endpoint: Endpoint) -> None:
+def test_template_of_the_context_replaces_the_messages(endpoint: Endpoint) -> None:
     with (
         AInsights.new_client(api_key="k", base_url=endpoint.url) as insights,
         ainsights.context(template="Hi", inputs={"a": 1}),

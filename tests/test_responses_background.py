@@ -174,7 +174,7 @@ def test_queued_response_that_is_streamed_later_is_one_event(insights: Captured)
     assert seen(insights) == [("ok", HI, "done")]
 
 
-def test_queued_response_whose_later_stream_is_cut_has_what_came() -> None:
+def test_queued_response_whose_later_stream_is_cut_has_what_arrived() -> None:
     with ainsights.testing.capture() as insights:
         api = BackgroundApi(QUEUED, EVENTS[2:5])
         created(api)
@@ -205,7 +205,7 @@ def test_response_that_another_process_created_is_reported_when_a_poll_finds_its
     assert [(each.messages, content_of(each)) for each in insights] == [([], "done")]
 
 
-def test_stored_response_that_is_looked_up_again_is_no_event(insights: Captured) -> None:
+def test_stored_response_that_is_looked_up_again_is_not_an_event(insights: Captured) -> None:
     stored = response(message("done"))
     client(BackgroundApi(stored)).responses.create(model="m", input="hi")
     client(BackgroundApi(stored)).responses.retrieve(ID)
@@ -229,7 +229,7 @@ def test_stream_created_where_nothing_is_captured_is_not_when_it_is_resumed(insi
     assert insights == []
 
 
-def test_context_of_the_creating_call_holds(insights: Captured) -> None:
+def test_context_of_the_creating_call_applies(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
     with ainsights.context(user_id="ann", content="metadata"):
         created(api)
@@ -238,7 +238,7 @@ def test_context_of_the_creating_call_holds(insights: Captured) -> None:
     assert "done" not in insights[0].model_dump_json()
 
 
-def test_context_of_a_lookup_may_keep_texts_back(insights: Captured) -> None:
+def test_context_of_a_lookup_may_withhold_texts(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
     created(api)
     with ainsights.context(content="metadata"):

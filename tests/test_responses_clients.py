@@ -88,7 +88,7 @@ def test_failed_calls_are_left_out_on_demand() -> None:
     assert contents(insights) == ["hello"]
 
 
-def test_response_may_be_handed_over(insights: Captured) -> None:
+def test_response_may_be_passed(insights: Captured) -> None:
     given = Response.model_validate(response(message("hello"), call()))
     ainsights.capture(response=given, messages="hi", args={"model": "m"})
     (insight,) = insights

@@ -139,7 +139,7 @@ def test_cited_urls_are_annotations_whose_positions_are_those_in_the_content() -
     ]
 
 
-def test_items_without_a_place_stay_as_they_are_and_alone() -> None:
+def test_items_without_an_equivalent_are_kept_in_output_alone() -> None:
     search = {
         "type": "web_search_call",
         "id": "ws_1",

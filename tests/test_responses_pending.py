@@ -69,9 +69,7 @@ def test_response_whose_id_is_quoted_in_the_path_is_one_event(insights: Captured
     assert [(each.response["id"], bool(each.messages)) for each in insights] == [(response_id, True)]
 
 
-def test_calls_in_the_foreground_make_no_response_forgotten(
-    insights: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calls_in_the_foreground_evict_no_pending_response(insights: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending, "MAX_REPORTED", 2)
     muted = BackgroundApi(QUEUED, DONE)
     with ainsights.context(capture=False):

@@ -38,7 +38,7 @@ def test_request_without_an_input_has_the_instructions_alone() -> None:
     assert to_messages(None, None) == []
 
 
-def test_messages_are_themselves() -> None:
+def test_given_messages_are_recorded_unchanged() -> None:
     given = [{"role": "developer", "content": "d"}, user("u"), {"role": "assistant", "content": "a", "phase": "final"}]
     assert to_messages(None, given) == given
 
@@ -112,7 +112,7 @@ def test_calls_that_follow_one_another_are_one_message_and_outputs_are_one_each(
         {"type": "hologram"},
     ],
 )
-def test_other_items_stay_as_they_are(item: dict[str, Any]) -> None:
+def test_other_items_are_unchanged(item: dict[str, Any]) -> None:
     assert to_messages(None, [item]) == [item]
 
 

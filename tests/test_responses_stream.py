@@ -96,12 +96,14 @@ def test_items_that_are_done_are_whole_where_the_end_is_missing(whole: dict[str,
 
 
 @given(RESPONSES, st.data())
-def test_stream_that_is_cut_anywhere_has_nothing_that_did_not_come(whole: dict[str, Any], data: st.DataObject) -> None:
+def test_stream_that_is_cut_anywhere_has_nothing_that_did_not_arrive(
+    whole: dict[str, Any], data: st.DataObject
+) -> None:
     body = body_of(*events_of(whole))
     assert_part(body[: data.draw(st.integers(0, len(body)))], whole)
 
 
-def test_stream_that_is_cut_at_each_byte_has_nothing_that_did_not_come() -> None:
+def test_stream_that_is_cut_at_each_byte_has_nothing_that_did_not_arrive() -> None:
     whole = response(reasoning("Ü, hm"), message("Grüße 🙂", "!", at=1), call(at=2), SEARCH)
     body = body_of(*events_of(whole))
     for end in range(len(body)):
@@ -109,7 +111,7 @@ def test_stream_that_is_cut_at_each_byte_has_nothing_that_did_not_come() -> None
 
 
 @given(RESPONSES, st.data())
-def test_parts_of_an_item_that_is_not_done_are_what_came(whole: dict[str, Any], data: st.DataObject) -> None:
+def test_parts_of_an_unfinished_item_are_those_received(whole: dict[str, Any], data: st.DataObject) -> None:
     events = [event for event in events_of(whole)[:-1] if not event["type"].endswith(".done")]
     made = accumulate(body_of(*events[: data.draw(st.integers(0, len(events)))]))
     assert is_part(response_of(made.completion)["output"], whole["output"])
@@ -130,7 +132,7 @@ def test_events_of_several_items_may_be_mixed(whole: dict[str, Any], random: Any
 
 
 @given(RESPONSES, st.data())
-def test_events_that_come_twice_or_are_unknown_change_nothing(whole: dict[str, Any], data: st.DataObject) -> None:
+def test_duplicate_and_unknown_events_change_nothing(whole: dict[str, Any], data: st.DataObject) -> None:
     events = events_of(whole)[:-1]
     expected = accumulate(body_of(*events)).completion
     for _ in range(data.draw(st.integers(1, 4))):

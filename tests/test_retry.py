@@ -37,12 +37,12 @@ def test_status_decides_the_disposition(status: int, disposition: Disposition) -
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 429, 503])
-def test_some_answers_concern_all_events(status: int) -> None:
+def test_answer_about_the_endpoint_holds_all_events(status: int) -> None:
     assert classify(Answer(status), NOW).affects_all
 
 
 @pytest.mark.parametrize("status", [400, 422, 500, 502])
-def test_other_answers_concern_one_event(status: int) -> None:
+def test_answer_about_an_event_affects_that_event_only(status: int) -> None:
     assert not classify(Answer(status), NOW).affects_all
 
 
@@ -60,7 +60,7 @@ def test_other_answers_concern_one_event(status: int) -> None:
         (ValueError("odd"), False),
     ],
 )
-def test_exception_is_tried_again(error: Exception, *, affects_all: bool) -> None:
+def test_exception_is_retried(error: Exception, *, affects_all: bool) -> None:
     decision = classify(error, NOW)
     assert decision.disposition is Disposition.RETRY
     assert decision.affects_all is affects_all

@@ -90,7 +90,7 @@ def test_route_of_a_call(call: tuple[str, str], name: str | None) -> None:
         ("/completions", COMPLETIONS, ""),
     ],
 )
-def test_base_is_what_stands_before_the_route(path: str, route: Any, base: str) -> None:
+def test_base_is_the_path_before_the_route(path: str, route: Any, base: str) -> None:
     assert base_of(path, route) == base
 
 
@@ -128,7 +128,7 @@ def test_unknown_api_is_an_error_that_names_the_variable_and_what_it_takes() -> 
         load({"AINSIGHTS_CAPTURE": "images"})
 
 
-def test_lookups_are_no_calls_that_would_be_captured() -> None:
+def test_lookup_is_not_counted_as_an_uncaptured_call() -> None:
     with Insights(base_url=f"http://127.0.0.1:{free_port()}", capture="chat") as insights:
         openai = insights.watch(client(answer))
         openai.post("/responses", body={}, cast_to=object)

@@ -27,20 +27,20 @@ HOOK, SEP = str(AUTOLOAD), os.pathsep
         (SEP.join(["a", HOOK, "b"]), [HOOK, "a", "b"]),
     ],
 )
-def test_hook_stands_once_and_first_on_the_path(before: str, after: list[str]) -> None:
+def test_hook_is_once_and_first_on_the_path(before: str, after: list[str]) -> None:
     assert instrumented({"PYTHONPATH": before})["PYTHONPATH"].split(SEP) == after
 
 
 @pytest.mark.parametrize("theirs", [SEP + "a", "a" + SEP, "a" + SEP * 2 + "b", SEP])
-def test_empty_entry_stays_since_it_is_the_current_directory(theirs: str) -> None:
+def test_empty_entry_is_kept_since_it_is_the_current_directory(theirs: str) -> None:
     assert instrumented({"PYTHONPATH": theirs})["PYTHONPATH"] == HOOK + SEP + theirs
 
 
-def test_rest_of_the_environment_stays() -> None:
+def test_rest_of_the_environment_is_kept() -> None:
     assert instrumented({"A": "1"}) == {"A": "1", "PYTHONPATH": HOOK}
 
 
-def test_hook_stands_alone_in_its_directory() -> None:
+def test_hook_is_the_only_file_in_its_directory() -> None:
     assert [path.name for path in AUTOLOAD.iterdir() if path.name != "__pycache__"] == ["sitecustomize.py"]
 
 

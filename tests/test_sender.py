@@ -43,7 +43,7 @@ def send(url: str, body: bytes = BODY, timeout: float = 5) -> Answer:
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: folded\r\n line\r\n\r\nhi",
     ],
 )
-def test_answer_is_read_in_whatever_form(sent: bytes) -> None:
+def test_answer_is_read_in_every_valid_encoding(sent: bytes) -> None:
     with running_endpoint(lambda handler: handler.raw(sent)) as endpoint:
         assert send(endpoint.url) == Answer(200, "hi")
 
@@ -90,7 +90,7 @@ def test_body_arrives_whole(size: int) -> None:
     "sent",
     [b"", b"\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", b"\xff" * 70_000],
 )
-def test_garbage_is_an_error_that_is_tried_again(sent: bytes) -> None:
+def test_garbage_is_an_error_that_is_retried(sent: bytes) -> None:
     with (
         running_endpoint(lambda handler: handler.raw(sent)) as endpoint,
         pytest.raises((http.client.HTTPException, OSError)),

@@ -54,13 +54,13 @@ def bodies(claimed: list[tuple[SpoolRow, bytes]]) -> list[bytes]:
     return [body for _, body in claimed]
 
 
-def test_what_was_added_is_there_for_the_next_process(spool: Spool, another: Spool) -> None:
+def test_added_events_are_available_to_the_next_process(spool: Spool, another: Spool) -> None:
     spool.add([b"one", b"two"])
     spool.close()
     assert bodies(another.claim(10)) == [b"one", b"two"]
 
 
-def test_event_claimed_is_not_claimed(spool: Spool, another: Spool) -> None:
+def test_claimed_event_is_not_claimed_again(spool: Spool, another: Spool) -> None:
     spool.add([b"one"])
     assert another.claim(10) == []
     assert not another.has_unclaimed()
@@ -73,7 +73,7 @@ def test_released_event_is_claimed_by_one(spool: Spool, another: Spool) -> None:
     assert spool.claim(10) == []
 
 
-def test_delivered_event_is_gone(spool: Spool) -> None:
+def test_delivered_event_is_removed(spool: Spool) -> None:
     (number,) = spool.add([b"one"])
     assert number is not None
     spool.acknowledge(number)
@@ -122,7 +122,7 @@ def test_events_of_a_killed_process_may_be_claimed_by_any(spool: Spool) -> None:
     assert len(list(spool.directory.glob("owner-*.lock"))) == 1
 
 
-def test_marks_of_the_dead_are_swept_away(spool: Spool, another: Spool) -> None:
+def test_lock_files_of_dead_processes_are_removed(spool: Spool, another: Spool) -> None:
     another.add([b"one"])
     (living,) = spool.directory.glob("owner-*.lock")
     dead = spool.directory / "owner-dead.lock"
@@ -134,7 +134,7 @@ def test_marks_of_the_dead_are_swept_away(spool: Spool, another: Spool) -> None:
     assert not dead.exists()
 
 
-def test_where_files_cannot_be_locked_silence_is_death(
+def test_process_without_file_locks_is_dead_once_it_is_silent(
     spool: Spool, another: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_lock, "fcntl", None)
@@ -194,7 +194,7 @@ def test_full_spool_takes_no_more_and_logs_it(tmp_path: Path, caplog: pytest.Log
     spool.close()
 
 
-def test_dead_letters_make_room_the_oldest_first(tmp_path: Path) -> None:
+def test_dead_letters_are_evicted_oldest_first(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 200_000)
     for reason in ("first", "second"):
         (number,) = spool.add([bytes(60_000)])
@@ -206,7 +206,7 @@ def test_dead_letters_make_room_the_oldest_first(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_room_of_delivered_events_is_given_back(spool: Spool) -> None:
+def test_space_of_delivered_events_is_released(spool: Spool) -> None:
     numbers = spool.add([bytes(10_000)] * 200)
     size = (spool.directory / "spool.db-wal").stat().st_size
     for number in numbers:
@@ -236,7 +236,7 @@ def test_directory_that_cannot_be_created_is_logged(tmp_path: Path, caplog: pyte
     spool.close()
 
 
-def test_disk_that_is_full_refuses_and_later_takes(spool: Spool) -> None:
+def test_full_disk_refuses_events_and_later_accepts_them(spool: Spool) -> None:
     program = """
         import resource
         assert spool.add([b"one"])[0].number == 1
@@ -265,7 +265,7 @@ def another_database(path: Path) -> None:
         pytest.param(another_database, id="another database"),
     ],
 )
-def test_damaged_file_is_set_aside_and_started_anew(
+def test_damaged_file_is_set_aside_and_recreated(
     spool: Spool, damage: Callable[[Path], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     spool.add([b"one"])
@@ -277,7 +277,7 @@ def test_damaged_file_is_set_aside_and_started_anew(
     assert "is kept as" in caplog.text
 
 
-def test_file_of_a_newer_version_is_left_alone(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_of_a_newer_version_is_refused_and_not_set_aside(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
     spool.add([b"one"])
     spool.close()
     with contextlib.closing(sqlite3.connect(spool.directory / "spool.db")) as connection:
@@ -287,14 +287,14 @@ def test_file_of_a_newer_version_is_left_alone(spool: Spool, caplog: pytest.LogC
     assert not list(spool.directory.glob("spool.db.corrupt-*"))
 
 
-def test_file_that_was_deleted_is_started_anew(spool: Spool) -> None:
+def test_deleted_file_is_recreated(spool: Spool) -> None:
     spool.add([b"one"])
     for path in spool.directory.iterdir():
         path.unlink()
     check_goes_on(spool)
 
 
-def test_file_that_another_keeps_locked_is_tried_again(
+def test_locked_file_is_retried(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)

@@ -233,7 +233,7 @@ def test_root_refuses_the_database_of_another_user(directory: Path, instrument: 
 
 
 @AS_ROOT
-def test_link_that_another_user_planted_leads_root_into_no_other_file(
+def test_symlink_planted_by_another_user_makes_root_open_no_other_file(
     open_path: Path, instrument: Callable[[Path], object]
 ) -> None:
     victim = open_path / "victim.db"

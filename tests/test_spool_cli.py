@@ -111,7 +111,7 @@ def test_flush_ends_at_once_if_the_key_is_wrong(
     assert "3 events left: 401 who?: check AINSIGHTS_API_KEY" in err
 
 
-def test_flush_gives_up_on_an_endpoint_out_of_reach(
+def test_flush_gives_up_on_an_unreachable_endpoint(
     directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keep(directory, 3)

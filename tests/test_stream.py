@@ -108,7 +108,7 @@ def test_stream_in_a_reference_cycle_is_reported_by_the_collector(captured: Capt
     assert captured.statuses == ["abandoned"]
 
 
-def test_connection_that_breaks_is_an_error_with_what_had_come(captured: Captured) -> None:
+def test_connection_that_breaks_is_an_error_with_what_had_arrived(captured: Captured) -> None:
     stream = create(streaming(*PARTS[:2], http.ReadError("cut")))
     with pytest.raises((openai.APIConnectionError, http.ReadError)):
         list(stream)

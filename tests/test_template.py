@@ -79,7 +79,7 @@ class Colour(str, enum.Enum):
 @pytest.mark.parametrize(
     ("value", "filled"), [("é", "é"), (7, "7"), (None, "None"), (1.5, "1.5"), (["a"], "['a']"), (Colour.RED, "red")]
 )
-def test_input_goes_in_as_text(value: Any, filled: str) -> None:
+def test_input_is_inserted_as_text(value: Any, filled: str) -> None:
     assert content(Template("{a}"), a=value) == filled
     assert type(content(Template("{a}"), a=value)) is str
 
@@ -129,7 +129,7 @@ def test_source_that_is_neither_text_nor_messages_is_refused(source: Any) -> Non
         Template(source)
 
 
-def test_source_that_holds_itself_is_refused() -> None:
+def test_source_that_contains_itself_is_refused() -> None:
     message: dict[str, Any] = {"role": "user"}
     message["content"] = [message]
     with pytest.raises(TemplateError, match="not JSON"):

@@ -29,7 +29,7 @@ def test_event_has_the_template_its_inputs_and_the_messages(captured: Captured) 
     assert recorded(captured[1]) == (None, {})
 
 
-def test_bytes_sent_are_those_of_the_same_messages_by_hand(captured: Captured) -> None:
+def test_bytes_sent_are_those_of_the_same_messages_without_a_template(captured: Captured) -> None:
     sent: list[bytes] = []
 
     def answer(request: Any) -> Any:
@@ -68,7 +68,7 @@ def test_event_has_inputs_as_json(captured: Captured, value: Any, recorded: Any)
     assert captured[0]["inputs"] == {"a": recorded}
 
 
-def test_input_that_holds_itself_is_recorded_as_text(captured: Captured) -> None:
+def test_input_that_contains_itself_is_recorded_as_text(captured: Captured) -> None:
     value: list[Any] = []
     value.append(value)
     send(Template("{a}").format(a=value))
@@ -93,13 +93,13 @@ def test_async_call_records_its_template(captured: Captured) -> None:
     assert recorded(captured[0]) == ("{a}", {"a": 1})
 
 
-def test_messages_may_stand_around_those_of_the_template(captured: Captured) -> None:
+def test_messages_may_surround_those_of_the_template(captured: Captured) -> None:
     system = Template("Be {mood}.", role="system").format(mood="kind")
     send([*system, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, *MESSAGES])
     assert recorded(captured[0]) == ([{"role": "system", "content": "Be {mood}."}], {"mood": "kind"})
 
 
-def test_of_several_templates_the_last_in_the_messages_counts(captured: Captured) -> None:
+def test_the_last_of_several_templates_in_the_messages_is_recorded(captured: Captured) -> None:
     system, question = Template("Be {mood}.", role="system"), Template("About {it}?")
     messages: list[Any] = [*system.format(mood="kind"), *question.format(it="one")]
     send(messages)
@@ -108,7 +108,7 @@ def test_of_several_templates_the_last_in_the_messages_counts(captured: Captured
     assert [recorded(body) for body in captured] == [("About {it}?", {"it": "one"}), ("About {it}?", {"it": "two"})]
 
 
-def test_of_templates_that_end_at_the_same_message_the_longest_counts(captured: Captured) -> None:
+def test_the_longest_of_templates_that_end_at_the_same_message_is_recorded(captured: Captured) -> None:
     both = Template([{"role": "system", "content": "s {a}"}, {"role": "user", "content": "u {b}"}])
     send(both.format(a=1, b=2))
     Template("u {c}").format(c=2)
@@ -116,7 +116,7 @@ def test_of_templates_that_end_at_the_same_message_the_longest_counts(captured: 
     assert captured[0]["inputs"] == captured[1]["inputs"] == {"a": 1, "b": 2}
 
 
-def test_of_templates_that_make_the_same_the_last_formatted_counts(captured: Captured) -> None:
+def test_the_last_formatted_of_templates_with_equal_messages_is_recorded(captured: Captured) -> None:
     messages = Template("same {a}").format(a=1)
     Template("{b} 1").format(b="same")
     send(messages)

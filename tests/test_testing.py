@@ -83,7 +83,7 @@ def test_nothing_is_sent_also_if_the_program_instruments() -> None:
         assert (len(insights), len(endpoint.stored)) == (2, 1)
 
 
-def test_openai_is_as_before_when_it_stops() -> None:
+def test_openai_is_restored_when_it_stops() -> None:
     ainsights.uninstrument()
     assert not any(hook.wrapper for hook in patch.HOOKS)
     insights = ainsights.testing.capture()
@@ -102,14 +102,14 @@ def test_captures_nest() -> None:
     assert (len(inner), len(outer)) == (1, 1)
 
 
-def test_settings_are_obeyed() -> None:
+def test_settings_are_applied() -> None:
     with ainsights.testing.capture(redact="email", meta={"service": "s"}) as insights:
         ainsights.capture(response=COMPLETION, messages="write to ann@example.com")
     assert insights[0].messages == "write to [email]"
     assert insights[0].meta["service"] == "s"
 
 
-def test_context_is_obeyed() -> None:
+def test_context_is_applied() -> None:
     with ainsights.testing.capture() as insights:
         with ainsights.context(capture=False):
             ask()

@@ -66,7 +66,7 @@ def test_paused_list_counts_what_is_new_and_shows_it_later(opened: Callable[...,
     expect(page.locator("tr[data-id]")).to_have_count(3)
 
 
-def test_list_that_is_read_stays_as_it_is(opened: Callable[..., Page], endpoint: Endpoint) -> None:
+def test_list_that_is_being_read_does_not_change(opened: Callable[..., Page], endpoint: Endpoint) -> None:
     page = opened("/ui/", is_live=True)
     page.locator(".list > .scroll").evaluate("each => each.scrollTop = 300")
     store(endpoint, "while-reading")
@@ -134,7 +134,7 @@ def test_alt_click_excludes(opened: Callable[..., Page]) -> None:
     expect(page.locator(".chip bdi")).to_have_text("-model:gpt-4o-mini")
 
 
-def test_keyboard_alone_opens_an_insight_and_goes_on(opened: Callable[..., Page]) -> None:
+def test_keyboard_alone_opens_an_insight_and_the_next_one(opened: Callable[..., Page]) -> None:
     page = opened("/ui/?q=status%3Aok")
     for key in ("j", "j", "k", "Enter"):
         page.keyboard.press(key)

@@ -20,7 +20,7 @@ UNSIZED = frozenset({"429", "slow-loris", "hang", "tls", "dns"})
 
 @pytest.mark.parametrize("scenario", proofs(answers.rows, UNSIZED))
 @pytest.mark.timeout(400)
-def test_promise_holds(scenario: Callable[[], Row]) -> None:
+def test_fault_scenario_keeps_every_promise(scenario: Callable[[], Row]) -> None:
     row = scenario()
     assert row.made > 0
     assert row.broken == []

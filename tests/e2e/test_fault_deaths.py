@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("scenario", proofs(deaths.rows))
 @pytest.mark.timeout(400)
-def test_promise_holds(scenario: Callable[[], Row]) -> None:
+def test_fault_scenario_keeps_every_promise(scenario: Callable[[], Row]) -> None:
     row = scenario()
     assert row.made > 0
     assert row.broken == []

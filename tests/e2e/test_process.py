@@ -105,7 +105,7 @@ def test_fork_while_a_request_is_under_way_delivers_once() -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="older Pythons do not warn")
-def test_fork_is_not_warned_of_our_thread() -> None:
+def test_fork_does_not_warn_about_our_thread() -> None:
     program = """
     import os, warnings
     warnings.simplefilter("error")
@@ -130,7 +130,7 @@ def test_sigterm_delivers_if_asked_to_and_ends_as_before() -> None:
         assert len(endpoint.stored) == 1
 
 
-def test_sigterm_goes_on_to_the_handler_that_was_there() -> None:
+def test_sigterm_is_passed_to_the_previous_handler() -> None:
     program = """
     import os, signal, sys
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(3))
@@ -186,7 +186,7 @@ def test_keyboard_interrupt_delivers() -> None:
         assert len(endpoint.stored) == 1
 
 
-def test_exit_while_retrying_tries_once_more_and_reports_what_is_lost() -> None:
+def test_exit_while_retrying_makes_one_more_attempt_and_reports_what_is_lost() -> None:
     with running_endpoint(lambda handler: handler.answer(503)) as endpoint:
         program = INSTRUMENT + "call()\nwhile not ainsights.stats().retried: pass"
         ran = run(program, **settings(endpoint.url, exit_timeout="2"))

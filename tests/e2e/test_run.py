@@ -168,7 +168,7 @@ def test_process_is_the_command_s_so_that_signals_reach_it(tmp_path: Path) -> No
         assert process.wait(PATIENCE) == -signal.SIGTERM
 
 
-def test_python_s_own_picture_of_itself_is_the_same(tmp_path: Path) -> None:
+def test_path_arguments_flags_and_signal_handlers_are_the_same(tmp_path: Path) -> None:
     program = "import sys, signal; print(sys.path, sys.argv, sys.flags, signal.getsignal(signal.SIGPIPE))"
     bare = subprocess.run([PYTHON, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ran(None, tmp_path, PYTHON, "-c", program, **OFF).stdout == bare.stdout
@@ -269,7 +269,7 @@ def test_python_without_ainsights_is_named_and_the_command_runs(tmp_path: Path, 
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_python_without_openai_is_not_spoken_of(tmp_path: Path, bare: str) -> None:
+def test_missing_openai_is_not_reported(tmp_path: Path, bare: str) -> None:
     program = "try: import openai\nexcept ImportError: print('without')"
     done = ran(None, tmp_path, bare, "-c", program, **OFF)
     assert (done.returncode, done.stdout, done.stderr) == (0, "without\n", "")

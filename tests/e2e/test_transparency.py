@@ -70,7 +70,7 @@ def test_program_prints_the_same(runs: Runs) -> None:
     assert runs.ours.out.splitlines() == runs.bare.out.splitlines()
 
 
-def test_program_warns_and_complains_the_same(runs: Runs) -> None:
+def test_program_emits_the_same_warnings_and_errors(runs: Runs) -> None:
     assert runs.ours.err == runs.bare.err
 
 

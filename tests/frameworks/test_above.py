@@ -86,7 +86,7 @@ def test_failed_call_is_an_event_of_its_own(runs: Runs, form: str) -> None:
     assert statuses == ({400: 1} if failing(form) else statuses & Counter({500: 1}) if "retried" in form else {})
 
 
-def test_no_event_belongs_to_no_form(runs: Runs) -> None:
+def test_exactly_the_forms_within_reach_have_events(runs: Runs) -> None:
     forms = {form for form in runs.ours.got if not is_out_of_reach(form)}
     assert {form_of(event["messages"]) for event in runs.events} == forms
 
@@ -96,7 +96,7 @@ def test_each_event_has_an_id_of_its_own(runs: Runs) -> None:
     assert len(ids) == len(runs.events)
 
 
-def test_program_complains_the_same(runs: Runs) -> None:
+def test_program_prints_the_same_to_stderr(runs: Runs) -> None:
     assert runs.ours.err == runs.bare.err
 
 

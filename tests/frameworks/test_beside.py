@@ -90,7 +90,7 @@ def test_programs_run_to_their_end(alone: Ran, run: Run) -> None:
     assert (alone.status, run.ran.status) == (0, 0), alone.err + run.ran.err
 
 
-def test_program_gets_the_same_as_with_theirs_alone(alone: Ran, run: Run, form: str) -> None:
+def test_program_gets_the_same_as_with_the_other_instrumentation_alone(alone: Ran, run: Run, form: str) -> None:
     assert run.ran.got[form].startswith("raised ") == ("failed" in form)
     assert run.ran.got[form] == alone.got[form]
 
@@ -116,17 +116,17 @@ def test_their_records_are_the_same_as_without_us(alone: Ran, run: Run, phase: s
     assert run.ran.got[phase] == alone.got[phase]
 
 
-def test_seams_are_as_before_us_whoever_goes_first(run: Run) -> None:
+def test_patched_methods_are_restored_in_any_order_of_removal(run: Run) -> None:
     assert run.ran.got["restored"]
     assert run.ran.got["restored_at_first"] == (run.undone == "ours")
 
 
-def test_theirs_goes_on_when_ours_is_undone(run: Run) -> None:
+def test_other_instrumentation_continues_when_ours_is_removed(run: Run) -> None:
     more = len(run.ran.got["records_with_one_undone"]) - len(run.ran.got["records"])
     assert more == 2 or run.undone == "theirs"
 
 
-def test_nothing_of_ours_failed(run: Run) -> None:
+def test_nothing_failed_inside_ainsights(run: Run) -> None:
     assert run.ran.got["failures"] == {}
 
 
@@ -134,7 +134,7 @@ def test_each_event_has_an_id_of_its_own(run: Run) -> None:
     assert max(Counter(event["meta"]["ainsights.event_id"] for event in run.events).values()) == 1
 
 
-def test_program_complains_of_nothing_more(alone: Ran, run: Run) -> None:
+def test_program_prints_no_more_to_stderr(alone: Ran, run: Run) -> None:
     assert set(run.ran.err.splitlines()) <= set(alone.err.splitlines())
 
 

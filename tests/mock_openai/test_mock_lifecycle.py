@@ -62,7 +62,9 @@ def test_stop_lets_an_answer_finish() -> None:
         server.stop()
 
 
-def test_a_client_that_leaves_does_no_harm(server: mock_openai.Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_disconnects_does_not_disturb_the_server(
+    server: mock_openai.Server, caplog: pytest.LogCaptureFixture
+) -> None:
     before = server.requests.total
     for directive in ("chunks=5000,size=4000000", "hang", "hang=2", "pace=0.01", "delay=0.01", "split,size=100000"):
         with connected(server, directive, stream=True) as one:
@@ -72,7 +74,7 @@ def test_a_client_that_leaves_does_no_harm(server: mock_openai.Server, caplog: p
     assert not caplog.records
 
 
-def test_garbage_does_no_harm(server: mock_openai.Server) -> None:
+def test_garbage_is_answered_with_400_and_the_server_keeps_serving(server: mock_openai.Server) -> None:
     url = urlsplit(server.url)
     with socket.create_connection((url.hostname, url.port), timeout=10) as connection:
         connection.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")

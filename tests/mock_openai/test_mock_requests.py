@@ -92,7 +92,7 @@ def test_health_is_served_and_not_recorded(server: mock_openai.Server) -> None:
     assert server.requests.total == 0
 
 
-def test_requests_are_recorded_as_they_came(server: mock_openai.Server) -> None:
+def test_requests_are_recorded_as_received(server: mock_openai.Server) -> None:
     server.requests.clear()
     body = json.dumps(ASK, indent=3).encode()
     RawResponse(server, body, "/v1/chat/completions?a=%20b", **{"X-Mixed-Case": "grün"})

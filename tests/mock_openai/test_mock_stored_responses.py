@@ -66,7 +66,7 @@ def test_a_response_is_cancelled_only_in_the_background_and_before_its_end(serve
 
 
 @needs_background
-def test_a_stream_that_broke_is_resumed_after_what_came(client: openai.OpenAI) -> None:
+def test_a_stream_that_broke_is_resumed_after_the_last_event_received(client: openai.OpenAI) -> None:
     seen = until_broken(client.responses.create(**asked("abort=4", background=True, stream=True)))
     assert [event.sequence_number for event in seen] == [0, 1, 2, 3]
     identity = seen[0].response.id

@@ -45,7 +45,7 @@ def test_lines_are_exactly_the_filter_in_order_of_arrival(
     assert [row["id"] for row in rows(endpoint, q="-user:ann")] == [f"e{n}" for n in range(1, 24, 2)]
 
 
-def test_line_has_the_whole_body_even_if_it_came_with_line_breaks(endpoint: Endpoint, client: Client) -> None:
+def test_line_has_the_whole_body_even_if_it_was_sent_with_line_breaks(endpoint: Endpoint, client: Client) -> None:
     body = insight("e", messages="two\nlines\u2028three")
     client.put(json.dumps(body, indent=1).replace("\n", "\r\n").encode())
     client.await_index()
@@ -71,12 +71,12 @@ def test_cells_keep_quotes_commas_line_breaks_and_numbers(endpoint: Endpoint, cl
     assert (row["question"], row["latency"], row["tokens"]) == ('a "b", c\nd', "1.5", "")
 
 
-def test_export_of_nothing_is_a_head_alone(endpoint: Endpoint) -> None:
+def test_export_of_nothing_is_only_the_header(endpoint: Endpoint) -> None:
     assert exported(endpoint).text == ""
     assert exported(endpoint, format="csv").text == ",".join(export.COLUMNS) + "\r\n"
 
 
-def test_client_that_goes_away_stops_the_export(
+def test_client_that_disconnects_stops_the_export(
     endpoint: Endpoint, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []

@@ -86,7 +86,7 @@ def test_one_event_is_found_by_its_id_as_soon_as_it_is_stored(client: Client, ev
     assert client.ask("GET", f"/insights/{event_id}").json["body"] == body
 
 
-def test_event_has_the_body_as_it_came(client: Client) -> None:
+def test_event_has_the_body_as_received(client: Client) -> None:
     body = b'{ "response": {"x": 1.50, "s": "\\ud800"}, "messages": "\xc3\xa9", "meta": {"ainsights.event_id": "e"} }'
     client.put(body)
     client.connection.request("GET", "/insights/e", headers=client.headers)

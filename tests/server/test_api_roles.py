@@ -104,7 +104,7 @@ def test_erased_event_is_in_no_answer(endpoint: Endpoint) -> None:
         assert client.ask("GET", "/insights/x1").status == 404
 
 
-def test_user_is_erased_to_the_last_event_however_late_it_came(endpoint: Endpoint) -> None:
+def test_user_is_erased_to_the_last_event_however_late_it_arrived(endpoint: Endpoint) -> None:
     user = "a/b é\nc"
     with Client(endpoint) as client:
         for n in range(30):

@@ -70,7 +70,7 @@ def test_stream_resumes_after_the_last_event_id(
     assert [name for _, name in first + rest] == [f"e{n}" for n in range(25)]
 
 
-def test_stream_ends_when_its_client_goes(endpoint: Endpoint, client: Client) -> None:
+def test_stream_ends_when_its_client_disconnects(endpoint: Endpoint, client: Client) -> None:
     with open_stream(endpoint) as answer:
         lines = answer.iter_lines()  # httpx ends the answer with the iterator
         next(lines)

@@ -49,7 +49,7 @@ def test_changed_event_is_named(options: Options, capsys: pytest.CaptureFixture[
     assert f"Not as it was stored: event {seq} was changed" in capsys.readouterr().out
 
 
-def test_verification_stops_when_its_client_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verification_stops_when_its_client_disconnects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "REPORT_EVERY", 1)
     reached, client_is_gone, ended = threading.Event(), threading.Event(), threading.Event()
     check = SQLiteStore.verify

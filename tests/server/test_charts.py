@@ -101,7 +101,7 @@ def test_stacked_columns_stand_on_each_other() -> None:
     assert float(upper.attrib["height"]) / float(lower.attrib["height"]) == pytest.approx(7 / 3, abs=0.01)
 
 
-def test_line_is_broken_where_nothing_is_known() -> None:
+def test_line_has_a_gap_where_values_are_unknown() -> None:
     chart = Chart("t", list("abcde"), [Series("a", [1.0, 2.0, None, 3.0, 4.0])])
     (path,) = parsed(lines(chart)).iter("path")
     assert path.attrib["d"].count("M") == 2
@@ -119,7 +119,7 @@ def test_unknown_is_shown_as_unknown_and_zero_as_zero() -> None:
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)
-def test_numbers_stand_in_a_table_too(draw: object) -> None:
+def test_numbers_are_in_a_table_too(draw: object) -> None:
     root = parsed(draw(Chart("t", ["a", "b"], [Series("s", [1.0, None])])))  # type: ignore[operator]
     assert [[cell.text for cell in row if cell.tag == "td"] for row in root.iter("tr")][1:] == [["1"], ["–"]]
 

@@ -135,7 +135,7 @@ def test_a_key_is_revoked_and_a_view_removed_also_by_a_machine_whose_clock_is_sl
         assert views.read() == []
 
 
-def test_of_replicas_that_start_at_once_with_keys_of_their_own_the_first_goes_on(
+def test_the_first_of_replicas_that_start_at_once_with_different_keys_continues(
     clickhouse_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = b"first" * 8, b"second" * 8
@@ -184,7 +184,7 @@ def test_a_line_of_the_access_log_is_shown_once_though_the_answer_to_its_insert_
         assert [line.key_name for _, line in store.accesses()] == ["ann"]
 
 
-def test_a_store_that_answers_but_does_not_store_is_not_called_well_again_each_second(
+def test_a_store_that_answers_but_does_not_store_is_not_reported_as_recovered_each_second(
     clickhouse_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with opened(clickhouse_url) as store:
@@ -198,7 +198,7 @@ def test_a_store_that_answers_but_does_not_store_is_not_called_well_again_each_s
         assert [line.getMessage() for line in caplog.records if "works again" in line.getMessage()][1:] == []
 
 
-def test_a_store_that_goes_away_is_noticed_without_a_put_and_named_without_values(
+def test_a_store_that_becomes_unavailable_is_detected_without_a_put_and_named_without_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "BEAT_SECONDS", 0.1)

@@ -53,7 +53,7 @@ def test_what_replicas_acknowledge_is_stored_once_though_two_of_them_are_killed(
     check_stored(clickhouse_url, writers)
 
 
-def test_puts_are_refused_while_the_store_is_away_and_stored_when_it_is_back(tmp_path: Path) -> None:
+def test_puts_are_refused_while_the_store_is_unavailable_and_stored_when_it_is_back(tmp_path: Path) -> None:
     with embedded(tmp_path / "clickhouse") as server:
         store = server.url("insights")
         with replicas.replicas(tmp_path, store, 2) as running:
@@ -71,7 +71,7 @@ def test_puts_are_refused_while_the_store_is_away_and_stored_when_it_is_back(tmp
         check_stored(store, writers)
 
 
-def test_our_client_loses_nothing_while_the_store_is_away(tmp_path: Path) -> None:
+def test_our_client_loses_nothing_while_the_store_is_unavailable(tmp_path: Path) -> None:
     with (
         embedded(tmp_path / "clickhouse") as server,
         replicas.replicas(tmp_path, server.url("insights"), 1) as [replica],

@@ -66,7 +66,7 @@ def test_what_is_put_is_found_by_id_by_number_and_in_order(clickhouse_url: str) 
         assert stored[-1].seq < 2**53
 
 
-def test_an_event_is_stored_once_wherever_it_arrives_and_the_first_counts(clickhouse_url: str) -> None:
+def test_an_event_is_stored_once_wherever_it_arrives_and_the_first_is_kept(clickhouse_url: str) -> None:
     first, again = body("an id", messages="first"), body("an id", 1.0, messages="again")
     with opened(clickhouse_url) as store, ClickHouseStore(address(clickhouse_url), KEY) as other:
         store.connection.command("SYSTEM STOP MERGES event")
@@ -253,7 +253,7 @@ def test_keys_and_views_are_shared_and_a_revoked_key_is_refused_soon(clickhouse_
         assert views.read() == []
 
 
-def test_a_purge_is_due_once_the_night_after_the_erasure_came() -> None:
+def test_a_purge_is_due_the_night_after_the_erasure() -> None:
     noon = 1_750_075_200.0
     assert not maintenance.is_purge_due(noon, noon + 14 * 3600)
     assert maintenance.is_purge_due(noon, noon + 15 * 3600)

@@ -31,7 +31,7 @@ def options(clickhouse_server: str, tmp_path: Path) -> Iterator[Options]:
         yield options
 
 
-def test_an_answer_is_cut_off_with_one_line_when_the_store_goes_away(
+def test_an_answer_is_cut_off_with_one_log_line_when_the_store_becomes_unavailable(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (

@@ -93,7 +93,7 @@ def test_a_copy_to_clickhouse_and_back_is_equal_by_count_and_hash(
         assert other.verify().problem is None
 
 
-def test_an_import_that_was_cut_off_prints_how_to_go_on(tmp_path: Path, ainsights: Command) -> None:
+def test_an_interrupted_import_prints_how_to_resume(tmp_path: Path, ainsights: Command) -> None:
     bodies = random_bodies(50, seed=6)
     fill(tmp_path / "a.db", bodies)
     copy = ainsights("export", "--db", "a.db")
@@ -111,7 +111,7 @@ def test_an_import_that_was_cut_off_prints_how_to_go_on(tmp_path: Path, ainsight
 
 
 @needs_engine
-def test_a_copy_from_clickhouse_goes_on_after_any_event(clickhouse_url: str, ainsights: Command) -> None:
+def test_a_copy_from_clickhouse_continues_after_any_event(clickhouse_url: str, ainsights: Command) -> None:
     bodies = random_bodies(30, seed=7)
     with opened(clickhouse_url) as store:
 
@@ -136,7 +136,7 @@ def test_a_copy_from_clickhouse_goes_on_after_any_event(clickhouse_url: str, ain
         (lambda lines: [*lines[:5], lines[5].replace(b"Fine", b"Fire"), *lines[6:]], "some of them changed"),
     ],
 )
-def test_a_copy_that_is_not_whole_is_noticed(tmp_path: Path, change: object, problem: str, ainsights: Command) -> None:
+def test_an_incomplete_copy_is_detected(tmp_path: Path, change: object, problem: str, ainsights: Command) -> None:
     fill(tmp_path / "a.db", [body(f"event {number}") for number in range(10)])
     lines = ainsights("export", "--db", "a.db").splitlines(keepends=True)
     assert callable(change)

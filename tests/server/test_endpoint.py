@@ -99,7 +99,7 @@ GOOD_BODIES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("body", GOOD_BODIES.values(), ids=GOOD_BODIES)
-def test_unusual_insight_is_stored_as_it_came(endpoint: Endpoint, client: Client, body: Any) -> None:
+def test_unusual_insight_is_stored_as_received(endpoint: Endpoint, client: Client, body: Any) -> None:
     answer = client.put(body)
 
     assert (answer.status, answer.json) == (200, {"success": True})
@@ -143,7 +143,7 @@ def test_what_the_headers_forbid_is_answered_before_the_body(
     assert client.connection.getresponse().status == status
 
 
-def test_client_that_leaves_within_its_body_is_no_error(
+def test_client_that_disconnects_within_its_body_is_not_an_error(
     endpoint: Endpoint, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = event_ids(endpoint.database)

@@ -57,7 +57,7 @@ def index_status(client: Client) -> Any:
     return client.ask("GET", "/status").json["index"]
 
 
-def test_full_disk_of_the_index_holds_up_no_ingestion_and_the_index_catches_up_once_there_is_room(
+def test_full_disk_of_the_index_delays_no_ingestion_and_the_index_catches_up_once_there_is_space(
     tmp_path: Path,
 ) -> None:
     database = tmp_path / "insights.db"

@@ -66,12 +66,12 @@ def test_another_answer_begins_another_conversation(served: Served) -> None:
     assert conversations(served) == [{"1"}, {"x"}]
 
 
-def test_examples_in_a_prompt_don_t_put_calls_together(served: Served) -> None:
+def test_examples_in_a_prompt_do_not_join_calls_into_a_conversation(served: Served) -> None:
     put(served.store, [chat(f"{number}", "1+1", "2", f"{number}+1", "?") for number in range(3)])
     assert conversations(served) == [{"0"}, {"1"}, {"2"}]
 
 
-def test_a_conversation_whose_beginning_is_missing_is_found_by_what_is_there(served: Served) -> None:
+def test_a_conversation_without_its_beginning_is_found_by_the_remaining_events(served: Served) -> None:
     put(served.store, [CHAT[2], CHAT[1]])
     assert conversations(served) == [{"2", "3"}]
 
@@ -169,12 +169,12 @@ def test_responses_of_the_api_s_own_conversations_are_named_after_them(served: S
     assert served.engine.conversation("conv_1")
 
 
-def test_responses_that_branch_or_lack_their_first_are_found_by_what_is_there(served: Served) -> None:
+def test_responses_that_branch_or_lack_their_first_are_found_by_the_remaining_ones(served: Served) -> None:
     put(served.store, [response(3, 2), response(4, 2), response(5, 4), response(9, 8)])
     assert conversations(served) == [{"3", "4", "5"}, {"9"}]
 
 
-def test_ids_that_go_round_in_a_circle_do_no_harm(served: Served) -> None:
+def test_cyclic_ids_are_handled(served: Served) -> None:
     in_batches(served, [response(1, 3), response(2, 1), response(3, 2), response(4, 3), response(5, 5)], 1)
     assert conversations(served) == [{"1", "2", "3", "4"}, {"5"}]
 

@@ -61,7 +61,7 @@ def test_questions_are_those_within_the_filter(served: Answering) -> None:
     ]
 
 
-def test_recurring_messages_name_their_role(served: Answering) -> None:
+def test_recurring_messages_have_their_role(served: Answering) -> None:
     first = served.engine.messages(parse_query("limit 1"))[0]
     assert (first.text, first.role, first.events, first.errors) == ("Be nice.", "system", 6, 1)
 
@@ -159,7 +159,7 @@ def test_a_cursor_that_no_page_gave_is_an_error(served: Answering, cursor: str) 
 
 
 @pytest.mark.parametrize("value", [1.5, 5e-324, -(2**62), 2**62, None])
-def test_a_cursor_of_a_list_in_another_order_is_no_failure_of_the_store(served: Answering, value: float | None) -> None:
+def test_a_cursor_of_a_list_in_another_order_is_not_a_store_failure(served: Answering, value: float | None) -> None:
     cursor = encode_cursor(Position(value, 5))
     for answer in (served.engine.events, served.engine.conversations):
         with suppress(QueryError):

@@ -66,7 +66,7 @@ def test_the_lag_is_the_age_of_the_first_event_that_is_not_indexed(tmp_path: Pat
             assert index.status().lag_seconds == 0
 
 
-def test_an_index_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_an_index_resumes_where_it_stopped(tmp_path: Path) -> None:
     with serving(tmp_path, random_bodies(30, seed=1)):
         pass
     with SQLiteStore(tmp_path / "insights.db") as store:
@@ -182,7 +182,7 @@ def rebuild_interrupted(directory: Path) -> None:
         rebuild_interrupted,
     ],
 )
-def test_after_damage_the_index_is_built_anew(tmp_path: Path, damage: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_index_is_rebuilt_after_damage(tmp_path: Path, damage: object, caplog: pytest.LogCaptureFixture) -> None:
     assert callable(damage)
     with serving(tmp_path, [*random_bodies(50, seed=3), body("a", messages="a ferret")]) as served:
         before = contents(served.index)
@@ -193,7 +193,7 @@ def test_after_damage_the_index_is_built_anew(tmp_path: Path, damage: object, ca
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_the_index_of_another_store_is_built_anew(tmp_path: Path) -> None:
+def test_the_index_of_another_store_is_rebuilt(tmp_path: Path) -> None:
     with serving(tmp_path, random_bodies(20, seed=4)):
         pass
     for path in tmp_path.glob("insights.db*"):

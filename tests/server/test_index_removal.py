@@ -136,7 +136,7 @@ def test_what_a_killed_process_was_writing_is_removed_and_the_index_is_kept(
     assert caplog.messages == []  # it would warn that it is built anew
 
 
-def test_queries_go_on_while_the_columns_are_compacted(tmp_path: Path) -> None:
+def test_queries_continue_while_the_columns_are_compacted(tmp_path: Path) -> None:
     columns = Columns(tmp_path)
     columns.open()
     done, failures, answers = threading.Event(), [], []

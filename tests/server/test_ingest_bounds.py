@@ -87,7 +87,7 @@ def test_gzip_of_two_members_is_one_body(endpoint: Endpoint, client: Client) -> 
     ],
     ids=["cut", "plain", "zlib", "bomb", "empty", "thousand members", "brotli", "twice"],
 )
-def test_body_that_is_no_bounded_gzip_is_refused(client: Client, body: bytes, encoding: str, status: int) -> None:
+def test_body_that_is_not_a_bounded_gzip_is_refused(client: Client, body: bytes, encoding: str, status: int) -> None:
     refused = put_encoded(client, body, encoding)
 
     assert (refused.status, refused.json["success"]) == (status, False)
@@ -203,7 +203,7 @@ def allows(schema: Any, value: Any) -> bool:
 
 
 @pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00" * 20])
-def test_what_is_no_http_gets_a_problem_document(endpoint: Endpoint, sent: bytes) -> None:
+def test_malformed_http_gets_a_problem_document(endpoint: Endpoint, sent: bytes) -> None:
     with connect(endpoint) as connection:
         connection.sendall(sent)
         status, document = answer(connection)
@@ -241,7 +241,7 @@ def test_body_that_stops_coming_is_given_up(tmp_path: Path, monkeypatch: pytest.
         assert answer(slow)[0] == 408
 
 
-def test_connections_that_idle_make_room_for_new_ones(tmp_path: Path) -> None:
+def test_idle_connections_are_closed_for_new_ones(tmp_path: Path) -> None:
     database = tmp_path / "insights.db"
     few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))"
     with serving(database, "--api-key", KEY, before=few) as (process, url), ExitStack() as stack:

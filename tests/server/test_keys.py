@@ -69,7 +69,7 @@ def test_key_is_rotated_without_a_restart(endpoint: Endpoint, capsys: pytest.Cap
     assert (statuses(endpoint, old)[0], statuses(endpoint, new)[0]) == (401, 200)
 
 
-def test_keys_are_listed_without_themselves(endpoint: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_are_listed_without_their_secrets(endpoint: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
     key = add(endpoint, "ann", "--role", "read", "--role", "write", capsys=capsys)
     _cli.main(["serve", "keys", "list", "--db", str(endpoint.database)])
 
@@ -80,12 +80,12 @@ def test_keys_are_listed_without_themselves(endpoint: Endpoint, capsys: pytest.C
 
 
 @pytest.mark.parametrize("name", ["", "a b", "x" * 65, "-x", "é", "../x"])
-def test_name_of_a_key_is_a_plain_word(tmp_path: Path, name: str) -> None:
+def test_wrong_key_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError, match="key name"):
         KeyFile(tmp_path / "insights.db").add(name, [Role.READ])
 
 
-def test_name_is_given_once(tmp_path: Path) -> None:
+def test_name_is_used_for_one_key(tmp_path: Path) -> None:
     keys = KeyFile(tmp_path / "insights.db")
     keys.add("ann", [Role.READ])
 
@@ -117,7 +117,7 @@ def test_damaged_key_file_is_an_error_that_names_it(tmp_path: Path, content: str
         keys.read()
 
 
-def test_readable_key_of_an_earlier_version_goes_on_working_as_a_hash(tmp_path: Path) -> None:
+def test_plaintext_key_of_an_earlier_version_keeps_working_as_a_hash(tmp_path: Path) -> None:
     former = tmp_path / "insights.db.key"
     former.write_text("ainsights_former\n")
     former.chmod(0o600)
@@ -167,7 +167,7 @@ def test_reads_are_in_the_access_log(endpoint: Endpoint) -> None:
     assert logged() == [("environment", "GET /insights", "model=gpt"), ("environment", "GET /insights/e", "")]
 
 
-def test_key_file_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_key_file_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
     keys = KeyFile(tmp_path / "insights.db")
     keys.add("ann", [Role.READ])
 

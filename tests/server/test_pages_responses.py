@@ -70,7 +70,7 @@ def test_insight_shows_answer_reasoning_output_items_and_state(visitor: Visitor)
     assert "Incomplete max_output_tokens" in text_of(shown(visitor, "last"))
 
 
-def test_insight_of_a_response_that_came_shows_no_error(visitor: Visitor) -> None:
+def test_insight_of_a_successful_response_shows_no_error(visitor: Visitor) -> None:
     assert "HTTP status" not in text_of(shown(visitor, QUESTION))
 
 

@@ -67,7 +67,7 @@ def test_a_query_names_measures_groups_order_limit_and_filter() -> None:
         ('user:"say \\"hi\\""', Condition("user", ":", ('say "hi"',))),
     ],
 )
-def test_a_condition_reads_as(text: str, expected: Condition) -> None:
+def test_a_condition_is_parsed(text: str, expected: Condition) -> None:
     assert parse_filter(text) == Filter((expected,))
 
 
@@ -85,7 +85,7 @@ def test_a_condition_reads_as(text: str, expected: Condition) -> None:
         ('"AND"', Text("AND")),
     ],
 )
-def test_a_text_reads_as(text: str, expected: Text) -> None:
+def test_a_text_is_parsed(text: str, expected: Text) -> None:
     assert parse_filter(text) == Filter((), (expected,))
 
 

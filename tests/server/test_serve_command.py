@@ -233,7 +233,7 @@ def test_loopback_is_distinguished_from_other_hosts(host: str, expected: Any) ->
     assert is_loopback(host) is expected
 
 
-def test_listening_beyond_the_machine_warns(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_listening_beyond_loopback_warns(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     serve._announce(Endpoint("http://x:1", KEY, database), ("/insight",), given=False, open_to_others=True)
 
     assert "unencrypted" in capsys.readouterr().err

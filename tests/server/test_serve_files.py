@@ -72,7 +72,7 @@ FOREIGN = [directory, text, other_database, other_database_in_use, link, danglin
 
 
 @pytest.mark.parametrize("make", FOREIGN)
-def test_what_is_no_database_of_ours_is_refused_and_not_touched(
+def test_file_that_is_not_our_database_is_refused_and_not_touched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "given"
@@ -88,7 +88,7 @@ def test_what_is_no_database_of_ours_is_refused_and_not_touched(
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", ".lock", ".audit-key", ".keys", ".keys.lock", ".key", ".v1"])
 @pytest.mark.parametrize("dangling", [True, False])
-def test_link_in_place_of_a_companion_is_refused_and_not_followed(
+def test_symlink_in_place_of_a_database_companion_file_is_refused_and_not_followed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str, *, dangling: bool
 ) -> None:
     target = tmp_path / "target"
@@ -154,7 +154,7 @@ def test_file_of_another_user_is_refused_and_not_touched(
 
 
 @root_only
-def test_key_file_that_is_planted_later_counts_for_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_key_file_that_is_planted_later_is_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     keys = KeyFile(tmp_path / "insights.db")
     key = keys.add("mine", [])
     entry = keys.read()[0]

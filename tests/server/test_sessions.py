@@ -37,7 +37,7 @@ def test_expired_cookie_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(st.text() | st.none())
-def test_anything_else_is_no_session(cookie: str | None) -> None:
+def test_anything_else_is_not_a_session(cookie: str | None) -> None:
     assert Sessions(b"secret").read(cookie) is None
 
 

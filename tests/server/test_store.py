@@ -70,7 +70,7 @@ def test_key_that_no_header_carries_is_refused(database: Path, key: str) -> None
     assert not key or key not in str(caught.value)
 
 
-def test_file_that_is_no_database_is_refused_and_left_alone(database: Path) -> None:
+def test_file_that_is_not_a_database_is_refused_and_left_alone(database: Path) -> None:
     database.write_text("something else entirely" * 50)
 
     with pytest.raises(ConfigurationError, match="not a database"), SQLiteStore(database):

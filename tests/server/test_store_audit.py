@@ -119,7 +119,7 @@ def test_anchor_shows_that_the_end_was_cut_off(database: Path) -> None:
         assert store.verify(Anchor(before.entries, "00" * 32)).problem
 
 
-def test_chain_goes_on_after_a_restart(database: Path) -> None:
+def test_chain_continues_after_a_restart(database: Path) -> None:
     for n in range(3):
         with SQLiteStore(database) as store:
             put(store, [(f"later {n}", body("x"))])

@@ -76,7 +76,7 @@ def test_large_bodies_are_returned_a_few_at_a_time(store: SQLiteStore) -> None:
     assert [stored.seq for stored in store.bodies_after(8, 10)] == [9, 10]
 
 
-def test_commit_listener_hears_the_last_number(store: SQLiteStore) -> None:
+def test_commit_listener_receives_the_last_number(store: SQLiteStore) -> None:
     heard: list[int] = []
     store.add_commit_listener(heard.append)
     put(store, [("a", body("x"))])
@@ -148,7 +148,7 @@ def test_second_server_is_refused_with_the_process_that_has_the_lock(store: SQLi
     put(store, [("a", body("x"))])
 
 
-def test_file_alone_has_everything_once_the_store_is_closed(store: SQLiteStore, tmp_path: Path) -> None:
+def test_database_file_has_everything_once_the_store_is_closed(store: SQLiteStore, tmp_path: Path) -> None:
     put(store, [("a", body("x"))])
     assert store.find("a")
     store.close()

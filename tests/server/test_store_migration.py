@@ -49,7 +49,7 @@ def test_old_events_can_be_read_and_new_ones_stored_at_once_and_afterwards(datab
         assert (store.verify().problem, store.verify().events) == (None, COUNT + 1)
 
 
-def test_migration_goes_on_after_each_restart(database: Path) -> None:
+def test_migration_resumes_after_each_restart(database: Path) -> None:
     starts = 0
     while True:
         with SQLiteStore(database) as store:
@@ -93,7 +93,7 @@ def test_empty_database_of_the_first_schema_is_migrated(tmp_path: Path) -> None:
         assert names(store) == ["new"]
 
 
-def test_gap_in_the_old_numbers_is_no_tampering(database: Path) -> None:
+def test_gap_in_the_old_numbers_is_not_tampering(database: Path) -> None:
     change(database, "DELETE FROM insight WHERE id IN (5, 6, 1500)")
     with SQLiteStore(database) as store:
         finish(store)

@@ -60,7 +60,7 @@ def test_removed_events_are_overwritten(tmp_path: Path) -> None:
         assert store.find("new")
 
 
-def test_retention_goes_on_beside_ingestion(tmp_path: Path) -> None:
+def test_retention_runs_during_ingestion(tmp_path: Path) -> None:
     heard: list[Sequence[int]] = []
     with SQLiteStore(tmp_path / "insights.db", Limits(max_bytes=2_000_000)) as store:
         store.add_removal_listener(heard.append)

@@ -226,7 +226,7 @@ def test_kind_of_client_is_captured(world: World, snippet: Snippet) -> None:
 # Made before instrument()
 
 
-def test_what_was_made_before_is_captured(world: World) -> None:
+def test_clients_and_methods_created_before_are_captured(world: World) -> None:
     async def main() -> Captured:
         made, request = world.client(), {"model": "mock:text=said", "messages": MESSAGES}
         place = made.chat.completions

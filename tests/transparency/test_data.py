@@ -134,7 +134,7 @@ CUT = {"closed_early", "abandoned", "error"}
 
 
 @pytest.mark.parametrize("directives", DEVIATIONS)
-def test_deviation_of_a_stream_is_borne(world: World, directives: str) -> None:
+def test_deviation_of_a_stream_is_tolerated(world: World, directives: str) -> None:
     pieces: list[str] = []
 
     async def snippet(world: World) -> Any:

@@ -282,7 +282,7 @@ TRIO = [with_left_early, broken_off_and_closed, cancelled_before_the_answer, can
 if HAS_TRIO:
 
     @pytest.mark.parametrize("snippet", TRIO)
-    def test_trio_is_as_good(model_api: World, api: str, snippet: Snippet) -> None:
+    def test_trio_gives_the_same_as_asyncio(model_api: World, api: str, snippet: Snippet) -> None:
         world = World(model_api.server, model_api.relay, is_async=True, api=api)
         captured, _ = run_with_and_without(snippet, world, partial(anyio.run, backend="trio"))
         _, status, after = (ENDS | ASYNC_ONLY)[snippet.__name__]

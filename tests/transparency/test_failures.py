@@ -159,7 +159,7 @@ def parsing(directives: str, *, streamed: bool = False) -> Snippet:
         ("text={}", "stop", ValueError),
     ],
 )
-def test_answer_that_parse_refuses_is_captured_as_it_came(
+def test_answer_that_parse_rejects_is_captured_as_received(
     world: World, directives: str, reason: str, error: type[Exception], *, streamed: bool
 ) -> None:
     captured, seen = run_with_and_without(parsing(directives, streamed=streamed), world)

@@ -325,6 +325,6 @@ async def status(call: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", NONE)
-def test_what_is_no_chat_completion_is_no_event(world: World, name: str) -> None:
+def test_other_routes_are_not_events(world: World, name: str) -> None:
     captured, _ = run_with_and_without(NONE[name], world)
     assert captured == []

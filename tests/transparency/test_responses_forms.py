@@ -339,6 +339,6 @@ async def counted(world: World) -> Any:
 
 
 @pytest.mark.parametrize("name", NONE)
-def test_what_creates_no_response_is_no_event(world: World, name: str) -> None:
+def test_call_that_creates_no_response_is_not_an_event(world: World, name: str) -> None:
     captured, _ = run_with_and_without(NONE[name], world)
     assert [body for body in captured if body["meta"]["ainsights.api"] == "responses"] == []

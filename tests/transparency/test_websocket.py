@@ -228,7 +228,7 @@ def test_message_that_waits_for_a_new_socket_is_one_event_once_it_is_sent(model_
     assert [body["messages"][0]["content"] for body in captured] == ["hi", "later"]
 
 
-def test_context_of_the_sender_holds(model_api: World) -> None:
+def test_context_of_the_sender_applies(model_api: World) -> None:
     async def within(world: World) -> None:
         async with enter(connect(world)) as connection:
             with ainsights.context(user_id="ann"):
@@ -336,7 +336,7 @@ def test_answer_to_what_is_not_captured_is_in_no_event(recording: Recording) -> 
     assert "secret" not in json.dumps(recording.insights)
 
 
-def test_what_was_not_sent_is_no_event(recording: Recording) -> None:
+def test_request_that_was_not_sent_is_not_an_event(recording: Recording) -> None:
     exchange = recording.lanes.before_send('{"type": "response.create", "input": "a"}')
     assert exchange is not None
     recording.lanes.withdraw(exchange)
