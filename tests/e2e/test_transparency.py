@@ -80,12 +80,12 @@ def test_model_api_receives_the_same_bytes_over_as_many_connections(runs: Runs) 
 
 
 def test_each_case_is_one_event(runs: Runs) -> None:
-    asked = Counter(body["messages"][0]["content"] for body in runs.it.stored)
+    asked = Counter(body["messages"][0]["content"] for body in runs.endpoint.stored)
     assert asked == {case.arguments()["messages"][0]["content"]: 2 for case in CASES}
 
 
 def test_each_case_has_the_status_of_its_call(runs: Runs) -> None:
-    recorded = {(body["messages"][0]["content"], body["meta"]["ainsights.status"]) for body in runs.it.stored}
+    recorded = {(body["messages"][0]["content"], body["meta"]["ainsights.status"]) for body in runs.endpoint.stored}
     # an answer that openai's client takes for good, though it is no completion, is an error in the record
     odd = {"page", "page, streamed", "nothing, streamed"}
     failed = {case.name for case in CASES if case.fails} | odd

@@ -37,10 +37,10 @@ class Runs(NamedTuple):
 @pytest.fixture(scope="module")
 def runs(framework: str) -> Runs:
     program = f"above/use_{framework}.py"
-    with serving() as server, serving() as anew, running_endpoint() as endpoint:
+    with serving() as server, serving() as second, running_endpoint() as endpoint:
         bare = launch(program, server.base_url)
-        ours = launch(program, anew.base_url, "instrument", **settings(endpoint.url))
-        return Runs(bare, ours, server.requests[:], anew.requests[:], endpoint.stored)
+        ours = launch(program, second.base_url, "instrument", **settings(endpoint.url))
+        return Runs(bare, ours, server.requests[:], second.requests[:], endpoint.stored)
 
 
 def failing(form: str) -> bool:
