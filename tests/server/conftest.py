@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from ainsights.server import Endpoint
 
 
+SLOW_ON_CLICKHOUSE = {"test_api_schema.py", "test_pages.py"}
+"""Files whose tests run on both stores only with the slow ones: other tests ask both for the same."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of those files as slow where they run on ClickHouse; that each page answers is always tested."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or item.path.name not in SLOW_ON_CLICKHOUSE:
+            continue
+        on_clickhouse = hasattr(item, "callspec") and "clickhouse" in map(str, item.callspec.params.values())
+        if on_clickhouse and item.originalname != "test_page_answers":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def endpoint(options: Options) -> Iterator[Endpoint]:
     """An endpoint that runs for one test."""
