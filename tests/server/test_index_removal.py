@@ -127,7 +127,10 @@ def test_what_a_killed_process_was_writing_is_removed_and_the_index_is_kept(
     served.index.close()
     directory = tmp_path / "insights.index"
     left = [directory / "columns-000002.duckdb.part", directory / "columns-000002.duckdb.part.wal"]
-    left.append(directory / "incoming.ndjson")
+    left += [directory / "incoming.ndjson", directory / "build-0.ndjson"]
+    left += [directory / f"build-7.db{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
+    left.append(directory / "spill" / "x.tmp")
+    left[-1].parent.mkdir(exist_ok=True)
     for path in left:
         path.write_text("half of it")
     with Index(served.store, directory) as index:

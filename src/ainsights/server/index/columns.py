@@ -241,7 +241,6 @@ class Columns:
         return self._directory / f"columns-{number:06}.duckdb"
 
     def _remove_other_files(self) -> None:
-        (self._directory / INCOMING).unlink(missing_ok=True)  # of a process that was killed
         for path in self._directory.glob("columns-*"):
             if self._path and not path.name.startswith(self._path.name):
                 with suppress(OSError):  # Windows keeps what a query still reads; the next start removes it

@@ -21,10 +21,10 @@ SPILL = "spill"
 INCOMING = "incoming.ndjson"
 """The file in it with the events that are being added."""
 
-_FILE = re.compile(
-    r"columns-[0-9]{6}\.duckdb(\.part)?(\.wal)?|text-[0-9]{6,}\.db(-wal|-shm|-journal)?"
-    r"|build-[0-9]+\.(ndjson|db(-wal|-shm|-journal)?)|incoming\.ndjson"
+_UNFINISHED = re.compile(
+    r"columns-[0-9]{6}\.duckdb\.part(\.wal)?|build-[0-9]+\.(ndjson|db(-wal|-shm|-journal)?)|incoming\.ndjson"
 )
+_FILE = re.compile(r"columns-[0-9]{6}\.duckdb(\.wal)?|text-[0-9]{6,}\.db(-wal|-shm|-journal)?|" + _UNFINISHED.pattern)
 
 
 def prepare(directory: Path) -> None:
@@ -46,7 +46,16 @@ def prepare(directory: Path) -> None:
 
 def delete_files(directory: Path) -> None:
     """Delete the index."""
+    _delete(directory, _FILE)
+
+
+def delete_unfinished_files(directory: Path) -> None:
+    """Delete what a killed process was writing: it may hold events that are erased later."""
+    _delete(directory, _UNFINISHED)
+
+
+def _delete(directory: Path, names: re.Pattern[str]) -> None:
     shutil.rmtree(directory / SPILL, ignore_errors=True)
     for path in directory.iterdir():
-        if _FILE.fullmatch(path.name):
+        if names.fullmatch(path.name):
             path.unlink(missing_ok=True)

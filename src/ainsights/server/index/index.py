@@ -17,7 +17,7 @@ from ainsights._logging import log_rate_limited
 from ainsights.server.events import CONVERSATION_KEYS, build_event
 from ainsights.server.index.checks import check_files
 from ainsights.server.index.columns import Columns, IndexFormatError
-from ainsights.server.index.directory import delete_files, prepare
+from ainsights.server.index.directory import delete_files, delete_unfinished_files, prepare
 from ainsights.server.index.lag import LagMeter
 from ainsights.server.index.load import Load
 from ainsights.server.index.rebuild import Rebuild, RebuildStoppedError
@@ -194,6 +194,7 @@ class Index:
     def _open_as_they_are(self, damage: str | None) -> None:
         if damage:
             raise IndexFormatError(damage)
+        delete_unfinished_files(self._directory)
         self.columns.open()
         self.text.open()
         check_files(self.columns, self.text, self._store)
