@@ -102,14 +102,14 @@ class Handler(socketserver.StreamRequestHandler):
         return STORED
 
     def model(self, head: bytes, body: bytes) -> bytes:
-        asked = json.loads(body)
-        if asked["model"] == "refused":
+        request = json.loads(body)
+        if request["model"] == "refused":
             return REFUSED
-        if asked["model"] == "busy" and b"x-stainless-retry-count: 0" in head.lower():
+        if request["model"] == "busy" and b"x-stainless-retry-count: 0" in head.lower():
             return BUSY
-        if asked.get("stream"):
+        if request.get("stream"):
             return STREAM
-        return TOOL if "tools" in asked else PLAIN
+        return TOOL if "tools" in request else PLAIN
 
 
 class Server(socketserver.ThreadingTCPServer):

@@ -29,7 +29,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _programs_import_no_more_than_those_of_most_users() -> Iterator[None]:
+def _hide_optional_packages() -> Iterator[None]:
     """Hide two packages from the programs that tests start: openai imports them, in a fifth of its time to start."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).with_name("support") / "absent"))
@@ -37,7 +37,7 @@ def _programs_import_no_more_than_those_of_most_users() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _our_failures_are_loud(monkeypatch: pytest.MonkeyPatch) -> None:
+def _raise_internal_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be kept from the user's program is raised in the tests."""
     monkeypatch.setattr(_internal_errors, "raising", True)
     _logging.reset_rate_limits()
@@ -45,7 +45,7 @@ def _our_failures_are_loud(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clear_settings_in_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tuple(os.environ):
         if name.startswith(("AINSIGHTS_", "REQUESTY_")):
             monkeypatch.delenv(name)

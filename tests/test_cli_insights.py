@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Ran(NamedTuple):
+class ProgramResult(NamedTuple):
     status: int
     out: str
     err: str
@@ -41,23 +41,23 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 @pytest.fixture
 def ainsights(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Ran]:
+) -> Callable[..., ProgramResult]:
     monkeypatch.setenv("AINSIGHTS_BASE_URL", endpoint.url)
     monkeypatch.setenv("AINSIGHTS_API_KEY", KEY)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def run(*arguments: str) -> Ran:
+    def run(*arguments: str) -> ProgramResult:
         try:
             status = _cli.main(arguments)
         except SystemExit as error:
             status = int(error.code or 0)
         captured = capsys.readouterr()
-        return Ran(status, captured.out, captured.err)
+        return ProgramResult(status, captured.out, captured.err)
 
     return run
 
 
-def ids(ran: Ran) -> list[str]:
+def ids(ran: ProgramResult) -> list[str]:
     assert ran.status == 0, ran.err
     return [json.loads(line)["id"] for line in ran.out.splitlines()]
 
@@ -79,12 +79,12 @@ def ids(ran: Ran) -> list[str]:
     ],
 )
 def test_list_finds_what_the_words_select(
-    ainsights: Callable[..., Ran], arguments: tuple[str, ...], found: list[str]
+    ainsights: Callable[..., ProgramResult], arguments: tuple[str, ...], found: list[str]
 ) -> None:
     assert ids(ainsights("list", "--json", *arguments)) == found
 
 
-def test_list_is_a_table(ainsights: Callable[..., Ran]) -> None:
+def test_list_is_a_table(ainsights: Callable[..., ProgramResult]) -> None:
     ran = ainsights("list", "--limit", "1")
 
     assert [line.split() for line in ran.out.splitlines() if "e5" in line] == [
@@ -93,7 +93,7 @@ def test_list_is_a_table(ainsights: Callable[..., Ran]) -> None:
 
 
 def test_list_on_a_narrow_terminal_shows_whole_values(
-    ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+    ainsights: Callable[..., ProgramResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     ran = ainsights("list", "--limit", "1")
@@ -105,12 +105,12 @@ def test_list_on_a_narrow_terminal_shows_whole_values(
 
 @pytest.mark.parametrize("command", [("list",), ("query", "p95 latency, cost by model, hour")])
 def test_command_without_a_match_prints_that_there_is_none(
-    ainsights: Callable[..., Ran], command: tuple[str, ...]
+    ainsights: Callable[..., ProgramResult], command: tuple[str, ...]
 ) -> None:
-    assert ainsights(*command, "user:nobody") == Ran(0, "No insights match.\n", "")
+    assert ainsights(*command, "user:nobody") == ProgramResult(0, "No insights match.\n", "")
 
 
-def test_show_has_the_columns_and_both_texts(ainsights: Callable[..., Ran]) -> None:
+def test_show_has_the_columns_and_both_texts(ainsights: Callable[..., ProgramResult]) -> None:
     ran = ainsights("show", "e4")
 
     assert "gpt-a" in ran.out
@@ -118,7 +118,7 @@ def test_show_has_the_columns_and_both_texts(ainsights: Callable[..., Ran]) -> N
     assert json.loads(ainsights("show", "e4", "--json").out)["body"]["messages"] == "Question 4?"
 
 
-def test_query_measures_in_groups(ainsights: Callable[..., Ran]) -> None:
+def test_query_measures_in_groups(ainsights: Callable[..., ProgramResult]) -> None:
     ran = ainsights("query", "events, p50 latency by model order by model asc", "--json", "user:bob")
 
     found = json.loads(ran.out)
@@ -126,20 +126,20 @@ def test_query_measures_in_groups(ainsights: Callable[..., Ran]) -> None:
     assert found["rows"] == [["gpt-a", 1, 400.0], ["gpt-b", 2, 400.0]]
 
 
-def test_query_takes_words_after_options_and_a_where_clause(ainsights: Callable[..., Ran]) -> None:
+def test_query_takes_words_after_options_and_a_where_clause(ainsights: Callable[..., ProgramResult]) -> None:
     ran = ainsights("query", "events where user:bob", "--since", "2025-01-01T00:00:04Z", "-status:ok", "--json")
 
     assert json.loads(ran.out)["rows"] == [[1]]
 
 
-def test_query_is_a_table(ainsights: Callable[..., Ran]) -> None:
+def test_query_is_a_table(ainsights: Callable[..., ProgramResult]) -> None:
     lines = ainsights("query", "events by user order by user asc").out.splitlines()
 
     assert [line.split() for line in lines if "ann" in line or "bob" in line] == [["ann", "3"], ["bob", "3"]]
 
 
 def test_query_on_a_narrow_terminal_shows_whole_numbers_and_short_times(
-    ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+    ainsights: Callable[..., ProgramResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     lines = ainsights("query", "mean latency, max latency, events by model, day", "user:bob", "model:gpt-a").out
@@ -159,44 +159,46 @@ def test_query_on_a_narrow_terminal_shows_whole_numbers_and_short_times(
         (("verify", "--head", "0" * 64), "ainsights verify: --head needs --entries: give both"),
     ],
 )
-def test_wrong_word_is_named_in_one_line(ainsights: Callable[..., Ran], arguments: tuple[str, ...], line: str) -> None:
+def test_wrong_word_is_named_in_one_line(
+    ainsights: Callable[..., ProgramResult], arguments: tuple[str, ...], line: str
+) -> None:
     ran = ainsights(*arguments)
 
     assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1)
     assert ran.err.startswith(line)
 
 
-def test_unknown_option_is_wrong_usage(ainsights: Callable[..., Ran]) -> None:
+def test_unknown_option_is_wrong_usage(ainsights: Callable[..., ProgramResult]) -> None:
     assert ainsights("list", "--colour").err.endswith("error: unrecognized arguments: --colour\n")
     assert ainsights("show", "e1", "e2").err.endswith("error: unrecognized arguments: e2\n")
 
 
-def test_unknown_option_shows_the_usage_of_its_command(ainsights: Callable[..., Ran]) -> None:
+def test_unknown_option_shows_the_usage_of_its_command(ainsights: Callable[..., ProgramResult]) -> None:
     ran = ainsights("export", "--limit", "3")
 
     assert ran.err.startswith("usage: ainsights export ")
     assert "\nainsights export: error: unrecognized arguments: --limit" in ran.err
 
 
-def test_list_of_no_insights_is_wrong_usage(ainsights: Callable[..., Ran]) -> None:
+def test_list_of_no_insights_is_wrong_usage(ainsights: Callable[..., ProgramResult]) -> None:
     ran = ainsights("list", "--limit", "0")
 
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.endswith("argument --limit: '0' is not a number, 1 or more\n")
 
 
-def test_unknown_event_is_an_error(ainsights: Callable[..., Ran]) -> None:
-    assert ainsights("show", "nobody") == Ran(1, "", "ainsights show: no event has this id\n")
+def test_unknown_event_is_an_error(ainsights: Callable[..., ProgramResult]) -> None:
+    assert ainsights("show", "nobody") == ProgramResult(1, "", "ainsights show: no event has this id\n")
 
 
-def test_without_an_endpoint_one_line_explains_how_to_start_one(ainsights: Callable[..., Ran]) -> None:
+def test_without_an_endpoint_one_line_explains_how_to_start_one(ainsights: Callable[..., ProgramResult]) -> None:
     ran = ainsights("list", "--url", "http://127.0.0.1:9")
 
     assert (ran.status, ran.err.count("\n")) == (1, 1)
     assert "start one with 'ainsights serve'" in ran.err
 
 
-def test_url_with_a_space_is_wrong_usage(ainsights: Callable[..., Ran]) -> None:
+def test_url_with_a_space_is_wrong_usage(ainsights: Callable[..., ProgramResult]) -> None:
     ran = ainsights("list", "--url", "http://local host:8383")
 
     assert (ran.status, ran.err.count("\n")) == (2, 1)
@@ -204,7 +206,7 @@ def test_url_with_a_space_is_wrong_usage(ainsights: Callable[..., Ran]) -> None:
 
 
 def test_without_a_key_one_line_explains_how_to_get_one(
-    ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+    ainsights: Callable[..., ProgramResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AINSIGHTS_API_KEY")
     ran = ainsights("list")
@@ -213,24 +215,26 @@ def test_without_a_key_one_line_explains_how_to_get_one(
     assert "ainsights serve keys add" in ran.err
 
 
-def test_server_key_of_the_environment_is_used(ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_key_of_the_environment_is_used(
+    ainsights: Callable[..., ProgramResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("AINSIGHTS_API_KEY")
     monkeypatch.setenv("AINSIGHTS_SERVER_KEY", KEY)
 
     assert ainsights("list").status == 0
 
 
-def test_wrong_key_is_named_without_being_shown(ainsights: Callable[..., Ran]) -> None:
+def test_wrong_key_is_named_without_being_shown(ainsights: Callable[..., ProgramResult]) -> None:
     ran = ainsights("list", "--api-key", "wrong-secret")
 
     assert ran.err == "ainsights list: wrong API key: this endpoint does not know it\n"
 
 
-def test_export_writes_exactly_the_filter(ainsights: Callable[..., Ran], tmp_path: Path) -> None:
+def test_export_writes_exactly_the_filter(ainsights: Callable[..., ProgramResult], tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     ran = ainsights("export", "user:ann", "--format", "csv", "--output", str(target))
 
-    assert ran == Ran(0, f"Wrote {target}.\n", "")
+    assert ran == ProgramResult(0, f"Wrote {target}.\n", "")
     assert [line.split(",")[1] for line in target.read_text().splitlines()] == ["id", "e0", "e1", "e2"]
     assert target.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
@@ -238,17 +242,17 @@ def test_export_writes_exactly_the_filter(ainsights: Callable[..., Ran], tmp_pat
 
 @pytest.mark.parametrize(("target", "reason"), [("missing/x", "No such file or directory"), ("", "Is a directory")])
 def test_export_to_what_cannot_be_written_names_the_file_that_was_given(
-    ainsights: Callable[..., Ran], tmp_path: Path, target: str, reason: str
+    ainsights: Callable[..., ProgramResult], tmp_path: Path, target: str, reason: str
 ) -> None:
     directory = tmp_path / "directory"
     directory.mkdir()
     ran = ainsights("export", "--output", str(directory / target))
 
-    assert ran == Ran(1, "", f"ainsights export: {directory / target}: {reason}\n")
+    assert ran == ProgramResult(1, "", f"ainsights export: {directory / target}: {reason}\n")
     assert list(tmp_path.iterdir()) == [directory]
 
 
-def test_verify_prints_what_to_note_and_checks_it(ainsights: Callable[..., Ran]) -> None:
+def test_verify_prints_what_to_note_and_checks_it(ainsights: Callable[..., ProgramResult]) -> None:
     first = ainsights("verify")
     assert first.out.startswith("All 6 events are as they were stored.\n")
 
@@ -269,17 +273,17 @@ def test_verify_of_an_empty_endpoint_has_nothing_to_note(
 
 
 def test_erase_asks_for_yes_where_nobody_can_be_asked(
-    ainsights: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+    ainsights: Callable[..., ProgramResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open(os.devnull) as nobody:  # noqa: PTH123  not a path of files
         monkeypatch.setattr(sys, "stdin", nobody)
         ran = ainsights("erase", "--user", "ann")
 
-    assert ran == Ran(2, "", "ainsights erase: no terminal to confirm at: give --yes\n")
+    assert ran == ProgramResult(2, "", "ainsights erase: no terminal to confirm at: give --yes\n")
     assert len(ids(ainsights("list", "--json", "user:ann"))) == 3
 
 
-def test_erase_removes_all_of_a_user(tmp_path: Path, ainsights: Callable[..., Ran]) -> None:
+def test_erase_removes_all_of_a_user(tmp_path: Path, ainsights: Callable[..., ProgramResult]) -> None:
     with running(Options(tmp_path / "insights.db", api_key=KEY)) as other, Client(other) as client:
         for user in ("ann", "bob", "ann"):
             client.put(insight(user_id=user))
@@ -313,7 +317,7 @@ def test_tail_shows_the_last_and_then_new_ones(tmp_path: Path) -> None:
 
 @respx.mock
 @pytest.mark.parametrize("answer", [httpx.Response(404, text="<html>"), httpx.Response(200, text="<html>")])
-def test_answer_of_another_server_is_one_line(ainsights: Callable[..., Ran], answer: httpx.Response) -> None:
+def test_answer_of_another_server_is_one_line(ainsights: Callable[..., ProgramResult], answer: httpx.Response) -> None:
     respx.get(url__startswith="https://elsewhere.example/insights").mock(return_value=answer)
     ran = ainsights("list", "--url", "https://elsewhere.example")
 

@@ -39,7 +39,7 @@ class PausedReader:
         self._lines_left = line
         self._insights = insights
         self.paused = threading.Event()
-        self.go_on = threading.Event()
+        self.resumed = threading.Event()
         self.thread = threading.Thread(target=self._read)
 
     def _read(self) -> None:
@@ -54,7 +54,7 @@ class PausedReader:
         self._lines_left -= 1
         if self._lines_left == 0:
             self.paused.set()
-            self.go_on.wait(PATIENCE)
+            self.resumed.wait(PATIENCE)
         return self._step
 
 
@@ -68,7 +68,7 @@ def test_close_delivers_an_event_wherever_another_thread_is_in_counting(endpoint
             while not reader.paused.wait(0.001) and reader.thread.is_alive():
                 pass
             insights.capture(response=COMPLETION, messages="second")
-            reader.go_on.set()
+            reader.resumed.set()
             reader.thread.join()
             assert insights.close(PATIENCE)
             assert (insights.stats().delivered, insights.stats().dropped) == (2, {})

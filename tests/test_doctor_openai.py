@@ -12,7 +12,7 @@ import pytest
 import wrapt
 from openai import _base_client
 from openai.resources.chat.completions import Completions
-from support.doctor import COMMAND, Ran, environ
+from support.doctor import COMMAND, ProgramResult, environ
 from support.endpoints import free_port
 
 from ainsights._doctor import openai_hooks
@@ -67,7 +67,7 @@ def test_openai_that_cannot_be_used_is_a_problem(tmp_path: Path, source: str, me
     settings = environ(f"http://127.0.0.1:{free_port()}") | {"PYTHONPATH": str(tmp_path)}
     ran = subprocess.run([*COMMAND, "--json"], env=settings, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (1, "")
-    (found,) = Ran(ran.returncode, ran.stdout).found("openai")
+    (found,) = ProgramResult(ran.returncode, ran.stdout).found("openai")
     assert found["level"] == "problem"
     assert message in found["message"]
 

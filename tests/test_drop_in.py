@@ -37,7 +37,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
             ainsights.shutdown(5)
 
 
-def made(of: type[Any], **more: Any) -> Any:
+def new_client(of: type[Any], **more: Any) -> Any:
     options = AZURE if "Azure" in of.__name__ else OPTIONS
     return of(**options, http_client=http.Client(transport=TRANSPORT), **more)
 
@@ -46,16 +46,16 @@ def ask(client: Any, text: str = "hi") -> Any:
     return client.chat.completions.create(model="m", messages=[{"role": "user", "content": text}])
 
 
-def asked(endpoint: Endpoint) -> list[str]:
+def delivered_questions(endpoint: Endpoint) -> list[str]:
     assert ainsights.flush(20)
     return sorted(body["messages"][0]["content"] for body in endpoint.stored)
 
 
 def test_only_drop_in_clients_are_captured(endpoint: Endpoint) -> None:
-    ask(made(openai.OpenAI), "not this")
+    ask(new_client(openai.OpenAI), "not this")
     for kind in CLASSES:
-        ask(made(kind), kind.__name__)
-    assert asked(endpoint) == ["AzureOpenAI", "OpenAI"]
+        ask(new_client(kind), kind.__name__)
+    assert delivered_questions(endpoint) == ["AzureOpenAI", "OpenAI"]
 
 
 def test_asynchronous_drop_in_clients_are_captured(endpoint: Endpoint) -> None:
@@ -65,32 +65,32 @@ def test_asynchronous_drop_in_clients_are_captured(endpoint: Endpoint) -> None:
                 await client.chat.completions.create(model="m", messages=[{"role": "user", "content": kind.__name__}])
 
     anyio.run(main)
-    assert asked(endpoint) == ["AsyncAzureOpenAI", "AsyncOpenAI"]
+    assert delivered_questions(endpoint) == ["AsyncAzureOpenAI", "AsyncOpenAI"]
 
 
 def test_copies_are_captured(endpoint: Endpoint) -> None:
-    client = made(drop_in.OpenAI)
+    client = new_client(drop_in.OpenAI)
     ask(client.with_options(timeout=5), "with_options")
     ask(client.copy().with_options(max_retries=1), "copy")
-    assert asked(endpoint) == ["copy", "with_options"]
+    assert delivered_questions(endpoint) == ["copy", "with_options"]
 
 
 def test_subclass_is_captured(endpoint: Endpoint) -> None:
-    ask(made(type("Mine", (drop_in.OpenAI,), {})), "mine")
-    assert asked(endpoint) == ["mine"]
+    ask(new_client(type("Mine", (drop_in.OpenAI,), {})), "mine")
+    assert delivered_questions(endpoint) == ["mine"]
 
 
 def test_call_is_one_event_also_together_with_instrument(endpoint: Endpoint) -> None:
     ainsights.instrument()
-    ask(made(drop_in.OpenAI), "drop-in")
-    ask(made(openai.OpenAI), "other")
-    assert asked(endpoint) == ["drop-in", "other"]
+    ask(new_client(drop_in.OpenAI), "drop-in")
+    ask(new_client(openai.OpenAI), "other")
+    assert delivered_questions(endpoint) == ["drop-in", "other"]
 
 
 def test_stream_is_one_event(endpoint: Endpoint) -> None:
     client = drop_in.OpenAI(**OPTIONS, http_client=http.Client(transport=http.MockTransport(streaming(*EVENTS))))
     assert len(list(client.chat.completions.create(model="m", messages=MESSAGES, stream=True))) == 3
-    assert asked(endpoint) == ["hi"]
+    assert delivered_questions(endpoint) == ["hi"]
 
 
 def test_client_of_the_module_is_captured(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,15 +102,15 @@ def test_client_of_the_module_is_captured(endpoint: Endpoint, monkeypatch: pytes
         ask(drop_in, "module")
     finally:
         openai._reset_client()  # type: ignore[attr-defined]
-    assert asked(endpoint) == ["module"]
+    assert delivered_questions(endpoint) == ["module"]
 
 
 def test_uninstrument_ends_it(endpoint: Endpoint) -> None:
-    client = made(drop_in.OpenAI)
+    client = new_client(drop_in.OpenAI)
     ask(client, "before")
     ainsights.uninstrument()
     ask(client, "after")
-    assert asked(endpoint) == ["before"]
+    assert delivered_questions(endpoint) == ["before"]
 
 
 @pytest.mark.usefixtures("endpoint")
@@ -150,32 +150,32 @@ def test_stub_names_what_there_is() -> None:
 
 def test_client_can_have_insights_of_its_own(endpoint: Endpoint) -> None:
     with running_endpoint() as other, Insights(base_url=other.url, api_key="other") as own:
-        client = own.watch(made(openai.OpenAI))
+        client = own.watch(new_client(openai.OpenAI))
         assert type(client) is openai.OpenAI
         ask(client, "own")
         ask(client.with_options(timeout=5).copy(), "its copy")
-        ask(made(openai.OpenAI), "nobody's")
-        ask(made(drop_in.OpenAI), "drop-in")
+        ask(new_client(openai.OpenAI), "nobody's")
+        ask(new_client(drop_in.OpenAI), "drop-in")
         assert own.flush(20)
         assert sorted(body["messages"][0]["content"] for body in other.stored) == ["its copy", "own"]
         assert {headers["Authorization"] for headers in other.headers} == {"Bearer other"}
-    assert asked(endpoint) == ["drop-in"]
+    assert delivered_questions(endpoint) == ["drop-in"]
 
 
 def test_own_insights_override_instrument_and_outlive_uninstrument(endpoint: Endpoint) -> None:
     ainsights.instrument()
     with running_endpoint() as other, Insights(base_url=other.url, api_key="other") as own:
-        client = own.watch(made(drop_in.OpenAI))
+        client = own.watch(new_client(drop_in.OpenAI))
         ask(client)
         ainsights.uninstrument()
         ask(client)
         assert own.flush(20)
         assert len(other.stored) == 2
-    assert asked(endpoint) == []
+    assert delivered_questions(endpoint) == []
 
 
 def test_client_is_as_it_was_when_its_insights_are_closed() -> None:
-    client = made(openai.OpenAI)
+    client = new_client(openai.OpenAI)
     before = dict(vars(client))
     own = Insights(base_url="http://localhost:1")
     own.watch(client)

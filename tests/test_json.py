@@ -49,8 +49,10 @@ def same(insight: Insight) -> Insight:
 )
 def test_event_that_is_nested_deeply_is_delivered(levels: int, lists: bool, rules: dict[str, Any]) -> None:  # noqa: FBT001
     with running_endpoint() as endpoint, Insights(base_url=endpoint.url, **rules) as insights:
-        asked = insights.watch(client())
-        asked.chat.completions.create(model="m", messages=MESSAGES, extra_body={"x": nested(levels, lists=lists)})
+        openai_client = insights.watch(client())
+        openai_client.chat.completions.create(
+            model="m", messages=MESSAGES, extra_body={"x": nested(levels, lists=lists)}
+        )
         assert insights.flush(20)
         assert insights.stats().delivered == 1
     (body,) = endpoint.stored
@@ -66,9 +68,9 @@ def test_event_that_is_nested_deeply_is_delivered(levels: int, lists: bool, rule
 def test_context_that_is_nested_deeply_is_delivered(place: str) -> None:
     fields: dict[str, Any] = {place: {"x": nested(480, lists=True)}}
     with running_endpoint() as endpoint, Insights(base_url=endpoint.url) as insights:
-        asked = insights.watch(client())
+        openai_client = insights.watch(client())
         with ainsights.context(**fields, template="{x}"):
-            asked.chat.completions.create(model="m", messages=MESSAGES)
+            openai_client.chat.completions.create(model="m", messages=MESSAGES)
         assert insights.flush(20)
     (body,) = endpoint.stored
     assert depth(body[place]["x"]) > 150

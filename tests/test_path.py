@@ -69,7 +69,7 @@ def test_proxy_is_asked_for_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
         with ainsights.Insights(base_url=url, path="/voice", api_key="key", allow_insecure=True) as insights:
             insights.capture(response=HELLO, messages="Hello!")
             assert insights.flush(10)
-    assert proxy.asked[0].startswith(b"PUT http://insights.example/voice HTTP/1.1")
+    assert proxy.requests[0].startswith(b"PUT http://insights.example/voice HTTP/1.1")
 
 
 @pytest.mark.parametrize("status", [404, 405])

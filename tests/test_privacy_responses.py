@@ -12,7 +12,7 @@ pytest.importorskip("openai.types.responses", reason="this openai has no Respons
 
 from openai.types.chat import ChatCompletion
 from support.models import client
-from support.responses import answering, call, fitting, message, reasoning, response
+from support.responses import answering, call, compatible_arguments, message, reasoning, response
 
 import ainsights
 import ainsights.testing
@@ -32,7 +32,7 @@ SEARCH = {"type": "web_search_call", "id": "ws_1", "status": "completed", "actio
 def captured(whole: dict[str, Any] | None = None, given: Any = "hi", settings: Any = None, **args: Any) -> Insight:
     with ainsights.testing.capture(**(settings or {})) as insights:
         create = client(answering(whole or response(message("hello")))).responses.create
-        create(model="m", input=given, **fitting(create, **args))
+        create(model="m", input=given, **compatible_arguments(create, **args))
     (insight,) = insights
     ChatCompletion.model_validate(insight.response)
     return insight

@@ -8,7 +8,7 @@ import anyio
 import openai
 import pytest
 from support.endpoints import free_port, running_endpoint
-from support.mock_responses import ANSWER, QUESTION, asked, needs_background, needs_responses
+from support.mock_responses import ANSWER, QUESTION, create_params, needs_background, needs_responses
 
 import ainsights
 import ainsights.testing
@@ -39,7 +39,7 @@ def client(server: mock_openai.Server) -> Iterator[openai.OpenAI]:
 
 
 def test_response_is_in_the_list_of_a_test_at_once(insights: Captured, client: openai.OpenAI) -> None:
-    response = client.responses.create(**asked(user="ann"))
+    response = client.responses.create(**create_params(user="ann"))
     (insight,) = insights
     assert (insight.user_id, insight.messages) == ("ann", [{"role": "user", "content": QUESTION}])
     assert insight.response["id"] == response.id
@@ -48,7 +48,7 @@ def test_response_is_in_the_list_of_a_test_at_once(insights: Captured, client: o
 
 
 def test_streamed_response_is_in_the_list_when_it_ends(insights: Captured, client: openai.OpenAI) -> None:
-    stream = client.responses.create(**asked(), stream=True)
+    stream = client.responses.create(**create_params(), stream=True)
     assert insights == []
     list(stream)
     assert insights[0].response["choices"][0]["message"]["content"] == ANSWER
@@ -56,7 +56,7 @@ def test_streamed_response_is_in_the_list_when_it_ends(insights: Captured, clien
 
 @needs_background
 def test_response_in_the_background_is_in_the_list_once_it_has_ended(insights: Captured, client: openai.OpenAI) -> None:
-    created = client.responses.create(**asked("polls=2", background=True))
+    created = client.responses.create(**create_params("polls=2", background=True))
     client.responses.retrieve(created.id)
     assert insights == []
     client.responses.retrieve(created.id)
@@ -66,7 +66,7 @@ def test_response_in_the_background_is_in_the_list_once_it_has_ended(insights: C
 
 def test_apis_that_a_test_names_are_in_its_list(client: openai.OpenAI) -> None:
     with ainsights.testing.capture(capture="completions") as insights:
-        client.responses.create(**asked())
+        client.responses.create(**create_params())
         client.completions.create(model="m", prompt="Once")
     assert [insight.meta["ainsights.api"] for insight in insights] == ["completions"]
 
@@ -76,7 +76,7 @@ def test_drop_in_clients_capture_responses(server: mock_openai.Server, monkeypat
 
     async def ask(client: openai.AsyncOpenAI) -> None:
         async with client:
-            await client.responses.create(**asked())
+            await client.responses.create(**create_params())
 
     with running_endpoint() as endpoint:
         monkeypatch.setenv("AINSIGHTS_BASE_URL", endpoint.url)
@@ -87,8 +87,8 @@ def test_drop_in_clients_capture_responses(server: mock_openai.Server, monkeypat
         _api.capture_classes(*drop_in._CLASSES)  # as the import did, if another test undid it
         try:
             with drop_in.OpenAI(**options) as client, openai.OpenAI(**options) as bare:
-                client.responses.create(**asked())
-                bare.responses.create(**asked())
+                client.responses.create(**create_params())
+                bare.responses.create(**create_params())
             anyio.run(ask, drop_in.AsyncOpenAI(**options))
             assert ainsights.flush(20)
         finally:

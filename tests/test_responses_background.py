@@ -14,13 +14,13 @@ from support.models import async_client, client
 from support.responses import (
     ID,
     BackgroundApi,
-    cancelled,
-    created,
+    cancel_response,
+    compatible_arguments,
+    create_in_background,
     events_of,
-    fitting,
     message,
     response,
-    resumed,
+    resume_stream,
 )
 
 import ainsights
@@ -60,7 +60,7 @@ HI = {"role": "user", "content": "hi"}
 
 def test_response_that_is_polled_is_one_event_at_its_end(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, RUNNING, RUNNING, DONE, DONE)
-    created(api)
+    create_in_background(api)
     for _ in range(2):
         client(api).responses.retrieve(ID)
     assert insights == []
@@ -74,7 +74,7 @@ def test_response_that_is_polled_is_one_event_at_its_end(insights: Captured) -> 
 
 async def poll_async(api: Any) -> None:
     made = async_client(api)
-    await made.responses.create(model="m", input="hi", **fitting(made.responses.create, background=True))
+    await made.responses.create(model="m", input="hi", **compatible_arguments(made.responses.create, background=True))
     await made.responses.retrieve(ID)
 
 
@@ -86,7 +86,7 @@ async def test_response_that_an_async_client_polls_is_one_event(insights: Captur
 
 def test_latency_of_a_polled_response_is_that_until_its_end(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
-    created(api)
+    create_in_background(api)
     client(api).responses.retrieve(ID)
     (insight,) = insights
     assert insight.meta["ainsights.latency_ms"] > 0
@@ -103,7 +103,7 @@ def test_latency_of_a_polled_response_is_that_until_its_end(insights: Captured) 
 )
 def test_each_terminal_state_is_the_end(insights: Captured, end: dict[str, Any], status: str) -> None:
     api = BackgroundApi(QUEUED, end)
-    created(api)
+    create_in_background(api)
     client(api).responses.retrieve(ID)
     assert [each.meta["ainsights.status"] for each in insights] == [status]
     assert insights[0].response["status"] == end["status"]
@@ -111,15 +111,15 @@ def test_each_terminal_state_is_the_end(insights: Captured, end: dict[str, Any],
 
 def test_cancelled_response_ends_with_the_call_that_cancels_it(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, response(status="cancelled", background=True))
-    created(api)
-    cancelled(api)
+    create_in_background(api)
+    cancel_response(api)
     assert seen(insights) == [("cancelled", HI, None)]
     assert api.requests[1] == ("POST", f"/v1/responses/{ID}/cancel")
 
 
 def test_failed_lookup_ends_nothing(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, 500, DONE)
-    created(api)
+    create_in_background(api)
     with pytest.raises(APIError):
         client(api).responses.retrieve(ID)
     assert insights == []
@@ -130,7 +130,7 @@ def test_failed_lookup_ends_nothing(insights: Captured) -> None:
 def test_response_that_never_ends_is_reported_at_the_end_with_what_is_known() -> None:
     with ainsights.testing.capture() as insights:
         api = BackgroundApi(QUEUED, RUNNING)
-        created(api)
+        create_in_background(api)
         client(api).responses.retrieve(ID)
         assert insights == []
     assert seen(insights) == [("abandoned", HI, None)]
@@ -139,10 +139,10 @@ def test_response_that_never_ends_is_reported_at_the_end_with_what_is_known() ->
 
 def test_stream_that_was_cut_is_one_event_with_the_stream_that_resumes_it(insights: Captured) -> None:
     api = BackgroundApi(EVENTS[:6], EVENTS[6:])
-    with created(api, stream=True) as stream:
+    with create_in_background(api, stream=True) as stream:
         last = list(stream)[-1].sequence_number
     assert insights == []
-    assert len(list(resumed(api, last))) == len(EVENTS) - 6
+    assert len(list(resume_stream(api, last))) == len(EVENTS) - 6
     assert seen(insights) == [("ok", HI, "done")]
     assert insights[0].meta["ainsights.stream"] is True
 
@@ -150,9 +150,9 @@ def test_stream_that_was_cut_is_one_event_with_the_stream_that_resumes_it(insigh
 def test_resumed_stream_that_is_cut_too_is_assembled_from_both() -> None:
     with ainsights.testing.capture() as insights:
         api = BackgroundApi(EVENTS[:5], EVENTS[4:6])  # one event comes twice
-        for _ in created(api, stream=True):
+        for _ in create_in_background(api, stream=True):
             pass
-        for _ in resumed(api, 3):
+        for _ in resume_stream(api, 3):
             pass
     assert [content_of(each) for each in insights] == ["done"]
     assert insights[0].meta["ainsights.partial"] is True
@@ -160,7 +160,7 @@ def test_resumed_stream_that_is_cut_too_is_assembled_from_both() -> None:
 
 def test_stream_that_a_poll_ends_is_one_event(insights: Captured) -> None:
     api = BackgroundApi(EVENTS[:5], RUNNING, DONE)
-    for _ in created(api, stream=True):
+    for _ in create_in_background(api, stream=True):
         pass
     for _ in range(2):
         client(api).responses.retrieve(ID)
@@ -169,22 +169,22 @@ def test_stream_that_a_poll_ends_is_one_event(insights: Captured) -> None:
 
 def test_queued_response_that_is_streamed_later_is_one_event(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, EVENTS)
-    created(api)
-    list(resumed(api, -1))
+    create_in_background(api)
+    list(resume_stream(api, -1))
     assert seen(insights) == [("ok", HI, "done")]
 
 
 def test_queued_response_whose_later_stream_is_cut_has_what_arrived() -> None:
     with ainsights.testing.capture() as insights:
         api = BackgroundApi(QUEUED, EVENTS[2:5])
-        created(api)
-        list(resumed(api, 1))
+        create_in_background(api)
+        list(resume_stream(api, 1))
     assert seen(insights) == [("abandoned", HI, "do")]
 
 
 def test_poll_that_ends_a_response_whose_stream_is_open_is_the_one_event(insights: Captured) -> None:
     api = BackgroundApi(EVENTS, DONE)
-    stream = created(api, stream=True)
+    stream = create_in_background(api, stream=True)
     next(iter(stream))
     client(api).responses.retrieve(ID)
     assert seen(insights) == [("ok", HI, "done")]
@@ -194,7 +194,7 @@ def test_poll_that_ends_a_response_whose_stream_is_open_is_the_one_event(insight
 
 def test_error_event_ends_a_response_in_the_background(insights: Captured) -> None:
     error = {"type": "error", "code": "server_error", "message": "no", "param": None, "sequence_number": 5}
-    list(created(BackgroundApi([*EVENTS[:5], error]), stream=True))
+    list(create_in_background(BackgroundApi([*EVENTS[:5], error]), stream=True))
     assert [each.meta["ainsights.status"] for each in insights] == ["error"]
 
 
@@ -216,7 +216,7 @@ def test_stored_response_that_is_looked_up_again_is_not_an_event(insights: Captu
 def test_response_created_where_nothing_is_captured_is_not_when_it_is_polled(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
     with ainsights.context(capture=False):
-        created(api)
+        create_in_background(api)
     client(api).responses.retrieve(ID)
     assert insights == []
 
@@ -224,15 +224,15 @@ def test_response_created_where_nothing_is_captured_is_not_when_it_is_polled(ins
 def test_stream_created_where_nothing_is_captured_is_not_when_it_is_resumed(insights: Captured) -> None:
     api = BackgroundApi(EVENTS[:4], EVENTS[4:])
     with ainsights.context(content="none"):
-        list(created(api, stream=True))
-    list(resumed(api, 3))
+        list(create_in_background(api, stream=True))
+    list(resume_stream(api, 3))
     assert insights == []
 
 
 def test_context_of_the_creating_call_applies(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
     with ainsights.context(user_id="ann", content="metadata"):
-        created(api)
+        create_in_background(api)
     client(api).responses.retrieve(ID)
     assert insights[0].user_id == "ann"
     assert "done" not in insights[0].model_dump_json()
@@ -240,7 +240,7 @@ def test_context_of_the_creating_call_applies(insights: Captured) -> None:
 
 def test_context_of_a_lookup_may_withhold_texts(insights: Captured) -> None:
     api = BackgroundApi(QUEUED, DONE)
-    created(api)
+    create_in_background(api)
     with ainsights.context(content="metadata"):
         client(api).responses.retrieve(ID)
     assert "done" not in insights[0].model_dump_json()
@@ -257,7 +257,7 @@ def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending, "MAX_PENDING", 2)
     with ainsights.testing.capture() as insights:
         for number in range(3):
-            created(BackgroundApi(QUEUED | {"id": f"resp_{number}"}))
+            create_in_background(BackgroundApi(QUEUED | {"id": f"resp_{number}"}))
         assert [each.response["id"] for each in insights] == ["resp_0"]
     assert [each.response["id"] for each in insights] == ["resp_0", "resp_1", "resp_2"]
 
@@ -266,7 +266,7 @@ def test_bodies_that_are_held_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ainsights.testing, "MOST_BYTES", 5000)
     with ainsights.testing.capture() as insights:
         for number in range(3):
-            created(BackgroundApi(QUEUED | {"id": f"resp_{number}"}), metadata={"long": "x" * 2000})
+            create_in_background(BackgroundApi(QUEUED | {"id": f"resp_{number}"}), metadata={"long": "x" * 2000})
         assert [each.response["id"] for each in insights] == ["resp_0"]
 
 

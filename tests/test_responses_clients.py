@@ -28,7 +28,7 @@ HELLO = response(message("hello"))
 QUEUED = response(status="queued", background=True)
 
 
-def asked(made: Any) -> Any:
+def create_response(made: Any) -> Any:
     return made.responses.create(model="m", input="hi")
 
 
@@ -42,14 +42,14 @@ def contents(insights: Captured) -> list[Any]:
 
 
 def test_drop_in_client_is_captured(insights: Captured) -> None:
-    asked(over_transport(ainsights.openai.OpenAI))
+    create_response(over_transport(ainsights.openai.OpenAI))
     assert contents(insights) == ["hello"]
 
 
 def test_azure_client_is_captured(insights: Captured) -> None:
     azure = over_transport(openai.AzureOpenAI, azure_endpoint="https://a.example", api_version="2025-03-01-preview")
-    asked(azure)
-    asked(azure.with_options(timeout=5))
+    create_response(azure)
+    create_response(azure.with_options(timeout=5))
     assert contents(insights) == ["hello", "hello"]
     assert insights[0].meta["ainsights.base_url"] == "https://a.example/openai"
 
@@ -57,15 +57,15 @@ def test_azure_client_is_captured(insights: Captured) -> None:
 def test_only_the_client_that_is_watched_is_captured() -> None:
     with running_endpoint() as endpoint:
         with Insights(base_url=endpoint.url) as insights:
-            asked(insights.watch(client(answering(HELLO))).with_options(timeout=3))
-            asked(client(answering(HELLO)))
+            create_response(insights.watch(client(answering(HELLO))).with_options(timeout=3))
+            create_response(client(answering(HELLO)))
         assert [each["meta"]["ainsights.api"] for each in endpoint.stored] == ["responses"]
 
 
 def test_nothing_is_captured_at_the_sample_rate_zero() -> None:
     with running_endpoint() as endpoint:
         with Insights(base_url=endpoint.url, sample_rate=0) as insights:
-            asked(insights.watch(client(answering(HELLO))))
+            create_response(insights.watch(client(answering(HELLO))))
         assert endpoint.stored == []
 
 
@@ -83,8 +83,8 @@ def test_what_the_sample_rate_leaves_out_is_not_captured_by_a_poll() -> None:
 def test_failed_calls_are_left_out_on_demand() -> None:
     failed = response(status="failed", error={"code": "server_error", "message": "no"})
     with ainsights.testing.capture(capture_errors=False) as insights:
-        asked(client(answering(failed)))
-        asked(client(answering(HELLO)))
+        create_response(client(answering(failed)))
+        create_response(client(answering(HELLO)))
     assert contents(insights) == ["hello"]
 
 

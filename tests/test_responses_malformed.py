@@ -13,7 +13,7 @@ pytest.importorskip("openai.types.responses", reason="this openai has no Respons
 from hypothesis import given
 from hypothesis import strategies as st
 from support.models import client, http
-from support.responses import call, events_of, message, reasoning, response, resumed, sse, streamed
+from support.responses import call, events_of, message, reasoning, response, resume_stream, sse, streamed
 
 import ainsights.testing
 
@@ -55,7 +55,7 @@ def changed(draw: st.DrawFn, value: Any) -> Any:
     return value
 
 
-def asked(answer: Any, **body: Any) -> Insight:
+def event_of_call(answer: Any, **body: Any) -> Insight:
     """Return the one event of a call whose answer is not parsed."""
     with (
         ainsights.testing.capture() as insights,
@@ -68,13 +68,13 @@ def asked(answer: Any, **body: Any) -> Insight:
 
 @given(changed(WHOLE))
 def test_answer_of_any_values_is_an_event(whole: Any) -> None:
-    asked(lambda _: http.Response(200, json=whole))
+    event_of_call(lambda _: http.Response(200, json=whole))
 
 
 @given(changed(EVENTS))
 def test_stream_of_any_values_is_an_event(events: Any) -> None:
     body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
-    asked(lambda _: http.Response(200, content=body), stream=True)
+    event_of_call(lambda _: http.Response(200, content=body), stream=True)
 
 
 @given(changed({"input": WHOLE["output"], "instructions": [message("a")]}))
@@ -88,7 +88,7 @@ def test_request_of_any_values_is_an_event(body: Any) -> None:
 def test_texts_of_a_stream_count_where_its_last_event_has_no_output(output: Any) -> None:
     events = events_of(response(message("hello")))
     events[-1]["response"] = events[-1]["response"] | {"output": output}
-    insight = asked(lambda _: streamed(*events), stream=True)
+    insight = event_of_call(lambda _: streamed(*events), stream=True)
     assert insight.response["choices"][0]["message"]["content"] == "hello"
     assert insight.meta["ainsights.status"] == "ok"
 
@@ -99,18 +99,18 @@ def test_deltas_that_all_have_the_number_minus_one_are_all_counted() -> None:
         for event in events_of(response(message("hello")))
         if not event["type"].endswith(("done", "completed"))
     ]
-    insight = asked(lambda _: streamed(*events), stream=True)
+    insight = event_of_call(lambda _: streamed(*events), stream=True)
     assert insight.response["choices"][0]["message"]["content"] == "hello"
 
 
 @pytest.mark.parametrize("more", [{}, {"output": []}, {"output": None, "status": None}, {"output": [], "status": 404}])
 def test_error_that_comes_with_the_status_200_is_an_error(more: dict[str, Any]) -> None:
-    insight = asked(lambda _: http.Response(200, json={"error": {"message": "no", "code": "c"}, **more}))
+    insight = event_of_call(lambda _: http.Response(200, json={"error": {"message": "no", "code": "c"}, **more}))
     assert (insight.meta["ainsights.status"], insight.response["error"]["message"]) == ("error", "no")
 
 
 def test_resumed_stream_of_another_process_is_a_stream() -> None:
     body = b"".join(map(sse, events_of(WHOLE | {"background": True})))
     with ainsights.testing.capture() as insights:
-        list(resumed(lambda _: http.Response(200, content=body), -1))
+        list(resume_stream(lambda _: http.Response(200, content=body), -1))
     assert insights[0].meta["ainsights.stream"] is True

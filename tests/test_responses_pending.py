@@ -14,7 +14,7 @@ import openai
 from openai import APIConnectionError, APIStatusError
 from support.endpoints import running_endpoint
 from support.models import client, http
-from support.responses import ID, BackgroundApi, created, events_of, message, response, stream_of
+from support.responses import ID, BackgroundApi, create_in_background, events_of, message, response, stream_of
 
 import ainsights
 import ainsights.testing
@@ -37,7 +37,7 @@ def insights() -> Iterator[Captured]:
 
 
 def create(api: Any, **more: Any) -> Any:
-    return created(api, **more)
+    return create_in_background(api, **more)
 
 
 def refused(_request: Any) -> Any:

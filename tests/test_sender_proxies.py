@@ -66,9 +66,9 @@ def send(url: str, times: int = 1, timeout: float = 10) -> list[Answer]:
         return [sender.send(BODY) for _ in range(times)]
 
 
-def asked(proxy: Proxy) -> bytes:
-    """Return what the proxy was asked, for it to be asked once however often is sent."""
-    (head,) = proxy.asked
+def only_request(proxy: Proxy) -> bytes:
+    """Return the one request that the proxy received, however many events were sent."""
+    (head,) = proxy.requests
     assert b"key-of-ours" not in head
     return head
 
@@ -84,7 +84,7 @@ def test_http_proxy_is_asked_to_tunnel_to_an_https_endpoint(
     with serving(Proxy(endpoint.port, certificate if scheme == "https" else None)) as proxy:
         environ.setenv("https_proxy", f"{scheme}://{account}{proxy.address}")
         assert [answer.status for answer in send("https://insights.example", times=2)] == [200, 200]
-    head = asked(proxy)
+    head = only_request(proxy)
     assert head.startswith(b"CONNECT insights.example:443 HTTP/1.1\r\n")
     assert (b"Proxy-Authorization: Basic YW5uOnBhc3Mgd29yZA==" in head) == bool(account)
     assert len(endpoint.stored) == 2
@@ -99,7 +99,7 @@ def test_socks_proxy_is_asked_for_the_name_of_an_https_endpoint(
     with serving(Socks5(endpoint.port, (b"ann", b"pass word") if account else None)) as proxy:
         environ.setenv("ALL_PROXY", f"{scheme}://{account}{proxy.address}")
         assert [answer.status for answer in send("https://insights.example/base", times=2)] == [200, 200]
-    assert asked(proxy) == b"insights.example:443"
+    assert only_request(proxy) == b"insights.example:443"
     assert endpoint.paths == ["/base/insight"] * 2
 
 
@@ -108,7 +108,9 @@ def test_http_proxy_is_given_the_whole_url_of_an_http_endpoint(environ: pytest.M
         environ.setenv("http_proxy", f"http://{proxy.address}")
         assert send("http://insights.example/base")[0].status == 200
         assert endpoint.paths == ["/base/insight"]
-    assert proxy.asked[0].startswith(b"PUT http://insights.example/base/insight HTTP/1.1\r\nHost: insights.example\r\n")
+    assert proxy.requests[0].startswith(
+        b"PUT http://insights.example/base/insight HTTP/1.1\r\nHost: insights.example\r\n"
+    )
 
 
 def test_https_proxy_leads_to_an_http_endpoint(environ: pytest.MonkeyPatch, certificate: ssl.SSLContext) -> None:
@@ -122,7 +124,7 @@ def test_socks_proxy_leads_to_an_http_endpoint(environ: pytest.MonkeyPatch) -> N
     with running_endpoint() as endpoint, serving(Socks5(endpoint.port)) as proxy:
         environ.setenv("http_proxy", f"socks5://{proxy.address}")
         assert send("http://insights.example")[0].status == 200
-    assert asked(proxy) == b"insights.example:80"
+    assert only_request(proxy) == b"insights.example:80"
 
 
 @pytest.mark.parametrize("scheme", ["https", "socks5"])

@@ -26,12 +26,12 @@ class Outage:
 
     def __init__(self) -> None:
         self.answers: dict[str, int] = {}
-        self.asked: set[str] = set()
+        self.requested: set[str] = set()
         self.delivered: list[str] = []
 
     def behave(self, handler: Handler) -> bool:
         name = next(name for name in NAMES if f'"{name}"'.encode() in handler.body)
-        self.asked.add(name)
+        self.requested.add(name)
         status = self.answers.get(name, 503)
         if status == 200:
             self.delivered.append(name)
@@ -107,12 +107,12 @@ def test_answer_to_an_event_leaves_the_event_with_its_number_in_another_file_alo
 ) -> None:
     ainsights.instrument(base_url=endpoint.url, api_key="key", spool_dir=tmp_path / "spool", exit_timeout=0.05)
     capture("first")
-    assert endpoint.wait_for(lambda: "first" in outage.asked, PATIENCE)
+    assert endpoint.wait_for(lambda: "first" in outage.requested, PATIENCE)
     directory = change(endpoint, tmp_path)
     capture("second")
     assert endpoint.wait_for(lambda: ("second", None) in rows(directory), PATIENCE)
     outage.answers["first"] = answer
-    assert endpoint.wait_for(lambda: settled() == 1 and "second" in outage.asked, PATIENCE)
+    assert endpoint.wait_for(lambda: settled() == 1 and "second" in outage.requested, PATIENCE)
     assert ("second", None) in rows(directory)
 
     outage.answers["second"] = 200

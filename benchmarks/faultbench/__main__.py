@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from faultbench.row import Row, Size
 
-HEADINGS = ("", "made", "delivered", "twice", "in spool", "dropped", "slowest call", "bare", "to exit", "")
+HEADINGS = ("", "made", "delivered", "duplicates", "in spool", "dropped", "slowest call", "bare", "to exit", "")
 
 
 def main() -> int:
@@ -57,7 +57,7 @@ def table(rows: list[Row]) -> Iterator[str]:
 def _cells(row: Row) -> tuple[str, ...]:
     dropped = ", ".join(f"{count} {reason}" for reason, count in row.dropped.items()) or "0"
     verdict = "; ".join([*(f"BROKEN: {what}" for what in row.broken), *row.notes])
-    counts = (row.made, row.delivered, row.twice, row.in_spool)
+    counts = (row.made, row.delivered, row.duplicates, row.in_spool)
     return (
         row.name,
         *(f"{count:,}" for count in counts),

@@ -29,7 +29,7 @@ CALLS = ("--calls", "200", "--pause", "0.002")
 
 def row(name: str, endpoint: Sink, run: Run, bare: float) -> Row:
     dropped = run.flushed.get("dropped", {})
-    return Row(name, run.made, len(endpoint.events), endpoint.twice, 0, dropped, run.slowest, bare, run.to_exit)
+    return Row(name, run.made, len(endpoint.events), endpoint.duplicates, 0, dropped, run.slowest, bare, run.to_exit)
 
 
 class Failing:
@@ -90,17 +90,17 @@ def untrusted() -> Iterator[str]:
 
 def retry_after(bare: float) -> Row:
     """Answer 429 with Retry-After: 2 at first: nothing is sent before that, and then all."""
-    asked, wanted = [0.0], 2.0
+    asked_at, wanted = [0.0], 2.0
 
     def busy_at_first(endpoint: Sink, handler: Handler) -> bool:
         if handler.number == 1:
-            asked[0] = time.monotonic()
+            asked_at[0] = time.monotonic()
             return handler.answer(429, b"slow down", Retry_After="2")
         return endpoint.take(handler)
 
     with sink(busy_at_first) as endpoint:
         found = row("429, Retry-After: 2", endpoint, ran(endpoint.url, *CALLS, "--flush", "60"), bare)
-    later = [at - asked[0] for at in endpoint.times if at - asked[0] > IN_FLIGHT]
+    later = [at - asked_at[0] for at in endpoint.times if at - asked_at[0] > IN_FLIGHT]
     pause = min(later)
     found.expect_all_once()
     found.expect("nothing is sent before", holds=pause >= wanted)

@@ -68,7 +68,7 @@ def kills(size: Size) -> Row:
             windows.append(made - len(arrived))
             doubles = max(doubles, sum(endpoint.users[each] > 1 for each in before & kept))
         found.in_spool = len(spooled(Path(directory)))
-        found.delivered, found.twice = len(endpoint.users), endpoint.twice
+        found.delivered, found.duplicates = len(endpoint.users), endpoint.duplicates
     found.expect("duplicates share their id", holds=all(len(ids) == 1 for ids in endpoint.ids.values()))
     found.expect("nothing is left", holds=found.in_spool == 0)
     found.dropped = {"in the queue at the kill": max(0, found.made - found.delivered)}
@@ -98,7 +98,7 @@ def gunicorn(size: Size) -> Row:
                 made = sum(answer.result() == "ok" for answer in answers)
             reload.join()
     made += 2  # the parent's own, and the first
-    found = Row("gunicorn, 4 preloaded, reload", made, len(endpoint.events), endpoint.twice)
+    found = Row("gunicorn, 4 preloaded, reload", made, len(endpoint.events), endpoint.duplicates)
     found.expect("all requests are answered", holds=made == size.requests + 2)
     found.expect_all_once()
     return found
@@ -129,7 +129,7 @@ def shared(size: Size) -> Row:
         "4 share a spool, 2 killed",
         sum(run.made for run in runs) + sum(made.values()),
         len(endpoint.users),
-        endpoint.twice,
+        endpoint.duplicates,
     )
     found.in_spool = len(left)
     for name, count in zip(("a", "b", "c2", "d2"), (run.made for run in runs), strict=True):

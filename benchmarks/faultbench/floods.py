@@ -48,7 +48,7 @@ def outage(size: Size, *, spool: bool) -> Row:
         dropped["exit"] = run.made - sum(dropped.values())
     title = f"outage, {bound // MIB} MB bound, {'spool' if spool else 'no spool'}"
     found = Row(
-        title, run.made, len(endpoint.events), endpoint.twice, len(left), dropped, run.slowest, bare, run.to_exit
+        title, run.made, len(endpoint.events), endpoint.duplicates, len(left), dropped, run.slowest, bare, run.to_exit
     )
     found.expect("the rest is spilled or dropped", holds=bool(kept) if spool else dropped.get("full", 0) > 0)
     found.expect("all that was spooled is delivered after recovery", holds=set(kept) == set(endpoint.events))
@@ -63,7 +63,7 @@ def burst(size: Size, bare: float, delay: float) -> Row:
     """Make many events at once, against an endpoint that takes its time for each."""
     with sink(lambda endpoint, handler: endpoint.take(handler, delay)) as endpoint:
         run = ran(endpoint.url, "--calls", str(size.burst), *BURST, "--flush", "60")
-    found = Row(f"burst, {delay * 1000:g} ms to answer", run.made, len(endpoint.events), endpoint.twice, bare=bare)
+    found = Row(f"burst, {delay * 1000:g} ms to answer", run.made, len(endpoint.events), endpoint.duplicates, bare=bare)
     found.slowest, found.to_exit = run.slowest, run.to_exit
     found.expect_all_once()
     span = max(endpoint.times) - min(endpoint.times)
@@ -82,7 +82,9 @@ def burst_then_end(size: Size, bare: float) -> Row:
     ):
         run = ran(endpoint.url, "--calls", str(size.burst), *BURST, spool_dir=directory)
         left = spooled(Path(directory))
-        found = Row("burst, 100 ms, then the end", run.made, len(endpoint.events), endpoint.twice, len(left), bare=bare)
+        found = Row(
+            "burst, 100 ms, then the end", run.made, len(endpoint.events), endpoint.duplicates, len(left), bare=bare
+        )
     found.slowest, found.to_exit = run.slowest, run.to_exit
     found.expect("each is delivered or in the spool", holds=len(set(endpoint.events) | set(left)) == run.made)
     return found

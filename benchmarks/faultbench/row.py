@@ -35,7 +35,7 @@ class Row:
     name: str
     made: int = 0
     delivered: int = 0
-    twice: int = 0
+    duplicates: int = 0
     in_spool: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     slowest: float | None = None
@@ -52,7 +52,7 @@ class Row:
     def expect_all_once(self) -> None:
         """Expect that each event was delivered, and none twice."""
         self.expect(f"all {self.made} are delivered", holds=self.delivered == self.made)
-        self.expect("none is delivered twice", holds=self.twice == 0)
+        self.expect("none is delivered twice", holds=self.duplicates == 0)
         self.expect("none is dropped", holds=not self.dropped)
 
     def expect_accounted(self) -> None:

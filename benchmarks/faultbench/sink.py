@@ -40,7 +40,7 @@ class Sink:
     times: list[float] = field(default_factory=list)
 
     @property
-    def twice(self) -> int:
+    def duplicates(self) -> int:
         """Events that were answered 200 more than once."""
         return sum(count > 1 for count in self.events.values())
 

@@ -194,9 +194,9 @@ def measure_together(store: SQLiteStore, engine: Engine, index: Index) -> None:
         stop.set()
         thread.join()
     stored, beside = statistics.median(alone), statistics.median(together)
-    asked, longer = statistics.median(asked_alone), statistics.median(asked_together)
+    query_time, longer = statistics.median(asked_alone), statistics.median(asked_together)
     print(f"\nstoring {stored:.0f}/s alone, {beside:.0f}/s while queries run: {1 - beside / stored:.0%} slower (25%)")
-    print(f"all queries {asked:.0f} ms alone, {longer:.0f} ms while storing: {longer / asked:.2f} x (2)")
+    print(f"all queries {query_time:.0f} ms alone, {longer:.0f} ms while storing: {longer / query_time:.2f} x (2)")
 
 
 def _fresh(number: int) -> Iterator[Sample]:

@@ -119,13 +119,13 @@ import ainsights, os, signal, sys, threading
 
 def paused_reader(client, lines):
     '''A thread that reads the statistics and stops at a line of the module that counts.'''
-    paused, go_on = threading.Event(), threading.Event()
+    paused, resumed = threading.Event(), threading.Event()
     def step(frame, event, arg):
         nonlocal lines
         lines -= 1
         if lines == 0:
             paused.set()
-            go_on.wait()
+            resumed.wait()
         return step
     def read():
         sys.settrace(lambda frame, *_: step if frame.f_code.co_filename.endswith("counters.py") else None)
@@ -134,21 +134,21 @@ def paused_reader(client, lines):
     thread.start()
     while not paused.wait(0.001) and thread.is_alive():
         pass
-    return thread, paused, go_on
+    return thread, paused, resumed
 
 used, unused = ainsights.Insights(), ainsights.Insights()
 used.capture(response=COMPLETION, messages="parent")
 assert used.flush()
 for client in (used, unused):
     for line in range(1, 100):
-        thread, paused, go_on = paused_reader(client, line)
+        thread, paused, resumed = paused_reader(client, line)
         child = os.fork()
         if not child:
             signal.alarm(20)
             client.stats()
             client.capture(response=COMPLETION, messages="child")
             os._exit(not client.flush(15))
-        go_on.set()
+        resumed.set()
         thread.join()
         assert os.waitpid(child, 0)[1] == 0, line
         if not paused.is_set():

@@ -271,12 +271,12 @@ def test_fork_while_a_line_is_logged_logs_again_in_the_child() -> None:
     program = """
     import os, sys, threading, time, ainsights
     ainsights.instrument()
-    inside, go_on, clock = threading.Event(), threading.Event(), time.monotonic
+    inside, resumed, clock = threading.Event(), threading.Event(), time.monotonic
 
     def stopped_inside():
         if threading.current_thread() is logging and sys._getframe(1).f_globals["__name__"] == "ainsights._logging":
             inside.set()
-            go_on.wait()
+            resumed.wait()
         return clock()
 
     def log():
@@ -292,7 +292,7 @@ def test_fork_while_a_line_is_logged_logs_again_in_the_child() -> None:
         other.join()
         os._exit(0)
     os.wait()
-    go_on.set()
+    resumed.set()
     logging.join()
     """
     with running_endpoint() as endpoint:

@@ -80,8 +80,8 @@ def test_model_api_receives_the_same_bytes_over_as_many_connections(runs: Runs) 
 
 
 def test_each_case_is_one_event(runs: Runs) -> None:
-    asked = Counter(body["messages"][0]["content"] for body in runs.endpoint.stored)
-    assert asked == {case.arguments()["messages"][0]["content"]: 2 for case in CASES}
+    questions = Counter(body["messages"][0]["content"] for body in runs.endpoint.stored)
+    assert questions == {case.arguments()["messages"][0]["content"]: 2 for case in CASES}
 
 
 def test_each_case_has_the_status_of_its_call(runs: Runs) -> None:

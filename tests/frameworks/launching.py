@@ -31,7 +31,7 @@ FOREIGN = ("AINSIGHTS_", "REQUESTY_", "OPENAI_", "AZURE_", "OTEL_", "LANGFUSE_",
 """Prefixes of the variables that a program must not inherit."""
 
 
-class Ran(NamedTuple):
+class ProgramResult(NamedTuple):
     """What there is to see of a program: for each form of call what it got, and what it complained of."""
 
     status: int
@@ -39,7 +39,7 @@ class Ran(NamedTuple):
     err: str
 
 
-def launch(program: str, *args: str, **environ: str) -> Ran:
+def launch(program: str, *args: str, **environ: str) -> ProgramResult:
     """Run ``program``, which prints a JSON object in a line for each result."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     ran = subprocess.run(
@@ -54,7 +54,7 @@ def launch(program: str, *args: str, **environ: str) -> Ran:
     for line in ran.stdout.splitlines():
         if line.startswith("{"):
             got |= json.loads(line)
-    return Ran(ran.returncode, got, steady(ran.stderr))
+    return ProgramResult(ran.returncode, got, steady(ran.stderr))
 
 
 def steady(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from exchanges import Exchange, form_of, of, recorded, successful
-from launching import Ran, launch
+from launching import ProgramResult, launch
 from support.endpoints import running_endpoint
 from support.programs import settings
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Runs(NamedTuple):
     """What there is to see of the program without and with ainsights."""
 
-    bare: Ran
-    ours: Ran
+    bare: ProgramResult
+    ours: ProgramResult
     sent_bare: Sequence[RecordedRequest]
     sent_ours: Sequence[RecordedRequest]
     events: list[dict[str, Any]]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from exchanges import Exchange, form_of, of, recorded, successful
-from launching import Ran, launch
+from launching import ProgramResult, launch
 from support.endpoints import running_endpoint
 from support.programs import settings
 
@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
     first: str
     undone: str
-    ran: Ran
+    ran: ProgramResult
     exchanges: list[Exchange]
     events: list[dict[str, Any]]
 
@@ -52,7 +52,7 @@ def model_api() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def alone(framework: str, model_api: Server, run: Run, alones: dict[str, Ran]) -> Ran:
+def alone(framework: str, model_api: Server, run: Run, alones: dict[str, ProgramResult]) -> ProgramResult:
     """Return what the program shows without us, and with all else the same."""
     if run.undone not in alones:
         forget(model_api)
@@ -61,7 +61,7 @@ def alone(framework: str, model_api: Server, run: Run, alones: dict[str, Ran]) -
 
 
 @pytest.fixture(scope="module")
-def alones() -> dict[str, Ran]:
+def alones() -> dict[str, ProgramResult]:
     return {}
 
 
@@ -86,11 +86,13 @@ def test_retry_is_counted_in_the_event_of_its_call(run: Run) -> None:
     assert retries == [1]
 
 
-def test_programs_run_to_their_end(alone: Ran, run: Run) -> None:
+def test_programs_run_to_their_end(alone: ProgramResult, run: Run) -> None:
     assert (alone.status, run.ran.status) == (0, 0), alone.err + run.ran.err
 
 
-def test_program_gets_the_same_as_with_the_other_instrumentation_alone(alone: Ran, run: Run, form: str) -> None:
+def test_program_gets_the_same_as_with_the_other_instrumentation_alone(
+    alone: ProgramResult, run: Run, form: str
+) -> None:
     assert run.ran.got[form].startswith("raised ") == ("failed" in form)
     assert run.ran.got[form] == alone.got[form]
 
@@ -112,7 +114,7 @@ def test_call_has_one_event_with_its_status(
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_their_records_are_the_same_as_without_us(alone: Ran, run: Run, phase: str) -> None:
+def test_their_records_are_the_same_as_without_us(alone: ProgramResult, run: Run, phase: str) -> None:
     assert run.ran.got[phase] == alone.got[phase]
 
 
@@ -134,9 +136,9 @@ def test_each_event_has_an_id_of_its_own(run: Run) -> None:
     assert max(Counter(event["meta"]["ainsights.event_id"] for event in run.events).values()) == 1
 
 
-def test_program_prints_no_more_to_stderr(alone: Ran, run: Run) -> None:
+def test_program_prints_no_more_to_stderr(alone: ProgramResult, run: Run) -> None:
     assert set(run.ran.err.splitlines()) <= set(alone.err.splitlines())
 
 
-def test_nothing_but_loopback_is_reached(alone: Ran, run: Run) -> None:
+def test_nothing_but_loopback_is_reached(alone: ProgramResult, run: Run) -> None:
     assert "reached out" not in alone.err + run.ran.err

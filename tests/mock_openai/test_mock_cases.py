@@ -11,7 +11,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from support.cases import CASES, Case
-from support.mock_openai import BROKEN, IS_OLD, TIMED_OUT, called, new_state
+from support.mock_openai import BROKEN, IS_OLD, TIMED_OUT, new_state, tool_call_types
 from support.response_cases import RESPONSE_CASES
 
 from ainsights.mock_openai import DIRECTIVES
@@ -35,21 +35,22 @@ EXPECTED: dict[str, Callable[[ChatCompletion], bool]] = {
     "usage": lambda completion: completion.usage is not None and completion.usage.total_tokens > 0,
     "usage of several choices": lambda completion: completion.usage is not None and len(completion.choices) == 2,
     "tools": lambda completion: (
-        called(completion) == ["function"] * 2 and "Zürich" in message(completion).tool_calls[0].function.arguments
+        tool_call_types(completion) == ["function"] * 2
+        and "Zürich" in message(completion).tool_calls[0].function.arguments
     ),
     "tools of the request": lambda completion: (
         [json.loads(call.function.arguments) for call in message(completion).tool_calls]
         == [{"city": "Zürich", "days": 1}, {"city": "東京", "days": 1}]
     ),
     "tools and text": lambda completion: (
-        called(completion) == ["function"] * 2 and message(completion).content == "Einen Moment …"
+        tool_call_types(completion) == ["function"] * 2 and message(completion).content == "Einen Moment …"
     ),
-    "tools of several choices": lambda completion: called(completion) == ["function"] * 4,
+    "tools of several choices": lambda completion: tool_call_types(completion) == ["function"] * 4,
     "required tool": lambda completion: (
-        called(completion) == ["function"] and completion.choices[0].finish_reason == "tool_calls"
+        tool_call_types(completion) == ["function"] and completion.choices[0].finish_reason == "tool_calls"
     ),
     "custom tool": lambda completion: (
-        called(completion) == ["custom"] * 2
+        tool_call_types(completion) == ["custom"] * 2
         and "ü" in completion.model_dump()["choices"][0]["message"]["tool_calls"][1]["custom"]["input"]
     ),
     "function": lambda completion: message(completion).function_call.name == "get_weather",
@@ -83,7 +84,7 @@ EXPECTED: dict[str, Callable[[ChatCompletion], bool]] = {
     "filter": lambda completion: completion.choices[0].finish_reason == "content_filter",
     "large": lambda completion: len(message(completion).content.encode()) == 300_000,
     "many chunks": lambda completion: len(message(completion).content) == 2000,
-    "tool calls without index": lambda completion: called(completion) == ["function"] * 2,
+    "tool calls without index": lambda completion: tool_call_types(completion) == ["function"] * 2,
 }
 """The text of the completion, by the case's name without ``, streamed``; of the others it is only an ordinary one."""
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import openai
 import pytest
-from support.mock_openai import ASK, RawResponse, asked
+from support.mock_openai import ASK, RawResponse, create_params
 from support.polling import wait_until
 
 from ainsights import mock_openai
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def connected(server: mock_openai.Server, directive: str, *, stream: bool) -> Iterator[socket.socket]:
     """Send a request and leave the connection open."""
     url = urlsplit(server.url)
-    body = json.dumps(asked(directive, stream=stream)).encode()
+    body = json.dumps(create_params(directive, stream=stream)).encode()
     with socket.create_connection((url.hostname, url.port), timeout=10) as connection:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from support.mock_openai import ASK, IS_OLD, RawResponse, asked, called
+from support.mock_openai import ASK, IS_OLD, RawResponse, create_params, tool_call_types
 
 from ainsights.mock_openai import DIRECTIVES
 from ainsights.mock_openai.request_log import KEPT, RecordedRequest, RequestLog
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_an_unknown_directive_is_answered_with_the_list_of_them(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
-        client.chat.completions.create(**asked("tols"))
+        client.chat.completions.create(**create_params("tols"))
     assert caught.value.code == "unknown_directive"
     assert all(directive in caught.value.message for directive in DIRECTIVES)
 
@@ -61,7 +61,7 @@ def test_an_internal_error_has_the_shape_of_the_api_s(server: mock_openai.Server
 def test_azure_is_served(server: mock_openai.Server) -> None:
     azure: dict[str, Any] = {"azure_endpoint": server.url, "api_key": "key", "api_version": "2024-10-21"}
     with openai.AzureOpenAI(**azure) as client:
-        assert called(client.chat.completions.create(**asked("tools"))) == ["function"] * 2
+        assert tool_call_types(client.chat.completions.create(**create_params("tools"))) == ["function"] * 2
     with openai.AzureOpenAI(**azure, azure_deployment="mock:n=2") as client:
         assert len(client.chat.completions.create(**ASK).choices) == 2
     assert "/deployments/mock" in server.requests[-1].path

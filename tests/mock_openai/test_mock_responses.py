@@ -11,7 +11,15 @@ import openai
 import pytest
 from pydantic import BaseModel
 from support.mock_openai import BROKEN, TIMED_OUT, RawResponse
-from support.mock_responses import ANSWER, IS_FOLLOWED, asked, check_event, check_response, known_types, needs_responses
+from support.mock_responses import (
+    ANSWER,
+    IS_FOLLOWED,
+    check_event,
+    check_response,
+    create_params,
+    known_types,
+    needs_responses,
+)
 from support.response_cases import PYTHON, RESPONSE_CASES, WEATHER, ResponseCase
 
 from ainsights.mock_openai.responses.samples import NAMES
@@ -27,11 +35,11 @@ DIRECTIVES = ("", "tools", "refusal", "reasoning", "length", "filter", "failed",
 
 
 def whole(server: mock_openai.Server, directive: str = "", **more: Any) -> Any:
-    return RawResponse(server, asked(directive, **more), PATH).json
+    return RawResponse(server, create_params(directive, **more), PATH).json
 
 
 def streamed(server: mock_openai.Server, directive: str = "", **more: Any) -> list[Any]:
-    return events_in(RawResponse(server, asked(directive, stream=True, **more), PATH).body)
+    return events_in(RawResponse(server, create_params(directive, stream=True, **more), PATH).body)
 
 
 def events_in(body: bytes) -> list[Any]:
@@ -95,23 +103,23 @@ def test_deltas_join_to_what_is_done(server: mock_openai.Server) -> None:
 
 
 def test_text_tools_refusal_and_ends_are_as_the_script_wants(client: openai.OpenAI) -> None:
-    assert client.responses.create(**asked()).output_text == ANSWER
-    assert client.responses.create(**asked("text=Hö%2C")).output_text == "Hö,"
-    called: Any = client.responses.create(**asked("tools", tools=[WEATHER])).output
+    assert client.responses.create(**create_params()).output_text == ANSWER
+    assert client.responses.create(**create_params("text=Hö%2C")).output_text == "Hö,"
+    called: Any = client.responses.create(**create_params("tools", tools=[WEATHER])).output
     assert [(item.type, json.loads(item.arguments)["city"]) for item in called] == [
         ("function_call", "Zürich"),
         ("function_call", "東京"),
     ]
-    custom: Any = client.responses.create(**asked("tools", tools=[PYTHON])).output
+    custom: Any = client.responses.create(**create_params("tools", tools=[PYTHON])).output
     assert "ü" in (custom[0].input if hasattr(custom[0], "input") else custom[0]["input"])
-    refused: Any = client.responses.create(**asked("refusal")).output[0]
+    refused: Any = client.responses.create(**create_params("refusal")).output[0]
     assert refused.content[0].refusal.startswith("Sorry")
     for directive, reason in (("length", "max_output_tokens"), ("filter", "content_filter")):
-        response = client.responses.create(**asked(directive))
+        response = client.responses.create(**create_params(directive))
         assert response.status == "incomplete"
         assert response.incomplete_details
         assert response.incomplete_details.reason == reason
-    failed = client.responses.create(**asked("failed"))
+    failed = client.responses.create(**create_params("failed"))
     assert failed.error
     assert (failed.status, failed.error.code) == ("failed", "server_error")
 
@@ -124,10 +132,10 @@ def test_a_tool_that_the_request_has_is_used(server: mock_openai.Server) -> None
 
 
 def test_the_output_of_a_tool_is_answered_by_text(client: openai.OpenAI) -> None:
-    first: Any = client.responses.create(**asked("tools", tools=[WEATHER]))
+    first: Any = client.responses.create(**create_params("tools", tools=[WEATHER]))
     outputs = [{"type": "function_call_output", "call_id": item.call_id, "output": "21"} for item in first.output]
     second = client.responses.create(
-        **asked("tools", tools=[WEATHER], previous_response_id=first.id) | {"input": outputs}
+        **create_params("tools", tools=[WEATHER], previous_response_id=first.id) | {"input": outputs}
     )
     assert second.output_text == ANSWER
     assert second.previous_response_id == first.id
@@ -138,16 +146,16 @@ def test_parse_gets_an_instance_of_its_model(client: openai.OpenAI) -> None:
         name: str
         age: int
 
-    parsed = client.responses.parse(**asked(), text_format=Person)
+    parsed = client.responses.parse(**create_params(), text_format=Person)
     assert parsed.output_parsed == Person(name="café", age=1)
 
 
 def test_the_clients_own_stream_helper_assembles_the_response(client: openai.OpenAI) -> None:
     newer = ("nulloutput", "output=mcp_call") if IS_FOLLOWED else ()  # on which earlier versions fail
     for directive in ("", "tools", "reasoning,output=web_search_call", *newer):
-        with client.responses.stream(**asked(directive)) as stream:
+        with client.responses.stream(**create_params(directive)) as stream:
             final = stream.get_final_response()
-        alone = client.responses.create(**asked(directive))
+        alone = client.responses.create(**create_params(directive))
         assert [item.type for item in final.output] == [item.type for item in alone.output]
 
 
@@ -177,11 +185,11 @@ def test_streams_deviate_as_the_script_wants(server: mock_openai.Server) -> None
     error = streamed(server, "sse-error")[-1]
     check_event(error)
     assert (error["type"], "error" in error) == ("error", False)
-    plain = RawResponse(server, asked(stream=True), PATH).body
+    plain = RawResponse(server, create_params(stream=True), PATH).body
     for directive in ("split", "merge", "gzip"):
-        answer = RawResponse(server, asked(stream=True), PATH, **{"x-mock": directive})
+        answer = RawResponse(server, create_params(stream=True), PATH, **{"x-mock": directive})
         assert directive == "gzip" or answer.body == plain
-    assert b": keep-alive" in RawResponse(server, asked("comments", stream=True), PATH).body
+    assert b": keep-alive" in RawResponse(server, create_params("comments", stream=True), PATH).body
     assert b"[DONE]" not in plain
 
 
@@ -200,7 +208,7 @@ def test_streams_deviate_as_the_script_wants(server: mock_openai.Server) -> None
 )
 def test_faults_are_as_those_of_chat(directive: str, stream: bool, error: Any, client: openai.OpenAI) -> None:  # noqa: FBT001
     with pytest.raises(error):
-        list(client.with_options(timeout=0.2).responses.create(**asked(directive), stream=stream))
+        list(client.with_options(timeout=0.2).responses.create(**create_params(directive), stream=stream))
 
 
 OF_LATER_VERSIONS = () if IS_FOLLOWED else ("not obfuscated, streamed", "error event, streamed")
@@ -227,12 +235,12 @@ def test_invalid_requests_are_400(server: mock_openai.Server) -> None:
         ({"model": "m"}, "'input'"),
         ({"input": "x"}, "model"),
         ({"model": "m", "input": 4}, "'input'"),
-        (asked("output=nonsense"), "hologram_call"),
-        (asked("tols"), "Unknown directive"),
-        (asked(previous_response_id="resp_none"), "'resp_none' not found"),
-        (asked(background=True, store=False), "store"),
-        (asked(previous_response_id=[1]), "'previous_response_id'"),
-        (asked(text=7), "'text'"),
+        (create_params("output=nonsense"), "hologram_call"),
+        (create_params("tols"), "Unknown directive"),
+        (create_params(previous_response_id="resp_none"), "'resp_none' not found"),
+        (create_params(background=True, store=False), "store"),
+        (create_params(previous_response_id=[1]), "'previous_response_id'"),
+        (create_params(text=7), "'text'"),
     ):
         answer = RawResponse(server, request, PATH)
         assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
@@ -248,5 +256,5 @@ def test_all_names_of_items_are_distinguished(server: mock_openai.Server) -> Non
 def test_azure_s_paths_are_served(server: mock_openai.Server) -> None:
     azure: dict[str, Any] = {"azure_endpoint": server.url, "api_key": "key", "api_version": "2025-03-01-preview"}
     with openai.AzureOpenAI(**azure) as client:
-        assert client.responses.create(**asked()).output_text == ANSWER
+        assert client.responses.create(**create_params()).output_text == ANSWER
     assert server.requests[-1].path == "/openai/responses"

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import openai
 import pytest
-from support.mock_responses import ANSWER, IS_FOLLOWED, QUESTION, asked, check_event
+from support.mock_responses import ANSWER, IS_FOLLOWED, QUESTION, check_event, create_params
 
 from ainsights import mock_openai
 
@@ -39,9 +39,9 @@ def test_each_create_is_answered_by_the_events_of_its_response(
 ) -> None:
     server.requests.clear()
     with client.responses.connect() as connection:
-        connection.response.create(**asked())
+        connection.response.create(**create_params())
         first = answered(connection)
-        connection.response.create(**asked("tools", previous_response_id=first[-1]["response"]["id"]))
+        connection.response.create(**create_params("tools", previous_response_id=first[-1]["response"]["id"]))
         second = answered(connection)
     assert first[-1]["response"]["output"][0]["content"][0]["text"] == ANSWER
     assert second[-1]["response"]["output"][0]["type"] == "function_call"
@@ -64,7 +64,7 @@ def test_the_async_connection_is_served(server: mock_openai.Server) -> None:
             openai.AsyncOpenAI(base_url=server.base_url, api_key="key") as client,
             client.responses.connect() as connection,
         ):
-            await connection.response.create(**asked("chunks=2"))
+            await connection.response.create(**create_params("chunks=2"))
             types: list[str] = []
             async for event in connection:
                 types.append(event.type)
@@ -78,18 +78,18 @@ def test_the_async_connection_is_served(server: mock_openai.Server) -> None:
 
 def test_events_carry_the_lane_of_their_request(client: openai.OpenAI) -> None:
     with client.responses.connect() as connection:
-        connection.send({"type": "response.create", **asked(), "stream_id": "one"})
+        connection.send({"type": "response.create", **create_params(), "stream_id": "one"})
         assert {event["stream_id"] for event in answered(connection)} == {"one"}
 
 
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"type": "response.create", **asked("status=429")}, "Rate limit"),
-        ({"type": "response.create", **asked("sse-error")}, "as its script wants"),
-        ({"type": "response.create", **asked("tols")}, "Unknown directive"),
+        ({"type": "response.create", **create_params("status=429")}, "Rate limit"),
+        ({"type": "response.create", **create_params("sse-error")}, "as its script wants"),
+        ({"type": "response.create", **create_params("tols")}, "Unknown directive"),
         ({"type": "response.create", "model": "m"}, "'input'"),
-        ({"type": "response.create", **asked(background=True)}, "Background"),
+        ({"type": "response.create", **create_params(background=True)}, "Background"),
         ({"type": "nonsense"}, "nonsense"),
         ("no JSON", "parse"),
     ],
@@ -98,7 +98,7 @@ def test_what_cannot_be_answered_is_an_error_event(message: Any, expected: str, 
     with client.responses.connect() as connection:
         connection.send_raw(message if isinstance(message, str) else json.dumps(message))
         assert expected in answered(connection)[-1]["error"]["message"]
-        connection.response.create(**asked())
+        connection.response.create(**create_params())
         assert answered(connection)[-1]["type"] == "response.completed"
 
 
@@ -113,7 +113,7 @@ def test_steering_is_declined(client: openai.OpenAI) -> None:
 def test_a_connection_that_the_script_breaks_is_closed_after_what_was_sent(client: openai.OpenAI) -> None:
     seen: list[str] = []
     with client.responses.connect() as connection:
-        connection.response.create(**asked("abort=3"))
+        connection.response.create(**create_params("abort=3"))
         with pytest.raises(websockets.exceptions.ConnectionClosedError):
             deque(map(seen.append, connection), maxlen=0)
     assert len(seen) == 3
@@ -125,7 +125,7 @@ def test_the_server_stops_while_a_connection_is_open() -> None:
         openai.OpenAI(base_url=server.base_url, api_key="key") as client,
         client.responses.connect() as connection,
     ):
-        connection.response.create(**asked("hang=1"))
+        connection.response.create(**create_params("hang=1"))
         assert connection.recv().type == "response.created"
         server.stop()
         with pytest.raises(websockets.exceptions.ConnectionClosed):

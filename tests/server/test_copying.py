@@ -26,7 +26,7 @@ ODD = body("an odd 'id' \\ \u65e5\0", 0.1, messages='line\nbreak "quoted" \u0000
 
 
 @pytest.fixture(autouse=True)
-def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _change_to_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AINSIGHTS_AUDIT_KEY", KEY.hex())
 

@@ -72,7 +72,7 @@ class Server:
         assert self.process
         self.process.send_signal(signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         assert self.process
         self.process.send_signal(signal.SIGCONT)
 

@@ -120,7 +120,7 @@ async def collect(stream: Any) -> list[Any]:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observed:
     """All that there is to see of one run."""
 
     result: Any
@@ -172,7 +172,7 @@ def _leftovers() -> dict[str, int]:
     }
 
 
-def once(snippet: Callable[[World], Awaitable[Any]], world: World, run: Callable[..., Any]) -> Seen:
+def run_once(snippet: Callable[[World], Awaitable[Any]], world: World, run: Callable[..., Any]) -> Observed:
     """Run ``snippet`` and return what there is to see of it."""
     log, result, error, before = _Log(), None, None, _leftovers()
     connections, world.opened = len(world.relay.sent), []
@@ -200,7 +200,7 @@ def once(snippet: Callable[[World], Awaitable[Any]], world: World, run: Callable
         sys.unraisablehook = hook
     sent = [_VARYING.sub("…", bytes(each).decode("latin-1")).encode() for each in world.relay.sent[connections:]]
     printed = _without_chance([f"{each.category.__name__}: {_VARYING.sub('…', str(each.message))}" for each in warned])
-    return Seen(result, error, printed + unraisable, log.lines, sent, _more(before, after))
+    return Observed(result, error, printed + unraisable, log.lines, sent, _more(before, after))
 
 
 def _more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
@@ -208,8 +208,8 @@ def _more(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
     return {name: max(after[name] - before[name], 0) for name in after}
 
 
-def _differences(bare: Seen, ours: Seen) -> str:
-    names = [each.name for each in fields(Seen) if getattr(bare, each.name) != getattr(ours, each.name)]
+def _differences(bare: Observed, ours: Observed) -> str:
+    names = [each.name for each in fields(Observed) if getattr(bare, each.name) != getattr(ours, each.name)]
     return "\n".join(f"{name}: bare {getattr(bare, name)}\nours {getattr(ours, name)}" for name in names)
 
 
@@ -229,7 +229,7 @@ def run_with_and_without(
     run: Callable[..., Any] = run_asyncio,
     *,
     left_by_chance: Collection[str] = (),
-) -> tuple[Captured, Seen]:
+) -> tuple[Captured, Observed]:
     """Run ``snippet`` with nothing of ours, and captured; assert that all is the same; return the events.
 
     Args:
@@ -239,12 +239,12 @@ def run_with_and_without(
         left_by_chance: what is not compared: the server, which is in this process too, or a library leaves it at times.
     """
     gc.freeze()  # what is there by now is looked through no more
-    once(snippet, world, run)  # the first one warms up: openai caches, and imports late
+    run_once(snippet, world, run)  # the first one warms up: openai caches, and imports late
     gc.freeze()
     try:
-        bare = once(snippet, world, run)
+        bare = run_once(snippet, world, run)
         with capturing() as captured:
-            ours = once(snippet, world, run)
+            ours = run_once(snippet, world, run)
     finally:
         gc.unfreeze()
     for each in (bare, ours):

@@ -20,7 +20,7 @@ KEY = "rq-Doctor0Marker1Key2"
 COMMAND = [sys.executable, "-m", "ainsights", "doctor"]
 
 
-class Ran(NamedTuple):
+class ProgramResult(NamedTuple):
     status: int
     out: str
 
@@ -47,14 +47,14 @@ class Doctor:
             monkeypatch.delenv(name, raising=False)
             monkeypatch.delenv(name.upper(), raising=False)
 
-    def __call__(self, *args: str, **settings: str) -> Ran:
+    def __call__(self, *args: str, **settings: str) -> ProgramResult:
         for name, value in settings.items():
             self._monkeypatch.setenv(f"AINSIGHTS_{name.upper()}", value)
         status = main(["doctor", *args])
         printed = self._capsys.readouterr()
         assert printed.err == ""
         assert KEY not in printed.out
-        return Ran(status, printed.out)
+        return ProgramResult(status, printed.out)
 
 
 def environ(url: str) -> dict[str, str]:

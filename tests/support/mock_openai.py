@@ -24,7 +24,7 @@ TIMED_OUT = (openai.APITimeoutError, httpx.ReadTimeout)
 IS_OLD = tuple(map(int, openai.__version__.split(".")[:2])) < (1, 109)
 
 
-def asked(directive: str, **more: Any) -> dict[str, Any]:
+def create_params(directive: str, **more: Any) -> dict[str, Any]:
     return ASK | {"model": f"mock:{directive}"} | more
 
 
@@ -33,7 +33,7 @@ def new_state() -> Any:
     return _completions.ChatCompletionStreamState(input_tools=openai.NOT_GIVEN, response_format=openai.NOT_GIVEN)
 
 
-def called(completion: ChatCompletion) -> list[str]:
+def tool_call_types(completion: ChatCompletion) -> list[str]:
     return [call.type for choice in completion.choices for call in choice.message.tool_calls or []]
 
 

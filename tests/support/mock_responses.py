@@ -28,7 +28,7 @@ QUESTION = "Ünïcode, 好?"
 ANSWER = "You said: “Ünïcode, 好?” – naïve café, 你好 🙂"
 
 
-def asked(directive: str = "", **more: Any) -> dict[str, Any]:
+def create_params(directive: str = "", **more: Any) -> dict[str, Any]:
     """Return the arguments of ``client.responses.create``."""
     return {"model": f"mock:{directive}" if directive else "gpt-4o-mini", "input": QUESTION, **more}
 

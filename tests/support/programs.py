@@ -35,14 +35,14 @@ def call(**kwargs):
 """A model API in memory, for programs that are about delivery: on openai 3.x over httpx2, before over httpx."""
 
 
-class Ran(NamedTuple):
+class ProgramResult(NamedTuple):
     status: int
     out: str
     err: str
     seconds: float
 
 
-def run(program: str, *args: str, timeout: float = 60, **environ: str) -> Ran:
+def run(program: str, *args: str, timeout: float = 60, **environ: str) -> ProgramResult:
     """Run ``program`` after :data:`MODEL`, with ``environ`` on top of the environment."""
     began = time.monotonic()
     ran = subprocess.run(
@@ -53,7 +53,7 @@ def run(program: str, *args: str, timeout: float = 60, **environ: str) -> Ran:
         timeout=timeout,
         check=False,
     )
-    return Ran(ran.returncode, ran.stdout, ran.stderr, time.monotonic() - began)
+    return ProgramResult(ran.returncode, ran.stdout, ran.stderr, time.monotonic() - began)
 
 
 def settings(url: str, **more: str) -> dict[str, str]:

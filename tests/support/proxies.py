@@ -32,7 +32,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         self.target = target
         self.tls = tls
         self.answer = answer
-        self.asked: list[bytes] = []
+        self.requests: list[bytes] = []
         self.address = f"127.0.0.1:{self.server_address[1]}"
 
     def get_request(self) -> tuple[socket.socket, object]:
@@ -42,7 +42,7 @@ class Proxy(socketserver.ThreadingTCPServer):
     def admit(self, client: socket.socket, server: socket.socket) -> bool:
         """Read what is asked for, and answer. True: from now on bytes are carried."""
         head = _until(client, b"\r\n\r\n")
-        self.asked.append(head)
+        self.requests.append(head)
         if head.startswith(b"CONNECT"):
             client.sendall(b"HTTP/1.1 " + self.answer + b"\r\nContent-Length: 0\r\n\r\n")
             return self.answer.startswith(b"200")
@@ -78,7 +78,7 @@ class Socks5(Proxy):
         assert kind == 3, "a name is sent, and is resolved by the proxy"
         name = _exactly(client, _exactly(client, 1)[0])
         (port,) = struct.unpack(">H", _exactly(client, 2))
-        self.asked.append(b"%s:%d" % (name, port))
+        self.requests.append(b"%s:%d" % (name, port))
         client.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
         return True
 

@@ -124,13 +124,17 @@ def answering(whole: dict[str, Any]) -> Any:
     """Return a model API that answers with ``whole``, streamed where that is asked for."""
 
     def answer(request: Any) -> Any:
-        asked = json.loads(request.content or b"{}").get("stream") or request.url.params.get("stream") == "true"
-        return streamed(*events_of(whole)) if asked else http.Response(200, json=whole, headers={"x-request-id": "r1"})
+        is_streamed = json.loads(request.content or b"{}").get("stream") or request.url.params.get("stream") == "true"
+        return (
+            streamed(*events_of(whole))
+            if is_streamed
+            else http.Response(200, json=whole, headers={"x-request-id": "r1"})
+        )
 
     return answer
 
 
-def fitting(method: Any, **arguments: Any) -> dict[str, Any]:
+def compatible_arguments(method: Any, **arguments: Any) -> dict[str, Any]:
     """Return arguments for ``method`` of any openai: in the body those that this one does not name."""
     known = inspect.signature(method).parameters
     named = {key: value for key, value in arguments.items() if key in known}
@@ -138,13 +142,13 @@ def fitting(method: Any, **arguments: Any) -> dict[str, Any]:
     return named | ({"extra_body": others} if others else {})
 
 
-def created(api: Any, **more: Any) -> Any:
+def create_in_background(api: Any, **more: Any) -> Any:
     """Return what creates a response in the background."""
     create = client(api).responses.create
-    return create(model="m", input="hi", **fitting(create, background=True, **more))
+    return create(model="m", input="hi", **compatible_arguments(create, background=True, **more))
 
 
-def resumed(api: Any, after: int) -> Any:
+def resume_stream(api: Any, after: int) -> Any:
     """Return the stream of a response that was created before."""
     return stream_of(client(api), ID, after)
 
@@ -158,7 +162,7 @@ def stream_of(made: Any, response_id: str, after: int) -> Any:
     return made.get(path, cast_to=object, stream=True, stream_cls=openai.Stream[Any])
 
 
-def cancelled(api: Any) -> Any:
+def cancel_response(api: Any) -> Any:
     """Return what cancels a response."""
     responses = client(api).responses
     if hasattr(responses, "cancel"):

@@ -30,7 +30,7 @@ def found(*modules: str) -> bool:
     return all(importlib.util.find_spec(module) for module in modules)
 
 
-async def asked(made: Any) -> Any:
+async def create_whole_and_streamed(made: Any) -> Any:
     """Return a whole and a streamed answer of a client."""
     whole = await maybe_await(made.chat.completions.create(model="m", messages=MESSAGES))
     return whole, await collect(made.chat.completions.create(model="m", messages=MESSAGES, stream=True))
@@ -43,7 +43,7 @@ def over(library: str, **options: Any) -> Snippet:
         module = importlib.import_module(library)
         kind = module.AsyncClient if world.is_async else module.Client
         made = kind(**options)
-        return await asked(world.client(http_client=made))
+        return await create_whole_and_streamed(world.client(http_client=made))
 
     return snippet
 
@@ -66,7 +66,7 @@ if hasattr(openai, "DefaultAioHttpClient") and found("aiohttp", "httpx_aiohttp")
 
     def test_aiohttp_is_captured(model_api: World) -> None:
         async def snippet(world: World) -> Any:
-            return await asked(world.client(http_client=openai.DefaultAioHttpClient()))
+            return await create_whole_and_streamed(world.client(http_client=openai.DefaultAioHttpClient()))
 
         captured, seen = run_with_and_without(snippet, World(model_api.server, model_api.relay, is_async=True))
         assert seen.error is None, seen.error
@@ -89,7 +89,7 @@ if found("h2", "hypercorn"):
             kind = module.AsyncClient if world.is_async else module.Client
             versions: list[str] = []
             made = kind(http2=True, verify=trusted)
-            answers = await asked(world.client(http_client=made, base_url=f"{url}/v1"))
+            answers = await create_whole_and_streamed(world.client(http_client=made, base_url=f"{url}/v1"))
             raw = world.opened[-1].chat.completions.with_raw_response
             versions.append((await maybe_await(raw.create(model="m", messages=MESSAGES))).http_response.http_version)
             return answers, versions
@@ -159,13 +159,13 @@ def test_calls_at_once_are_captured(model_api: World, backend: str) -> None:
 
 
 async def azure(world: World) -> Any:
-    return await asked(world.client("AzureOpenAI", azure_deployment="d"))
+    return await create_whole_and_streamed(world.client("AzureOpenAI", azure_deployment="d"))
 
 
 async def subclass(world: World) -> Any:
     base = openai.AsyncOpenAI if world.is_async else openai.OpenAI
     kind = type("Mine", (base,), {"__doc__": "a client of the program's own"})
-    return await asked(world.own(kind, base_url=world.base_url))
+    return await create_whole_and_streamed(world.own(kind, base_url=world.base_url))
 
 
 async def in_a_thread(world: World) -> Any:
@@ -173,7 +173,7 @@ async def in_a_thread(world: World) -> Any:
     answers: list[Any] = []
 
     async def ask() -> None:
-        answers.append(await asked(world.client()))
+        answers.append(await create_whole_and_streamed(world.client()))
         await world.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(ask()))
@@ -185,11 +185,15 @@ async def in_a_thread(world: World) -> Any:
 async def in_another_thread(world: World) -> Any:
     """A sync client that is made here and called there."""
     made = world.client()
-    return await (asked(made) if world.is_async else asyncio.to_thread(asyncio.run, asked(made)))
+    return await (
+        create_whole_and_streamed(made)
+        if world.is_async
+        else asyncio.to_thread(asyncio.run, create_whole_and_streamed(made))
+    )
 
 
 async def bedrock(world: World) -> Any:
-    return await asked(world.client("BedrockOpenAI", base_url=world.base_url))
+    return await create_whole_and_streamed(world.client("BedrockOpenAI", base_url=world.base_url))
 
 
 KINDS: list[Snippet] = [azure, subclass, in_a_thread, in_another_thread]
@@ -208,7 +212,7 @@ if found("openai.providers"):
             chosen = getattr(providers, name)(base_url=world.base_url, **CREDENTIALS[name])
             made = kind(provider=chosen, max_retries=0)
             world.opened.append(made)
-            return await asked(made)
+            return await create_whole_and_streamed(made)
 
         provider.__name__ = name
         return provider

@@ -52,10 +52,10 @@ def seen(text: str) -> str:
 
 @pytest.mark.parametrize("kind", ["OpenAI", "AsyncOpenAI"])
 def test_process_that_exits_with_the_stream_open_records_what_had_arrived(model_api: World, kind: str) -> None:
-    asked = kind, model_api.server.url, "mock:text=one%20two,chunks=2,hang=2"
+    arguments = kind, model_api.server.url, "mock:text=one%20two,chunks=2,hang=2"
     with running_endpoint() as insights:
-        bare = programs.run("\n" + AT_EXIT, *asked)
-        ours = programs.run(INSTRUMENT + AT_EXIT, *asked, **programs.settings(insights.url))
+        bare = programs.run("\n" + AT_EXIT, *arguments)
+        ours = programs.run(INSTRUMENT + AT_EXIT, *arguments, **programs.settings(insights.url))
     assert (ours.status, ours.out, seen(ours.err)) == (bare.status, bare.out, seen(bare.err))
     (event,) = insights.stored
     assert event["meta"]["ainsights.status"] == "abandoned"

@@ -140,10 +140,10 @@ def parsing(directives: str, *, streamed: bool = False) -> Snippet:
     async def call(world: World) -> Any:
         client = world.client()
         place = client.chat.completions if HAS_PARSE else client.beta.chat.completions
-        asked: Any = {"model": f"mock:{directives}", "messages": MESSAGES, "response_format": Person}
+        arguments: Any = {"model": f"mock:{directives}", "messages": MESSAGES, "response_format": Person}
         if not streamed:
-            return (await maybe_await(place.parse(**asked))).choices[0].message.parsed.name
-        async with enter(place.stream(**asked)) as stream:
+            return (await maybe_await(place.parse(**arguments))).choices[0].message.parsed.name
+        async with enter(place.stream(**arguments)) as stream:
             return (await maybe_await(stream.get_final_completion())).choices[0].message.parsed.name
 
     return call

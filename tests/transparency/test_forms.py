@@ -40,7 +40,7 @@ def completions(world: World, **options: Any) -> Any:
     return world.client(**options).chat.completions
 
 
-def asked(model: str = "m", **options: Any) -> dict[str, Any]:
+def create_params(model: str = "m", **options: Any) -> dict[str, Any]:
     return {"model": model, "messages": MESSAGES, **options}
 
 
@@ -62,14 +62,14 @@ async def create_with_tools_and_choices(world: World) -> Any:
 @form
 async def parse(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    completion = await maybe_await(place.parse(**asked("mock:json", response_format=schema())))
+    completion = await maybe_await(place.parse(**create_params("mock:json", response_format=schema())))
     return completion.choices[0].message.parsed.name
 
 
 @form
 async def stream_helper(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    async with enter(place.stream(**asked())) as stream:
+    async with enter(place.stream(**create_params())) as stream:
         kinds = [event.type async for event in iterate(stream)]
         return kinds, await maybe_await(stream.get_final_completion())
 
@@ -77,32 +77,32 @@ async def stream_helper(world: World) -> Any:
 @form
 async def stream_helper_until_done(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    async with enter(place.stream(**asked())) as stream:
+    async with enter(place.stream(**create_params())) as stream:
         await maybe_await(stream.until_done())
         return await maybe_await(stream.get_final_completion())
 
 
 @form
 async def raw_parsed_twice(world: World) -> Any:
-    raw = await maybe_await(completions(world).with_raw_response.create(**asked()))
+    raw = await maybe_await(completions(world).with_raw_response.create(**create_params()))
     first = await maybe_await(raw.parse())
     return type(raw).__name__, raw.headers["content-type"], first, first is await maybe_await(raw.parse())
 
 
 @form
 async def raw_never_parsed(world: World) -> Any:
-    return (await maybe_await(completions(world).with_raw_response.create(**asked()))).text
+    return (await maybe_await(completions(world).with_raw_response.create(**create_params()))).text
 
 
 @form
 async def raw_streamed_then_parsed(world: World) -> Any:
-    raw = await maybe_await(completions(world).with_raw_response.create(**asked(stream=True)))
+    raw = await maybe_await(completions(world).with_raw_response.create(**create_params(stream=True)))
     return await collect(await maybe_await(raw.parse()))
 
 
 @form
 async def raw_streamed_lines(world: World) -> Any:
-    raw = await maybe_await(completions(world).with_raw_response.create(**asked(stream=True)))
+    raw = await maybe_await(completions(world).with_raw_response.create(**create_params(stream=True)))
     response = raw.http_response
     return [line async for line in iterate(response.aiter_lines() if world.is_async else response.iter_lines())]
 
@@ -110,42 +110,42 @@ async def raw_streamed_lines(world: World) -> Any:
 @form
 async def raw_parse(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    raw = await maybe_await(place.with_raw_response.parse(**asked("mock:json", response_format=schema())))
+    raw = await maybe_await(place.with_raw_response.parse(**create_params("mock:json", response_format=schema())))
     return (await maybe_await(raw.parse())).choices[0].message.parsed.name
 
 
 @form
 async def streaming_response_parsed(world: World) -> Any:
-    async with enter(completions(world).with_streaming_response.create(**asked())) as response:
+    async with enter(completions(world).with_streaming_response.create(**create_params())) as response:
         return type(response).__name__, await maybe_await(response.parse())
 
 
 @form
 async def streaming_response_json(world: World) -> Any:
-    async with enter(completions(world).with_streaming_response.create(**asked())) as response:
+    async with enter(completions(world).with_streaming_response.create(**create_params())) as response:
         return await maybe_await(response.json())
 
 
 @form
 async def streaming_response_read(world: World) -> Any:
-    async with enter(completions(world).with_streaming_response.create(**asked())) as response:
+    async with enter(completions(world).with_streaming_response.create(**create_params())) as response:
         return await maybe_await(response.read())
 
 
 @form
 async def streaming_response_lines(world: World) -> Any:
-    async with enter(completions(world).with_streaming_response.create(**asked(stream=True))) as response:
+    async with enter(completions(world).with_streaming_response.create(**create_params(stream=True))) as response:
         return [line async for line in iterate(response.iter_lines())]
 
 
 @form
 async def with_options(world: World) -> Any:
-    return await maybe_await(world.client().with_options(timeout=30).chat.completions.create(**asked()))
+    return await maybe_await(world.client().with_options(timeout=30).chat.completions.create(**create_params()))
 
 
 @form
 async def copied(world: World) -> Any:
-    return await maybe_await(world.client().copy(max_retries=1).chat.completions.create(**asked()))
+    return await maybe_await(world.client().copy(max_retries=1).chat.completions.create(**create_params()))
 
 
 @form
@@ -155,11 +155,11 @@ async def partially_applied(world: World) -> Any:
 
 @form
 async def posted_for_an_object(world: World) -> Any:
-    return await maybe_await(world.client().post("/chat/completions", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/chat/completions", cast_to=object, body=create_params()))
 
 
 async def posted_for_a_dict(world: World) -> Any:
-    return await maybe_await(world.client().post("/chat/completions", cast_to=dict[str, Any], body=asked()))
+    return await maybe_await(world.client().post("/chat/completions", cast_to=dict[str, Any], body=create_params()))
 
 
 if sys.version_info >= (3, 11):  # to 3.10 such a type is a class, on which openai fails
@@ -169,13 +169,13 @@ if sys.version_info >= (3, 11):  # to 3.10 such a type is a class, on which open
 @form
 async def posted_for_the_raw_response(world: World) -> Any:
     kind = (__import__("httpx2") if MAJOR >= 3 else __import__("httpx")).Response
-    return (await maybe_await(world.client().post("/chat/completions", cast_to=kind, body=asked()))).text
+    return (await maybe_await(world.client().post("/chat/completions", cast_to=kind, body=create_params()))).text
 
 
 @form
 async def posted_to_an_absolute_url(world: World) -> Any:
     url = f"{world.base_url}/chat/completions"
-    return await maybe_await(world.client().post(url, cast_to=object, body=asked()))
+    return await maybe_await(world.client().post(url, cast_to=object, body=create_params()))
 
 
 @form
@@ -186,7 +186,7 @@ async def subclass_of_the_client(world: World) -> Any:
         def request(self, *args: Any, **kwargs: Any) -> Any:
             return super().request(*args, **kwargs)
 
-    return await maybe_await(world.own(Ours, base_url=world.base_url).chat.completions.create(**asked()))
+    return await maybe_await(world.own(Ours, base_url=world.base_url).chat.completions.create(**create_params()))
 
 
 @form
@@ -197,7 +197,7 @@ async def subclass_of_completions(world: World) -> Any:
         def create(self, *args: Any, **kwargs: Any) -> Any:
             return super().create(*args, temperature=0, **kwargs)
 
-    return await maybe_await(Ours(world.client()).create(**asked()))
+    return await maybe_await(Ours(world.client()).create(**create_params()))
 
 
 @form
@@ -208,18 +208,18 @@ async def subclass_without_super(world: World) -> Any:
         def create(self, **kwargs: Any) -> Any:
             return self._post("/chat/completions", body=kwargs, cast_to=object)
 
-    return await maybe_await(Ours(world.client()).create(**asked()))
+    return await maybe_await(Ours(world.client()).create(**create_params()))
 
 
 @form
 async def azure(world: World) -> Any:
-    return await maybe_await(world.client("AzureOpenAI").chat.completions.create(**asked("gpt")))
+    return await maybe_await(world.client("AzureOpenAI").chat.completions.create(**create_params("gpt")))
 
 
 @form
 async def azure_with_a_deployment(world: World) -> Any:
     client = world.client("AzureOpenAI", azure_deployment="mine")
-    return await maybe_await(client.chat.completions.create(**asked("gpt")))
+    return await maybe_await(client.chat.completions.create(**create_params("gpt")))
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -234,7 +234,7 @@ def test_form_is_one_event_and_nothing_else_changes(world: World, name: str) -> 
 
 async def module_level(_world: World) -> Any:
     try:
-        return openai.chat.completions.create(**asked())
+        return openai.chat.completions.create(**create_params())
     finally:
         openai._load_client().close()  # type: ignore[attr-defined]
         openai._reset_client()  # type: ignore[attr-defined]
@@ -250,7 +250,7 @@ def test_call_of_the_module_is_one_event(model_api: World, monkeypatch: pytest.M
 
 
 async def headers_only(world: World) -> Any:
-    async with enter(completions(world).with_streaming_response.create(**asked())) as response:
+    async with enter(completions(world).with_streaming_response.create(**create_params())) as response:
         return response.headers["content-type"], response.http_response.is_stream_consumed
 
 
@@ -262,7 +262,7 @@ def test_response_of_which_only_the_headers_are_read_is_unread(world: World) -> 
 
 async def left_early(world: World) -> Any:
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    async with enter(place.stream(**asked("mock:chunks=5"))) as stream:
+    async with enter(place.stream(**create_params("mock:chunks=5"))) as stream:
         async for event in iterate(stream):
             return event.type
     raise AssertionError("the stream is empty")
@@ -291,7 +291,7 @@ async def stream_never_entered(world: World) -> Any:
     if not world.is_async:
         return None  # a sync one is sent when it is entered, too
     place = completions(world) if HAS_PARSE else world.client().beta.chat.completions
-    place.stream(**asked())
+    place.stream(**create_params())
     return None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from support.comparison import World, collect, enter, iterate, maybe_await, run_with_and_without
-from support.responses import fitting
+from support.responses import compatible_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ def responses(world: World, **options: Any) -> Any:
     return world.client(**options).responses
 
 
-def asked(model: str = "m", **options: Any) -> dict[str, Any]:
+def create_params(model: str = "m", **options: Any) -> dict[str, Any]:
     return ASKED | {"model": model} | options
 
 
@@ -49,115 +49,117 @@ def schema() -> type[BaseModel]:
 
 @form
 async def create(world: World) -> Any:
-    response = await maybe_await(responses(world).create(**asked()))
+    response = await maybe_await(responses(world).create(**create_params()))
     return response, response.output_text
 
 
 @form
 async def create_streamed(world: World) -> Any:
-    return await collect(responses(world).create(**asked(stream=True)))
+    return await collect(responses(world).create(**create_params(stream=True)))
 
 
 @form
 async def create_with_tools(world: World) -> Any:
-    return await maybe_await(responses(world).create(**asked("mock:tools")))
+    return await maybe_await(responses(world).create(**create_params("mock:tools")))
 
 
 @form
 async def create_with_instructions(world: World) -> Any:
-    return await maybe_await(responses(world).create(**asked(input=MESSAGES, store=False)))
+    return await maybe_await(responses(world).create(**create_params(input=MESSAGES, store=False)))
 
 
 @form
 async def reasoning_streamed(world: World) -> Any:
-    return await collect(responses(world).create(**asked("mock:reasoning", stream=True)))
+    return await collect(responses(world).create(**create_params("mock:reasoning", stream=True)))
 
 
 @form
 async def parse(world: World) -> Any:
-    return (await maybe_await(responses(world).parse(**asked("mock:json", text_format=schema())))).output_parsed.name
+    return (
+        await maybe_await(responses(world).parse(**create_params("mock:json", text_format=schema())))
+    ).output_parsed.name
 
 
 @form
 async def stream_helper(world: World) -> Any:
-    async with enter(responses(world).stream(**asked())) as stream:
+    async with enter(responses(world).stream(**create_params())) as stream:
         kinds = [event.type async for event in iterate(stream)]
         return kinds, (await maybe_await(stream.get_final_response())).output_text
 
 
 @form
 async def stream_helper_until_done(world: World) -> Any:
-    async with enter(responses(world).stream(**asked())) as stream:
+    async with enter(responses(world).stream(**create_params())) as stream:
         await maybe_await(stream.until_done())
         return await maybe_await(stream.get_final_response())
 
 
 @form
 async def stream_helper_parsed(world: World) -> Any:
-    async with enter(responses(world).stream(**asked("mock:json", text_format=schema()))) as stream:
+    async with enter(responses(world).stream(**create_params("mock:json", text_format=schema()))) as stream:
         return (await maybe_await(stream.get_final_response())).output_parsed.name
 
 
 @form
 async def raw_parsed_twice(world: World) -> Any:
-    raw = await maybe_await(responses(world).with_raw_response.create(**asked()))
+    raw = await maybe_await(responses(world).with_raw_response.create(**create_params()))
     first = await maybe_await(raw.parse())
     return type(raw).__name__, raw.headers["content-type"], first, first is await maybe_await(raw.parse())
 
 
 @form
 async def raw_never_parsed(world: World) -> Any:
-    return (await maybe_await(responses(world).with_raw_response.create(**asked()))).text
+    return (await maybe_await(responses(world).with_raw_response.create(**create_params()))).text
 
 
 @form
 async def raw_streamed_then_parsed(world: World) -> Any:
-    raw = await maybe_await(responses(world).with_raw_response.create(**asked(stream=True)))
+    raw = await maybe_await(responses(world).with_raw_response.create(**create_params(stream=True)))
     return await collect(await maybe_await(raw.parse()))
 
 
 @form
 async def streaming_response_parsed(world: World) -> Any:
-    async with enter(responses(world).with_streaming_response.create(**asked())) as response:
+    async with enter(responses(world).with_streaming_response.create(**create_params())) as response:
         return type(response).__name__, await maybe_await(response.parse())
 
 
 @form
 async def streaming_response_read(world: World) -> Any:
-    async with enter(responses(world).with_streaming_response.create(**asked())) as response:
+    async with enter(responses(world).with_streaming_response.create(**create_params())) as response:
         return await maybe_await(response.read())
 
 
 @form
 async def streaming_response_lines(world: World) -> Any:
-    async with enter(responses(world).with_streaming_response.create(**asked(stream=True))) as response:
+    async with enter(responses(world).with_streaming_response.create(**create_params(stream=True))) as response:
         return [line async for line in iterate(response.iter_lines())]
 
 
 @form
 async def with_options(world: World) -> Any:
-    return await maybe_await(world.client().with_options(timeout=30).responses.create(**asked()))
+    return await maybe_await(world.client().with_options(timeout=30).responses.create(**create_params()))
 
 
 @form
 async def posted_for_an_object(world: World) -> Any:
-    return await maybe_await(world.client().post("/responses", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/responses", cast_to=object, body=create_params()))
 
 
 @form
 async def posted_with_a_query(world: World) -> Any:
-    return await maybe_await(world.client().post("/responses?beta=true", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/responses?beta=true", cast_to=object, body=create_params()))
 
 
 @form
 async def posted_to_an_absolute_url(world: World) -> Any:
-    return await maybe_await(world.client().post(f"{world.base_url}/responses", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post(f"{world.base_url}/responses", cast_to=object, body=create_params()))
 
 
 @form
 async def beta(world: World) -> Any:
     place = getattr(world.client().beta, "responses", responses(world))
-    return await maybe_await(place.create(**asked()))
+    return await maybe_await(place.create(**create_params()))
 
 
 @form
@@ -168,7 +170,7 @@ async def subclass_of_responses(world: World) -> Any:
         def create(self, *args: Any, **kwargs: Any) -> Any:
             return super().create(*args, temperature=0, **kwargs)
 
-    return await maybe_await(Ours(world.client()).create(**asked()))
+    return await maybe_await(Ours(world.client()).create(**create_params()))
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -196,13 +198,13 @@ def later(status: str) -> Callable[[Snippet], Snippet]:
 
 
 def in_background(place: Any) -> dict[str, Any]:
-    return fitting(place.create, background=True)
+    return compatible_arguments(place.create, background=True)
 
 
 @later("ok")
 async def polled(world: World) -> Any:
     place = responses(world)
-    response = await maybe_await(place.create(**asked("mock:polls=2"), **in_background(place)))
+    response = await maybe_await(place.create(**create_params("mock:polls=2"), **in_background(place)))
     seen = [response.status]
     while response.status in {"queued", "in_progress"}:
         response = await maybe_await(place.retrieve(response.id))
@@ -213,24 +215,24 @@ async def polled(world: World) -> Any:
 @later("ok")
 async def looked_up_again(world: World) -> Any:
     place = responses(world)
-    response = await maybe_await(place.create(**asked()))
+    response = await maybe_await(place.create(**create_params()))
     return response, await maybe_await(place.retrieve(response.id))
 
 
 @later("cancelled")
-async def cancelled(world: World) -> Any:
+async def cancel_response(world: World) -> Any:
     place = responses(world)
-    response = await maybe_await(place.create(**asked("mock:polls=9"), **in_background(place)))
+    response = await maybe_await(place.create(**create_params("mock:polls=9"), **in_background(place)))
     if not hasattr(place, "cancel"):
         return await maybe_await(world.client().post(f"/responses/{response.id}/cancel", cast_to=object))
     return await maybe_await(place.cancel(response.id))
 
 
 @later("ok")
-async def resumed(world: World) -> Any:
+async def resume_stream(world: World) -> Any:
     client = world.client()
     place = client.responses
-    stream = await maybe_await(place.create(**asked("mock:chunks=6", stream=True), **in_background(place)))
+    stream = await maybe_await(place.create(**create_params("mock:chunks=6", stream=True), **in_background(place)))
     got = []
     async for event in iterate(stream):
         got.append(event)
@@ -255,7 +257,7 @@ def test_calls_about_one_response_are_one_event_and_nothing_else_changes(world: 
 
 
 async def left_early(world: World) -> Any:
-    async with enter(responses(world).stream(**asked("mock:chunks=5"))) as stream:
+    async with enter(responses(world).stream(**create_params("mock:chunks=5"))) as stream:
         async for event in iterate(stream):
             return event.type
     raise AssertionError("the stream is empty")
@@ -267,7 +269,7 @@ def test_stream_helper_that_is_left_early_is_closed_early(world: World) -> None:
 
 
 async def left_at_the_last_event(world: World) -> Any:
-    stream = await maybe_await(responses(world).create(**asked(stream=True)))
+    stream = await maybe_await(responses(world).create(**create_params(stream=True)))
     async for event in iterate(stream):
         if event.type == "response.completed":
             await maybe_await(stream.close())
@@ -288,7 +290,7 @@ ERRORS = ("status=400", "status=429,retry-after=0.01", "status=500", "badjson", 
 def test_failed_call_is_one_event(world: World, directive: str, options: dict[str, Any]) -> None:
     async def failing(world: World) -> Any:
         client = world.client(max_retries=1)
-        return await collect(client.responses.create(**asked(f"mock:{directive}", **options)))
+        return await collect(client.responses.create(**create_params(f"mock:{directive}", **options)))
 
     captured, seen = run_with_and_without(failing, world)
     assert seen.error is not None
@@ -330,12 +332,12 @@ async def lookup_of_what_is_not_there(world: World) -> Any:
 
 @no_event
 async def compacted(world: World) -> Any:
-    return await maybe_await(world.client().post("/responses/compact", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/responses/compact", cast_to=object, body=create_params()))
 
 
 @no_event
 async def counted(world: World) -> Any:
-    return await maybe_await(world.client().post("/responses/input_tokens", cast_to=object, body=asked()))
+    return await maybe_await(world.client().post("/responses/input_tokens", cast_to=object, body=create_params()))
 
 
 @pytest.mark.parametrize("name", NONE)

@@ -37,7 +37,7 @@ MESSAGES = [{"role": "user", "content": "hi"}]
 
 
 @pytest.fixture(autouse=True)
-def _no_chance_in_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fixed_websocket_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mask what is sent with zeros, so that the bytes of two runs can be compared."""
     monkeypatch.setattr(secrets, "token_bytes", bytes)
 
@@ -55,7 +55,7 @@ def socket(*statuses: str) -> Callable[[Snippet], Snippet]:
     return note
 
 
-def asked(model: str = "m", **options: Any) -> dict[str, Any]:
+def create_params(model: str = "m", **options: Any) -> dict[str, Any]:
     return {"type": "response.create", "model": model, "input": "hi"} | options
 
 
@@ -74,7 +74,7 @@ async def until_the_end(connection: Any) -> list[Any]:
 @socket("ok")
 async def sent_and_received(world: World) -> Any:
     async with enter(connect(world)) as connection:
-        await maybe_await(connection.send(asked()))
+        await maybe_await(connection.send(create_params()))
         return type(connection).__name__, await until_the_end(connection)
 
 
@@ -91,14 +91,14 @@ async def beta(world: World) -> Any:
     if responses is None or not hasattr(responses, "connect"):
         return await sent_and_received(world)
     async with enter(responses.connect()) as connection:
-        await maybe_await(connection.send(asked()))
+        await maybe_await(connection.send(create_params()))
         return type(connection).__module__, await until_the_end(connection)
 
 
 @socket("ok")
 async def sent_raw_and_received_raw(world: World) -> Any:
     async with enter(connect(world)) as connection:
-        await maybe_await(connection.send_raw(json.dumps(asked())))
+        await maybe_await(connection.send_raw(json.dumps(create_params())))
         messages = [await maybe_await(connection.recv_bytes())]
         while b"response.completed" not in messages[-1]:
             messages.append(await maybe_await(connection.recv_bytes()))
@@ -108,24 +108,24 @@ async def sent_raw_and_received_raw(world: World) -> Any:
 @socket("ok", "ok")
 async def several_over_one_socket(world: World) -> Any:
     async with enter(connect(world)) as connection:
-        await maybe_await(connection.send(asked()))
+        await maybe_await(connection.send(create_params()))
         first = await until_the_end(connection)
-        await maybe_await(connection.send(asked("mock:tools")))
+        await maybe_await(connection.send(create_params("mock:tools")))
         return first, await until_the_end(connection)
 
 
 @socket("ok", "ok")
 async def several_sent_at_once(world: World) -> Any:
     async with enter(connect(world)) as connection:
-        await maybe_await(connection.send(asked()))
-        await maybe_await(connection.send(asked("mock:tools")))
+        await maybe_await(connection.send(create_params()))
+        await maybe_await(connection.send(create_params("mock:tools")))
         return await until_the_end(connection), await until_the_end(connection)
 
 
 @socket("ok")
 async def queued_before_it_is_connected(world: World) -> Any:
     manager = connect(world)
-    manager.send(asked())
+    manager.send(create_params())
     async with enter(manager) as connection:
         return await until_the_end(connection)
 
@@ -133,7 +133,7 @@ async def queued_before_it_is_connected(world: World) -> Any:
 @socket("ok")
 async def entered_by_hand(world: World) -> Any:
     connection = await maybe_await(connect(world).enter())
-    await maybe_await(connection.send(asked()))
+    await maybe_await(connection.send(create_params()))
     types = await until_the_end(connection)
     await maybe_await(connection.close())
     return types
@@ -142,21 +142,21 @@ async def entered_by_hand(world: World) -> Any:
 @socket("closed_early")
 async def closed_early(world: World) -> Any:
     async with enter(connect(world)) as connection:
-        await maybe_await(connection.send(asked("mock:chunks=5")))
+        await maybe_await(connection.send(create_params("mock:chunks=5")))
         return [(await maybe_await(connection.recv())).type for _ in range(6)]
 
 
 @socket("error")
 async def refused(world: World) -> Any:
     async with enter(connect(world)) as connection:
-        await maybe_await(connection.send(asked("mock:status=400")))
+        await maybe_await(connection.send(create_params("mock:status=400")))
         return await maybe_await(connection.recv())
 
 
 @socket("error")
 async def dropped(world: World) -> Any:
     async with enter(connect(world)) as connection:
-        await maybe_await(connection.send(asked("mock:abort=4,chunks=5")))
+        await maybe_await(connection.send(create_params("mock:abort=4,chunks=5")))
         types = []
         try:
             while True:
@@ -194,7 +194,7 @@ def run(snippet: Callable[[Any], Awaitable[Any]], world: World) -> Any:
 
 async def left_open(world: World) -> Any:
     connection = await maybe_await(connect(world).enter())
-    await maybe_await(connection.send(asked("mock:chunks=5")))
+    await maybe_await(connection.send(create_params("mock:chunks=5")))
     for _ in range(6):
         await maybe_await(connection.recv())
     return connection
@@ -215,12 +215,12 @@ def test_message_that_waits_for_a_new_socket_is_one_event_once_it_is_sent(model_
     connections: list[Any] = []
 
     def on_reconnecting(_event: Any) -> None:
-        connections[0].send(asked(input="later"))
+        connections[0].send(create_params(input="later"))
 
     options = {"on_reconnecting": on_reconnecting, "initial_delay": 0.01}
     with capturing() as captured, connect(model_api, **options) as connection:
         connections.append(connection)
-        connection.send(asked("mock:abort=4,chunks=5"))
+        connection.send(create_params("mock:abort=4,chunks=5"))
         for event in connection:
             if event.type == "response.completed":
                 break
@@ -232,10 +232,10 @@ def test_context_of_the_sender_applies(model_api: World) -> None:
     async def within(world: World) -> None:
         async with enter(connect(world)) as connection:
             with ainsights.context(user_id="ann"):
-                await maybe_await(connection.send(asked()))
+                await maybe_await(connection.send(create_params()))
             await until_the_end(connection)
             with ainsights.context(capture=False):
-                await maybe_await(connection.send(asked()))
+                await maybe_await(connection.send(create_params()))
             await until_the_end(connection)
 
     with capturing() as captured:
@@ -252,7 +252,7 @@ def test_sockets_are_counted_where_the_method_that_makes_them_is_missing(
     with ainsights.Insights(base_url="http://127.0.0.1:9") as insights:
         client = insights.watch(model_api.client())
         with client.responses.connect() as connection:
-            connection.send(asked())
+            connection.send(create_params())
             asyncio.run(until_the_end(connection))
         stats = insights.stats()
     assert (stats.captured, stats.uncaptured) == (0, {"responses (WebSocket)": 1})
@@ -264,7 +264,7 @@ def test_only_sockets_of_the_client_that_is_watched_are_captured(model_api: Worl
         with ainsights.Insights(base_url=endpoint.url) as insights:
             for client in (insights.watch(model_api.client()), model_api.client()):
                 with client.responses.connect() as connection:
-                    connection.send(asked())
+                    connection.send(create_params())
                     asyncio.run(until_the_end(connection))
         assert [each["meta"]["ainsights.status"] for each in endpoint.stored] == ["ok"]
 

@@ -35,7 +35,7 @@ def async_client() -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(**OPTIONS)
 
 
-def asked(text: str, **more: Any) -> dict[str, Any]:
+def create_params(text: str, **more: Any) -> dict[str, Any]:
     return {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}], **more}
 
 
@@ -45,11 +45,11 @@ older_method = older.chat.completions.create
 
 
 def plain(text: str, **more: Any) -> Any:
-    return client().chat.completions.create(**asked(text, **more))
+    return client().chat.completions.create(**create_params(text, **more))
 
 
 async def asynchronous(text: str, **more: Any) -> Any:
-    return await async_client().chat.completions.create(**asked(text, **more))
+    return await async_client().chat.completions.create(**create_params(text, **more))
 
 
 def streamed(text: str, **more: Any) -> list[Any]:
@@ -61,30 +61,30 @@ async def async_streamed(text: str, **more: Any) -> list[Any]:
 
 
 def parsed(text: str) -> Any:
-    return client().chat.completions.parse(**asked(text), response_format=City).choices[0].message.parsed
+    return client().chat.completions.parse(**create_params(text), response_format=City).choices[0].message.parsed
 
 
 async def async_parsed(text: str) -> Any:
-    answer = await async_client().chat.completions.parse(**asked(text), response_format=City)
+    answer = await async_client().chat.completions.parse(**create_params(text), response_format=City)
     return answer.choices[0].message.parsed
 
 
 def managed(text: str) -> Any:
-    with client().chat.completions.stream(**asked(text)) as stream:
+    with client().chat.completions.stream(**create_params(text)) as stream:
         return stream.get_final_completion().choices[0].message.content
 
 
 def retried(text: str) -> Any:
     shaky = client().with_options(max_retries=1)
-    return shaky.chat.completions.create(**asked(text, model="mock:status=500,fail=1,retry-after=0.01"))
+    return shaky.chat.completions.create(**create_params(text, model="mock:status=500,fail=1,retry-after=0.01"))
 
 
 def raw(text: str) -> Any:
-    return client().chat.completions.with_raw_response.create(**asked(text)).parse()
+    return client().chat.completions.with_raw_response.create(**create_params(text)).parse()
 
 
 def streaming_response(text: str) -> Any:
-    with client().chat.completions.with_streaming_response.create(**asked(text)) as response:
+    with client().chat.completions.with_streaming_response.create(**create_params(text)) as response:
         return json.loads(b"".join(response.iter_bytes()))["id"]
 
 
