@@ -151,6 +151,26 @@ def test_child_of_a_fork_knows_what_may_not_be_reported(*, processed: bool) -> N
         assert [body["response"]["id"] for body in endpoint.stored] == ["resp_2"]
 
 
+def test_child_of_a_fork_does_not_report_what_an_open_stream_of_its_parent_creates() -> None:
+    api = BackgroundApi(events_of(DONE), DONE)
+    with running_endpoint() as endpoint, Insights(base_url=endpoint.url) as insights:
+        made = insights.watch(client(api))
+        with ainsights.context(capture=False):
+            stream = made.responses.create(model="m", input="hi", stream=True, extra_body={"background": True})
+        next(iter(stream))
+
+        def child() -> None:
+            made.responses.retrieve(ID)
+            assert insights.flush(10)
+
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join(20)
+        stream.close()
+        assert process.exitcode == 0
+        assert endpoint.stored == []
+
+
 def test_what_may_not_be_reported_is_not_although_the_queue_was_full_when_it_was_created() -> None:
     free = threading.Event()
 

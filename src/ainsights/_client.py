@@ -268,6 +268,9 @@ class Insights:
 
     def after_fork_in_child(self) -> None:
         """Start afresh: the events, the threads and the connections are the parent's."""
+        for exchange in self._open_streams.exchanges():
+            if exchange.is_muted:
+                self._pending.note_muted(exchange)
         self._open_streams = OpenStreams(self.settings.max_queue_bytes)
         self._channel.after_fork_in_child()
         pending = self._no_pending()
