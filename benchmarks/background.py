@@ -1,4 +1,4 @@
-"""What an event costs behind the user's back: decoding, encoding, queueing, sending, reading the answer.
+"""What an event costs in the background: decoding, encoding, queueing, sending, reading the answer.
 
 CPU of all threads but the main one, for an exchange as capture notes it, until its answer is read; as a ratio to one
 plain ``httpx.Client.put`` of the same body, in the same run and taking turns with it. Events per second likewise.

@@ -1,4 +1,4 @@
-"""What privacy costs behind the user's back: each rule per KiB of event, and all rules of the settings per event.
+"""What privacy costs in the background: each rule per KiB of event, and all rules of the settings per event.
 
 Times of one event from insight to body, less those of encoding alone; as a ratio to parsing the JSON of the same event,
 in the same run and taking turns with it. "prose" has a secret of each kind in 4 KiB, "code" is a file of this project,

@@ -38,7 +38,7 @@ def _hide_optional_packages() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _raise_internal_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What would be kept from the user's program is raised in the tests."""
+    """Raise internal errors, which a user's program would not see."""
     monkeypatch.setattr(_internal_errors, "raising", True)
     _logging.reset_rate_limits()
     _internal_errors.failures.clear()

@@ -333,7 +333,7 @@ def test_work_is_done_by_whoever_flushes_where_no_thread_can_start(
 
 
 class Killed(BaseException):
-    """Ends a thread as nothing of ours catches."""
+    """Ends a thread with an exception that ainsights does not catch."""
 
 
 def test_dead_worker_is_replaced_and_logged_and_loses_nothing(

@@ -1,4 +1,4 @@
-"""Streams of responses: the last event is the truth; one that was cut has what came, and nothing that did not."""
+"""Streams of responses: the last event is authoritative; a truncated one has what arrived, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an endpoint may do wrong for a while, or for good; without a spool."""
+"""Temporary and permanent failures of an endpoint; without a spool."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def row(name: str, endpoint: Sink, run: Run, bare: float) -> Row:
 
 
 class Failing:
-    """Behaves badly for so long after the first request, or for so many requests; then well."""
+    """Fails for a time after the first request, or for a number of requests; then succeeds."""
 
     def __init__(self, bad: Callable[[Handler], Any], seconds: float = 0.0, requests: int = 0) -> None:
         self.bad, self.seconds, self.requests = bad, seconds, requests

@@ -1,4 +1,4 @@
-"""More than the endpoint takes: an outage while many events are made, and a burst against one that is slow."""
+"""Overload: an outage while many events are captured, and a burst against a slow endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line of the table, and what it is held to."""
+"""One row of the table, and the promises that it must keep."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Row:
     broken: list[str] = field(default_factory=list)
 
     def expect(self, what: str, *, holds: bool) -> None:
-        """Note a promise that was not kept."""
+        """Record a promise that was not kept."""
         if not holds:
             self.broken.append(what)
 

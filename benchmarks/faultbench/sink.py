@@ -76,7 +76,7 @@ def sink(behave: Callable[[Sink, Handler], bool] = Sink.take, port: int = 0) -> 
 
 @dataclass
 class Run:
-    """How a program went."""
+    """The result of a program."""
 
     made: int = 0
     first: float = 0.0
@@ -99,7 +99,7 @@ def start(url: str, *options: str, **settings: Any) -> subprocess.Popen[str]:
 
 
 def finished(process: subprocess.Popen[str]) -> Run:
-    """Wait for the program's end and return how it went."""
+    """Wait for the program's end and return its result."""
     try:
         out, errors = process.communicate(timeout=PATIENCE * 5)
     finally:

@@ -32,7 +32,7 @@ FOREIGN = ("AINSIGHTS_", "REQUESTY_", "OPENAI_", "AZURE_", "OTEL_", "LANGFUSE_",
 
 
 class ProgramResult(NamedTuple):
-    """What there is to see of a program: for each form of call what it got, and what it complained of."""
+    """The observable behaviour of a program: the result of each form of call, and its stderr."""
 
     status: int
     got: dict[str, Any]

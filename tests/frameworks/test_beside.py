@@ -31,7 +31,7 @@ PHASES = ("records", "records_with_one_undone", "records_with_both_undone", "rec
 
 
 class Run(NamedTuple):
-    """What there is to see of one program, from its own side, the model API's and the Insights endpoint's."""
+    """Everything that one program, the model API and the Insights endpoint observed of a run."""
 
     first: str
     undone: str

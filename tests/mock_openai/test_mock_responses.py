@@ -50,7 +50,7 @@ def events_in(body: bytes) -> list[Any]:
 
 
 def without_ids(value: Any) -> str:
-    """Return ``value`` with all ids alike: they are made of the request, which is another if it asks for a stream."""
+    """Return ``value`` with all ids equal: they derive from the request, which differs if it asks for a stream."""
     return re.sub(r"_[0-9a-f]{24}", "_", json.dumps(value))
 
 

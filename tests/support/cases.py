@@ -171,4 +171,4 @@ CASES: tuple[Case, ...] = (
     *_whole("hang midway", "hang=3", fails=True, hangs=True),
     *_stream("hang midway, streamed", "hang=3", fails=True, hangs=True),
 )
-"""Every case. ``fail=N`` is not among them, for it depends on what came before."""
+"""Every case. ``fail=N`` is not among them, for it depends on earlier requests."""

@@ -1,4 +1,4 @@
-"""Chunks of a stream as the API sends them, and what is made of them."""
+"""Chunks of a stream as the API sends them, and the completions that they make."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Server:
         self.process = None
 
     def stop(self) -> None:
-        """Have it hang: it accepts connections and answers nothing."""
+        """Suspend the process: it accepts connections and answers nothing."""
         assert self.process
         self.process.send_signal(signal.SIGSTOP)
 

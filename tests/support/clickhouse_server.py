@@ -175,7 +175,7 @@ def form_fields(content_type: str, body: bytes) -> dict[str, str]:
 
 
 class Server(ThreadingHTTPServer):
-    """A server whose clients may go away, as those that are killed do."""
+    """A server whose clients may disconnect, as killed ones do."""
 
     request_queue_size = 256
 

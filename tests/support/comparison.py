@@ -1,4 +1,4 @@
-"""Runs a snippet of a user's without us and with us, and compares all that there is to see of it.
+"""Runs a snippet of user code with and without ainsights, and compares everything that can be observed.
 
 A snippet is an async function of a :class:`World`. It serves sync and async clients alike: ``maybe_await`` awaits what
 can be awaited, ``iterate`` and ``enter`` take sync and async objects.
@@ -40,14 +40,14 @@ _VARYING = re.compile(
 
 @dataclass
 class World:
-    """What a snippet lives in: a kind of client, and a model API that notes each byte."""
+    """The environment of a snippet: a kind of client, and a model API that records each byte."""
 
     server: Server
     relay: relay.Relay
     is_async: bool
     opened: list[Any] = field(default_factory=list)
     api: str = "chat"
-    """By which API :meth:`create` asks."""
+    """The API that :meth:`create` calls."""
 
     @property
     def url(self) -> str:
@@ -69,7 +69,7 @@ class World:
         return made
 
     def create(self, model: str = "m", /, **options: Any) -> Any:
-        """Return what ``create`` of a new client returns; to be awaited if that is async."""
+        """Return the result of ``create`` of a new client; awaitable if the client is async."""
         return self.ask(self.client(), model, **options)
 
     def ask(self, client: Any, model: str, **options: Any) -> Any:
@@ -84,7 +84,7 @@ class World:
 
 
 async def maybe_await(value: Any) -> Any:
-    """Return ``value``, once it is there."""
+    """Return ``value``, awaited if it is awaitable."""
     return await value if inspect.isawaitable(value) else value
 
 
@@ -115,13 +115,13 @@ async def enter(manager: Any) -> AsyncIterator[Any]:
 
 
 async def collect(stream: Any) -> list[Any]:
-    """Return all items of a stream, or of what is awaited to be one."""
+    """Return all items of a stream, or of an awaitable that returns one."""
     return [item async for item in iterate(await maybe_await(stream))]
 
 
 @dataclass(frozen=True)
 class Observed:
-    """All that there is to see of one run."""
+    """Everything that can be observed of one run."""
 
     result: Any
     error: Any
@@ -161,7 +161,7 @@ class _Log(logging.Handler):
 
 
 def _leftovers() -> dict[str, int]:
-    """Count what a run may leave behind: unclosed responses, generators that hang, threads of the user's."""
+    """Count what a run may leak: unclosed responses, suspended generators, threads of the user."""
     gc.collect()
     kinds = {http.Response, types.AsyncGeneratorType, types.GeneratorType}
     found = [each for each in gc.get_objects() if type(each) in kinds]
@@ -173,7 +173,7 @@ def _leftovers() -> dict[str, int]:
 
 
 def run_once(snippet: Callable[[World], Awaitable[Any]], world: World, run: Callable[..., Any]) -> Observed:
-    """Run ``snippet`` and return what there is to see of it."""
+    """Run ``snippet`` and return everything that can be observed of it."""
     log, result, error, before = _Log(), None, None, _leftovers()
     connections, world.opened = len(world.relay.sent), []
     logging.getLogger().addHandler(log)
@@ -230,7 +230,7 @@ def run_with_and_without(
     *,
     left_by_chance: Collection[str] = (),
 ) -> tuple[Captured, Observed]:
-    """Run ``snippet`` with nothing of ours, and captured; assert that all is the same; return the events.
+    """Run ``snippet`` without ainsights, and captured; assert that nothing differs; return the events.
 
     Args:
         snippet: what the user does.

@@ -33,7 +33,7 @@ class Endpoint:
         self.paths: list[str] = []
         self.behave: Callable[[Handler], bool] = lambda handler: handler.answer(200 if handler.body else 400)
         self.released = threading.Event()
-        """Set at the end: whoever hangs stops hanging."""
+        """Set at the end, so that requests that hang return."""
         self.changed = threading.Condition()
         self.port = 0
 
@@ -93,7 +93,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return stored
 
     def hang(self) -> bool:
-        """Say nothing until the test is over."""
+        """Send nothing until the test is over."""
         self.endpoint.released.wait()
         self.close_connection = True
         return False
@@ -106,13 +106,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return False
 
     def raw(self, data: bytes) -> bool:
-        """Send whatever, and close."""
+        """Send ``data`` as it is, and close."""
         self.wfile.write(data)
         self.close_connection = True
         return False
 
     def drip(self, data: bytes, pause: float) -> bool:
-        """Send byte by byte, as long as the other side bears it."""
+        """Send byte by byte, until the other side closes the connection."""
         for byte in data:
             try:
                 self.connection.sendall(bytes([byte]))

@@ -1,4 +1,4 @@
-"""Making a function of ours fail, and calls whose results show whether the user notices."""
+"""Makes one of our functions fail, and calls whose results show whether the user notices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BrokenError(Exception):
 
 
 def functions_of(*places: str) -> list[str]:
-    """Return the functions of modules of ours that do something, as module.name; a folder stands for its modules."""
+    """Return the functions of our modules that do something, as module.name; a folder means all its modules."""
     paths = [PACKAGE / place for place in places]
     modules = [module for path in paths for module in (sorted(path.glob("*.py")) if path.is_dir() else [path])]
     found = {

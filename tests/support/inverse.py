@@ -1,4 +1,4 @@
-"""The response that an event was made of, from nothing but the event."""
+"""Rebuilds the response of the API from an event alone."""
 
 from __future__ import annotations
 

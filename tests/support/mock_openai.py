@@ -1,4 +1,4 @@
-"""Asking the mock model API, with openai's client and without it."""
+"""Requests to the mock model API, with openai's client and without it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def tool_call_types(completion: ChatCompletion) -> list[str]:
 
 
 class RawResponse:
-    """A response as the wire has it, asked for without the client."""
+    """A response as sent on the wire, requested without the client."""
 
     def __init__(self, server: mock_openai.Server, body: Any, path: str = "/v1/chat/completions", **how: Any) -> None:
         url = urlsplit(server.url)

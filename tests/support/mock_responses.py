@@ -1,4 +1,4 @@
-"""Asking the mock model API's Responses API, with openai's client."""
+"""Requests to the mock model API's Responses API, with openai's client."""
 
 from __future__ import annotations
 

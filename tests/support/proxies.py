@@ -1,4 +1,4 @@
-"""Proxies on loopback that lead everything to one port, and note what they are asked for."""
+"""Proxies on loopback that forward everything to one port, and record the requests that they receive."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """A proxy that is spoken to in HTTP, or in HTTP over TLS.
+    """An HTTP proxy, over TLS or not.
 
     Args:
         target: the port that everything is led to.
-        tls: with it, the proxy is spoken to by https://.
+        tls: with it, clients connect to the proxy over TLS.
         answer: the status line of the answer to CONNECT.
     """
 
@@ -40,7 +40,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         return (client if self.tls is None else self.tls.wrap_socket(client, server_side=True)), address
 
     def admit(self, client: socket.socket, server: socket.socket) -> bool:
-        """Read what is asked for, and answer. True: from now on bytes are carried."""
+        """Read the request and answer it; return whether bytes are forwarded from now on."""
         head = _until(client, b"\r\n\r\n")
         self.requests.append(head)
         if head.startswith(b"CONNECT"):
@@ -55,7 +55,7 @@ class Proxy(socketserver.ThreadingTCPServer):
 
 
 class Socks5(Proxy):
-    """A proxy that is spoken to in SOCKS 5 (RFC 1928, with names; RFC 1929, if there is an account).
+    """A SOCKS 5 proxy (RFC 1928, with names; RFC 1929, if there is an account).
 
     Args:
         target: as above.

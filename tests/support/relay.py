@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 NAME = "relay"
-"""Of its threads, which end when the other side sees to it."""
+"""Of its threads, which end when the other side closes its connection."""
 
 
 class Relay:

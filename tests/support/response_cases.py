@@ -132,4 +132,4 @@ RESPONSE_CASES: tuple[ResponseCase, ...] = (
     *_both("hang", "hang", fails=True, hangs=True),
     *_stream("hang midway", "hang=3", fails=True, hangs=True),
 )
-"""Every case. ``fail=N`` is not among them, for it depends on what came before."""
+"""Every case. ``fail=N`` is not among them, for it depends on earlier requests."""

@@ -1,10 +1,10 @@
-"""Values that a program may hand over."""
+"""Values that a program may pass."""
 
 from __future__ import annotations
 
 
 class Trap:
-    """An object that fails whoever looks into it."""
+    """An object that raises on every access."""
 
     def __str__(self) -> str:
         return "shown"

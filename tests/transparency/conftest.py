@@ -32,7 +32,7 @@ def api(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def either(world: World, api: str) -> World:
-    """A world whose ``create`` asks by one API or by the other."""
+    """A world whose ``create`` calls one API or the other."""
     return replace(world, opened=[], api=api)
 
 

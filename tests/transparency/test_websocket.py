@@ -1,4 +1,4 @@
-"""Responses over a WebSocket: each that is asked for is one event, and the program sees nothing of it."""
+"""Responses over a WebSocket: each requested one is one event, and the program does not notice."""
 
 from __future__ import annotations
 

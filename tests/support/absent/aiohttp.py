@@ -1,3 +1,3 @@
-"""Stands before the package of this name in the path of programs that tests start."""
+"""Hides the package of this name from the programs that tests start."""
 
 raise ModuleNotFoundError("programs of the tests run without it", name="aiohttp")
