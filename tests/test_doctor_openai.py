@@ -171,5 +171,5 @@ def test_wrapper_around_a_seam_leaves_our_hooks_working(doctor: Doctor, monkeypa
 def test_all_of_several_wrappers_are_named() -> None:
     another: Any = json.dumps
     theirs = theirs_by_wrapt(wrapt.FunctionWrapper(Completions.create, another))
-    assert openai_hooks.strangers(theirs) == [__name__, "json"]
-    assert openai_hooks.strangers(Completions.create) == []
+    assert openai_hooks.foreign_modules(theirs) == [__name__, "json"]
+    assert openai_hooks.foreign_modules(Completions.create) == []

@@ -150,7 +150,7 @@ class Channel:
         while not self._stop.wait(CHECK_EVERY):
             for destination, unused_from in tuple(self._earlier.items()):
                 with _draining:
-                    self._look_after(destination, unused_from)
+                    self._drain_one(destination, unused_from)
             with self._lock:
                 if not self._earlier:
                     self._drainer = None
@@ -158,7 +158,7 @@ class Channel:
         with self._lock:
             self._drainer = None
 
-    def _look_after(self, destination: Destination, unused_from: float) -> None:
+    def _drain_one(self, destination: Destination, unused_from: float) -> None:
         destination.open()
         if destination.is_refused and destination.settings is not self._current.settings:
             destination.change(self._current.settings)

@@ -251,10 +251,10 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
     """Return the variables with our prefix that are not read, each with the one that is probably meant."""
     known = {variable for setting in SETTINGS.values() for variable in setting.variables}
     unknown = {name for name in environ if name.startswith(PREFIX) and not name.startswith(RESERVED)} - known
-    return {name: _meant(name) for name in sorted(unknown)}
+    return {name: _closest_variable(name) for name in sorted(unknown)}
 
 
-def _meant(variable: str) -> str | None:
+def _closest_variable(variable: str) -> str | None:
     near = difflib.get_close_matches(variable.removeprefix(PREFIX).lower(), SETTINGS, n=1)
     return SETTINGS[near[0]].variables[0] if near else None
 

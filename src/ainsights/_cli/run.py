@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         args.misused("choose a command, for example: ainsights run python app.py")
     environ = instrumented(os.environ) | _report_settings()
     try:
-        return _become(list(command), environ)
+        return _exec(list(command), environ)
     except (FileNotFoundError, NotADirectoryError):
         there = shutil.which(command[0])
         return _fail(command[0], "its interpreter is not found" if there else "command not found", NOT_FOUND)
@@ -120,7 +120,7 @@ def _report(line: str) -> None:
             print(line, file=sys.stderr)
 
 
-def _become(command: list[str], environ: Mapping[str, str]) -> int:
+def _exec(command: list[str], environ: Mapping[str, str]) -> int:
     if os.name == "nt":  # where nobody would wait for the end of what we became
         return subprocess.call(command, env=environ)  # noqa: S603  it is the user's
     for name in ("SIGPIPE", "SIGXFSZ"):  # which Python ignores, and what is ignored stays so

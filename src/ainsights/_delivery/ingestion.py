@@ -109,7 +109,7 @@ class Ingestion:
             for entry in self._queue.take(0.0 if claimed or self._batch else wait, BATCH_SIZE):
                 started = started or time.monotonic()
                 if isinstance(entry, FlushMarker):
-                    self._pass_on()
+                    self._forward()
                     with _storing:
                         entry.more_in_store = self._store.has_unclaimed()
                     self._scheduler.await_all(entry)
@@ -120,7 +120,7 @@ class Ingestion:
                 if now - started > BATCH_SECONDS or now > self._deadline:
                     break
         finally:
-            self._pass_on()
+            self._forward()
 
     def _process_one(self, envelope: Envelope) -> None:
         try:
@@ -141,7 +141,7 @@ class Ingestion:
             log_rate_limited("error", f"dropped: {processed.drop_reason}", "%s", processed.problem)
             self._settlement.drop(envelope, processed.drop_reason)
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         """Pass the events of the batch on, by way of the store."""
         held = [each for each in self._batch if each in self._settlement]  # not what close() has counted as lost
         for envelope in held:

@@ -203,7 +203,7 @@ class Pipeline:
         if self.workers:
             marker.done.wait(max(deadline - time.monotonic(), 0.0))
         else:  # no thread can be started, as at the end of the interpreter
-            self._pool.work_here(marker.done.is_set, deadline)
+            self._pool.run_on_this_thread(marker.done.is_set, deadline)
         return marker.done.is_set() and not marker.abandoned
 
     def _save(self, deadline: float) -> None:

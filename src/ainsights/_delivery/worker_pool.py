@@ -112,7 +112,7 @@ class WorkerPool:
             if thread is not threading.current_thread():
                 thread.join(max(deadline - time.monotonic(), 0.0))
 
-    def work_here(self, done: Callable[[], bool], deadline: float) -> None:
+    def run_on_this_thread(self, done: Callable[[], bool], deadline: float) -> None:
         """Work on the calling thread until ``done()``, or the deadline is over."""
         with WorkerConnection(lambda: self._connect) as connection:
             while not done() and not self.leaving and (remaining := deadline - time.monotonic()) > 0:

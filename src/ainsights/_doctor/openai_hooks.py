@@ -140,7 +140,7 @@ def _others(openai: ModuleType, base: ModuleType) -> Iterator[Finding]:
     around_calls = {str(hook): (getattr(base, hook.owner, None), hook.name) for hook in HOOKS}
     around_calls |= {f"{name}.request": (getattr(openai, name, None), "request") for name in CLIENTS}
     above = {f"{owner.__name__}.{name}": (owner, name) for owner in _resources() for name in METHODS}
-    reach, harmless = _strangers(around_calls), _strangers(above)
+    reach, harmless = _foreign_modules(around_calls), _foreign_modules(above)
     if reach:
         remedy = "nothing if all calls arrive; else switch the other off, to see whether it keeps them from us"
         yield warning("others", _listed(reach), remedy, patched=reach | harmless)
@@ -157,17 +157,17 @@ def _resources() -> Iterator[type[Any]]:
             yield from (getattr(found, name) for name in names if hasattr(found, name))
 
 
-def _listed(strangers: dict[str, list[str]]) -> str:
-    return "; ".join(f"{name} is also patched by {', '.join(modules)}" for name, modules in strangers.items())
+def _listed(foreign_modules: dict[str, list[str]]) -> str:
+    return "; ".join(f"{name} is also patched by {', '.join(modules)}" for name, modules in foreign_modules.items())
 
 
-def _strangers(targets: dict[str, tuple[Any, str]]) -> dict[str, list[str]]:
+def _foreign_modules(targets: dict[str, tuple[Any, str]]) -> dict[str, list[str]]:
     """Return who wraps each target, by its name; a class of which only the base is wrapped is not named again."""
-    found = {name: strangers(vars(owner).get(method)) for name, (owner, method) in targets.items() if owner}
+    found = {name: foreign_modules(vars(owner).get(method)) for name, (owner, method) in targets.items() if owner}
     return {name: modules for name, modules in found.items() if modules}
 
 
-def strangers(function: Any) -> list[str]:
+def foreign_modules(function: Any) -> list[str]:
     """Return the modules, neither openai's nor ours, of the wrappers around ``function``, the outermost first."""
     modules: list[str] = []
     seen: set[int] = set()

@@ -94,10 +94,10 @@ def _filled(directory: Path, limit: int, now: float, details: dict[str, object])
         f"{_size(status.bytes)} of {_size(limit)}"
     )
     yield ok("spool", message, usable=True, **details)
-    yield from _worries(status, limit, age or 0.0, details)
+    yield from _problems(status, limit, age or 0.0, details)
 
 
-def _worries(status: SpoolStatus, limit: int, age: float, details: dict[str, object]) -> Iterator[Finding]:
+def _problems(status: SpoolStatus, limit: int, age: float, details: dict[str, object]) -> Iterator[Finding]:
     if status.dead:
         message = f"the endpoint refused {status.dead}, the latest for: {' | '.join(status.reasons)}"
         yield warning("spool", message, "ainsights spool retry-rejected, once the cause is corrected", **details)

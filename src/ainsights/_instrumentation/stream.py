@@ -154,7 +154,7 @@ def _stop(exchange: Exchange, error: BaseException) -> None:
 def _close(exchange: Exchange) -> None:
     with _ending:
         error, closer = sys.exc_info()[1], sys._getframe(3)  # noqa: SLF001  who called the response's close()
-        if error is None or not _comes_through(error, closer):
+        if error is None or not _passed_through(error, closer):
             exchange.end("closed")
         elif isinstance(error, GeneratorExit):
             exchange.end("collected")
@@ -162,7 +162,7 @@ def _close(exchange: Exchange) -> None:
             exchange.on_stream_end(error)
 
 
-def _comes_through(error: BaseException, closer: FrameType) -> bool:
+def _passed_through(error: BaseException, closer: FrameType) -> bool:
     """Return whether the response is closed by a generator that ``error`` ends, and not by the user's own call.
 
     The traceback must show it: the exception at hand may as well be one that the user handles around all this.

@@ -63,7 +63,7 @@ class PrivacyPolicy:
             return None
         insight = _at_any_depth(partial(self._redacted, level), insight)
         if self._before_send is not None:
-            seen = _seen_by(self._before_send, _at_any_depth(_copy, insight))
+            seen = _apply_before_send(self._before_send, _at_any_depth(_copy, insight))
             if seen is None:
                 return None
             insight = seen
@@ -112,7 +112,7 @@ def _copied(value: Any) -> Any:
     return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
-def _seen_by(before_send: Callable[[Insight], Any], insight: Insight) -> Insight | None:
+def _apply_before_send(before_send: Callable[[Insight], Any], insight: Insight) -> Insight | None:
     try:
         seen = before_send(insight)
     except BaseException as error:  # whatever a user's function raises, SystemExit included

@@ -42,7 +42,7 @@ class _TamperedError(Exception):
         self.seq = seq
 
 
-class _Gone(NamedTuple):
+class _Removed(NamedTuple):
     """What may be missing.
 
     Attributes:
@@ -106,28 +106,28 @@ class _Run:
         self.entries = 0
 
     def check(self, anchor: Anchor | None) -> None:
-        gone = self._check_chains()
+        removed = self._check_chains()
         if anchor:
             self._check_anchor(anchor)
         for part in scan(self._connection):
             for row in part:
-                self._check_row(row, gone)
+                self._check_row(row, removed)
             self._progress(self.events)
         self._check_erased()
         self._check_missing()
 
-    def _check_chains(self) -> _Gone:
+    def _check_chains(self) -> _Removed:
         """Check every entry, and note the events that there must be."""
-        gone = _Gone(set(), -1, -1)
+        removed = _Removed(set(), -1, -1)
         for entry, pruned in _entries(self._connection):
             self._check_entry(entry, pruned=pruned)
             if entry.kind == ledger.PUT:
                 self._expected.update((item.id_mac, item.seq << DAY_BITS | item.day) for item in entry.items)
-            gone = _with(gone, entry)
+            removed = _with(removed, entry)
             if entry.kind == ledger.CHECKPOINT:
                 self._checkpoints[entry.mac.hex()] = entry.detail
             self._macs.add((entry.chain, entry.number, entry.mac.hex()))
-        return gone
+        return removed
 
     def _check_entry(self, entry: Entry, *, pruned: bool) -> None:
         self.entries += 1
@@ -153,14 +153,14 @@ class _Run:
             if (chain, number, mac) not in self._macs:
                 raise _TamperedError(f"the chain {chain} was cut off or put back: entry {number} is not the one noted")
 
-    def _check_row(self, row: Scanned, gone: _Gone) -> None:
+    def _check_row(self, row: Scanned, removed: _Removed) -> None:
         stored = row.stored
         if not hmac.compare_digest(ledger.event_mac(self._key, stored), row.mac):
             raise _TamperedError(
                 f"event {stored.seq} was changed or added, or the audit key is another one", stored.seq
             )
         id_mac = ledger.id_mac(self._key, stored.event_id)
-        if id_mac in gone.id_macs:
+        if id_mac in removed.id_macs:
             self._erased.add(stored.seq)
         self._expected.pop(id_mac, None)
         self.events += 1
@@ -182,26 +182,26 @@ class _Run:
         """Look whether what is not there may be missing: it may have been removed while the check ran, too."""
         if not self._expected:
             return
-        gone = _Gone(set(), -1, -1)
+        removed = _Removed(set(), -1, -1)
         for entry, _ in _entries(self._connection):
-            gone = _with(gone, entry)
+            removed = _with(removed, entry)
         for id_mac, expected in self._expected.items():
             seq, day = expected >> DAY_BITS, expected & (1 << DAY_BITS) - 1
-            if id_mac not in gone.id_macs and not gone.covers(seq, day):
+            if id_mac not in removed.id_macs and not removed.covers(seq, day):
                 raise _TamperedError(f"event {seq} was removed", seq)
 
 
-def _with(gone: _Gone, entry: Entry) -> _Gone:
+def _with(removed: _Removed, entry: Entry) -> _Removed:
     """Return what may be missing after this entry, too."""
     if entry.kind == ledger.REMOVAL:
-        gone.id_macs.update(item.id_mac for item in entry.items)
+        removed.id_macs.update(item.id_mac for item in entry.items)
     elif entry.kind == ledger.RETENTION:
         detail = json.loads(entry.detail)
-        return gone._replace(
-            through_day=max(gone.through_day, detail["through_day"]),
-            undated_before=max(gone.undated_before, detail["undated_before"]),
+        return removed._replace(
+            through_day=max(removed.through_day, detail["through_day"]),
+            undated_before=max(removed.undated_before, detail["undated_before"]),
         )
-    return gone
+    return removed
 
 
 def _entries(connection: Connection) -> Iterator[tuple[Entry, bool]]:

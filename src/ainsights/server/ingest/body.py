@@ -53,7 +53,7 @@ class BodyReader:
             if len(body) > self._limit:
                 raise self._too_large()
         else:
-            body = await self._read_on(message, receive)
+            body = await self._read_rest(message, receive)
         encoding = headers.get(b"content-encoding")
         if encoding is not None and encoding.lower() != b"identity":
             inline = len(body) <= INLINE_BYTES
@@ -75,7 +75,7 @@ class BodyReader:
         if length is not None and int(length) > self._limit:
             raise self._too_large(close=b"expect" in headers)
 
-    async def _read_on(self, message: Any, receive: Callable[[], Awaitable[Any]]) -> bytes:
+    async def _read_rest(self, message: Any, receive: Callable[[], Awaitable[Any]]) -> bytes:
         chunks: list[bytes] = []
         size = kept = 0
         try:

@@ -100,7 +100,7 @@ def families(templates: Sequence[tuple[Ranked, str]]) -> list[Family]:
     """Return the templates, with those that are much alike together: versions of one."""
     found: list[Family] = []
     for ranked, text in templates:
-        family = next((each for each in found if _alike(each.versions[0][1], text)), None)
+        family = next((each for each in found if _are_similar(each.versions[0][1], text)), None)
         if family:
             family.versions.append((ranked, text))
         else:
@@ -108,6 +108,6 @@ def families(templates: Sequence[tuple[Ranked, str]]) -> list[Family]:
     return found
 
 
-def _alike(one: str, other: str) -> bool:
+def _are_similar(one: str, other: str) -> bool:
     matcher = SequenceMatcher(None, one[:MAX_COMPARED], other[:MAX_COMPARED], autojunk=False)
     return all(ratio() > ALIKE for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio))

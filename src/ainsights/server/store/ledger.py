@@ -69,7 +69,7 @@ class Ledger:
                 return []
             gone = [seq for seq, _, _ in rows]
             at = time.time()
-            self._bury(rows, json.dumps({"at": at, "by": by, "reason": reason}), erase=erase)
+            self._leave_tombstones(rows, json.dumps({"at": at, "by": by, "reason": reason}), erase=erase)
             for table in ("body", "event"):
                 self.connection.executemany(f"DELETE FROM {table} WHERE seq = ?", [(seq,) for seq in gone])  # noqa: S608  ours
             if erase:
@@ -181,7 +181,7 @@ class Ledger:
         self._extend(chain.PUT, seq, seq, "", [mac])
         return seq, event_id, mac
 
-    def _bury(self, rows: Sequence[tuple[int, str, bytes]], detail: str, *, erase: bool) -> None:
+    def _leave_tombstones(self, rows: Sequence[tuple[int, str, bytes]], detail: str, *, erase: bool) -> None:
         first = self._last_removal + 1
         tombstones = [
             (number, seq, mac, chain.event_id_mac(self._key, event_id) if erase else None)

@@ -72,7 +72,7 @@ class Maintenance:
             if not self._stopping.is_set():
                 self._on_migrated()
         removed = self._limits != Limits() and self._repeat(self._remove_some, Pace(10, 2000))
-        if self._repeat(retention.give_back_some, Pace(50, 5000)) or removed:
+        if self._repeat(retention.release_pages, Pace(50, 5000)) or removed:
             self._writer.run(lambda ledger: ledger.scrub())
 
     def _remove_some(self, ledger: Ledger, at_most: int) -> list[int]:
@@ -88,7 +88,7 @@ class Maintenance:
             if not result:
                 break
             done = True
-            pace.took(took)
+            pace.record_duration(took)
             self._stopping.wait(took)
         return done
 

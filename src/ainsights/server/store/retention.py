@@ -32,7 +32,7 @@ class Pace:
         self._least = least
         self._most = most
 
-    def took(self, seconds: float) -> None:
+    def record_duration(self, seconds: float) -> None:
         """Do more next time, or less."""
         if seconds > SLOW:
             self.amount = max(self._least, self.amount // 2)
@@ -48,7 +48,7 @@ SLOW = 0.015
 def remove_some(ledger: Ledger, limits: Limits, at_most: int) -> list[int]:
     """Remove up to ``at_most`` of the events that are beyond ``limits``; return their numbers."""
     total, free = ledger.sizes()
-    excess = total - free - (limits.max_bytes - _slack(limits.max_bytes)) if limits.max_bytes is not None else 0.0
+    excess = total - free - (limits.max_bytes - _tolerance(limits.max_bytes)) if limits.max_bytes is not None else 0.0
     before = time.time() - limits.keep_days * DAY if limits.keep_days is not None else float("-inf")
     due: list[int] = []
     reason = f"older than {limits.keep_days:g} days" if limits.keep_days is not None else ""
@@ -62,14 +62,14 @@ def remove_some(ledger: Ledger, limits: Limits, at_most: int) -> list[int]:
     return ledger.remove(due, BY, reason, erase=False) if due else []
 
 
-def give_back_some(ledger: Ledger, pages: int) -> bool:
+def release_pages(ledger: Ledger, pages: int) -> bool:
     """Return up to ``pages`` free pages to the file system; False if there are too few to be worth it."""
     total, free = ledger.sizes()
-    if free <= _slack(total):
+    if free <= _tolerance(total):
         return False
     ledger.vacuum(pages)
     return True
 
 
-def _slack(total: float) -> float:
+def _tolerance(total: float) -> float:
     return max(LEAST_SLACK, total * SLACK)
