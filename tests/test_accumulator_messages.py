@@ -158,7 +158,7 @@ def test_a_whole_message_replaces_calls() -> None:
         pytest.param(
             [[call("a", "f", id="c1")], [call("A")], [call("b", "g", id="c2")], [call("B")]],
             [call("aA", "f", id="c1"), call("bB", "g", id="c2")],
-            id="the latest goes on",
+            id="the latest one continues",
         ),
         pytest.param(
             [[call("a", "f", index=0, id="c1")], [call("A", id="c1")]],

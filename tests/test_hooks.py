@@ -114,7 +114,7 @@ def test_third_party_wrapper_is_left_in_place(monkeypatch: pytest.MonkeyPatch, *
 
 def test_hidden_wrapper_is_restored_once_the_third_party_wrapper_is_removed() -> None:
     with capturing():
-        pass  # and away with what an earlier stranger put back
+        pass  # removes what an earlier third-party wrapper restored
     bare = _base_client.SyncAPIClient.request
     with capturing():
         _base_client.SyncAPIClient.request = functools.partialmethod(_base_client.SyncAPIClient.request)  # type: ignore[assignment, method-assign]

@@ -1,4 +1,4 @@
-"""What the mock model API saw, and the events that must come of it."""
+"""What the mock model API saw, and the events that must result."""
 
 from __future__ import annotations
 
