@@ -132,7 +132,7 @@ def test_a_copy_from_clickhouse_continues_after_any_event(clickhouse_url: str, a
     [
         (lambda lines: lines[1:], "this is not a copy"),
         (lambda lines: [lines[0], b"{}\n", *lines[1:]], "a line of the copy is damaged"),
-        (lambda lines: [*lines[:5], *lines[6:]], "9 events came, of 10"),
+        (lambda lines: [*lines[:5], *lines[6:]], "9 events arrived, of 10"),
         (lambda lines: [*lines[:5], lines[5].replace(b"Fine", b"Fire"), *lines[6:]], "some of them changed"),
     ],
 )

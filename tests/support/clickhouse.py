@@ -10,7 +10,6 @@ import importlib.util
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -66,15 +65,6 @@ class Server:
             assert self.process.stdout
             self.process.stdout.close()
         self.process = None
-
-    def stop(self) -> None:
-        """Suspend the process: it accepts connections and answers nothing."""
-        assert self.process
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self.process
-        self.process.send_signal(signal.SIGCONT)
 
     def url(self, database: str) -> str:
         return f"clickhouse://default@127.0.0.1:{self.port}/{database}"

@@ -99,7 +99,7 @@ def store(target: Store, header: Header, lines: Iterator[bytes], progress: Calla
 
 def _check(tally: Tally, trailer: Trailer) -> None:
     if trailer != (tally.events, tally.hash):
-        raise CopyError(f"{tally.events} events came, of {trailer.events}, or some of them changed on the way")
+        raise CopyError(f"{tally.events} events arrived, of {trailer.events}, or some of them changed on the way")
 
 
 def _batches(lines: Iterator[bytes]) -> Iterator[list[Copied] | Trailer]:
