@@ -16,7 +16,7 @@ from ainsights import _internal_errors, _logging
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-settings.register_profile("short", max_examples=30, deadline=None)
+settings.register_profile("short", max_examples=20, deadline=None)
 settings.register_profile("long", max_examples=300, deadline=None)  # .ci/run: pytest --hypothesis-profile=long
 settings.load_profile("short")
 
