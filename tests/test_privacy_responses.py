@@ -267,6 +267,15 @@ def test_identifiers_of_the_api_are_not_taken_for_card_numbers() -> None:
     assert CARD not in str(insight.messages).replace(LIKE_A_CARD[5:], "")
 
 
+def test_links_to_what_a_response_continues_are_not_taken_for_card_numbers() -> None:
+    conversation = LIKE_A_CARD.replace("resp", "conv")
+    links = {"previous_response_id": LIKE_A_CARD, "conversation": conversation}
+    insight = captured(settings={"redact": ["credit_card"]}, **links)
+    assert {key: insight.args[key] for key in links} == links
+    assert insight.meta["ainsights.previous_response_id"] == LIKE_A_CARD
+    assert insight.meta["ainsights.conversation_id"] == conversation
+
+
 @pytest.mark.parametrize("text", [CARD, f"resp_{CARD}", f"my card: {CARD}", f"card {LIKE_A_CARD}"])
 def test_other_text_in_a_field_of_identifiers_is_redacted(text: str) -> None:
     insight = captured(response(message("a"), id=text), settings={"redact": ["credit_card"]})

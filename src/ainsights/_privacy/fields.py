@@ -31,7 +31,18 @@ WORDS = frozenset(
 """The values that they have."""
 
 IDENTIFIERS = frozenset(
-    {"call_id", "id", "item_id", "previous_response_id", "response_id", "tool_call_id", MetaKey.REQUEST_ID}
+    {
+        "call_id",
+        "conversation",
+        "id",
+        "item_id",
+        "previous_response_id",
+        "response_id",
+        "tool_call_id",
+        MetaKey.CONVERSATION_ID,
+        MetaKey.PREVIOUS_RESPONSE_ID,
+        MetaKey.REQUEST_ID,
+    }
 )
 """Fields that refer to what the API has made."""
 
