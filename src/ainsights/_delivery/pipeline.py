@@ -51,7 +51,6 @@ class Pipeline:
         self._pool = WorkerPool(self._next, self._deliver, self._scheduler.put_back, lambda: self._scheduler.sendable)
         self._stores: dict[Any, Store] = {None: MemoryStore()}
         self._store: Store = self._stores[None]
-        """Events of this process that close() has reported as lost."""
         self._closing: tuple[float, FlushMarker | None] | None = None
         self.put = self._queue.put
         """See :meth:`EventQueue.put`."""
