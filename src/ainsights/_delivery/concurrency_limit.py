@@ -9,7 +9,7 @@ SLOW = 0.005
 """Seconds of the fastest request of the last ones, from which on workers spend their time waiting for the network."""
 
 WINDOW = 5.0
-"""Seconds after which the fastest request is looked for anew."""
+"""Seconds after which the fastest request is measured again."""
 
 
 class ConcurrencyLimit:

@@ -111,7 +111,7 @@ def start_tls(sock: socket.socket, context: ssl.SSLContext, host: str, deadline:
 
 
 def send_all(sock: socket.socket, data: bytes, deadline: Deadline) -> None:
-    """Send ``data``. A TLS socket's own ``sendall`` would begin its timeout anew with each record."""
+    """Send ``data``. A TLS socket's own ``sendall`` restarts its timeout with each record."""
     view = memoryview(data)
     while view:
         sock.settimeout(deadline.remaining())

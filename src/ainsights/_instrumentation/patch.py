@@ -246,7 +246,7 @@ _awaits_import = False
 def install(recorder: CallRecorder) -> None:
     """Show every chat completion from now on to ``recorder``; openai may be imported already, later, or never.
 
-    Hooks that another library has removed since are installed anew.
+    Hooks that another library has removed since are reinstalled.
     """
     global _recorder, _awaits_import  # noqa: PLW0603  a process has one openai, so one set of patches
     _recorder = recorder

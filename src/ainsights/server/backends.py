@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ainsights.server.store import Store
 
 START_SECONDS = 2.0
-"""How long the start waits for the index; a large one that is built anew goes on while the endpoint serves."""
+"""How long the start waits for the index; the rebuild of a large one continues while the endpoint serves."""
 
 SECRET_BYTES = 32
 

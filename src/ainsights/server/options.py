@@ -31,7 +31,7 @@ class Options:
         paths: where insights are taken.
         is_sample: whether what is stored is a generated sample; the pages then show a note.
         store: the address of a database on ClickHouse, ``clickhouse://user@host/database``, instead of the file.
-        on_index_progress: called while the index is built anew, with the done part, 0 to 1, on any thread.
+        on_index_progress: called while the index is rebuilt, with the done part, 0 to 1, on any thread.
     """
 
     database: Path

@@ -1,4 +1,4 @@
-"""The file of a spool: opened at its first use, shared between processes, set aside and started anew when damaged."""
+"""The file of a spool: opened at its first use, shared between processes, set aside and recreated when damaged."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class SpoolFile:
         )
 
     def _recover(self, error: sqlite3.DatabaseError) -> bool:
-        """Move the file away if it is damaged, unless another process was faster. True: it may be started anew."""
+        """Move the file away if it is damaged, unless another process was faster. True: it may be recreated."""
         if not any(word in str(error) for word in _DAMAGED):
             return False
         self.close()

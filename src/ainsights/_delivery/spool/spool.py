@@ -16,7 +16,7 @@ Invariants:
   may cost the last moments). Only ``acknowledge`` deletes an event that is not a dead letter, and only with its row.
 - The file has a limit. Dead letters are evicted first, the oldest before the others; then new events are refused.
 - Nothing here raises for what disks and files do: an operation that fails does nothing and is logged, and a file that
-  is damaged is set aside and started anew.
+  is damaged is set aside and recreated.
 """
 
 from __future__ import annotations

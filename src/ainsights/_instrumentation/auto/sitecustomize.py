@@ -32,7 +32,7 @@ class Watch:
         start()
         from importlib.util import find_spec  # noqa: PLC0415  only now is it needed
 
-        return find_spec(name)  # anew: a finder of ours may have come before this one, too late for this search
+        return find_spec(name)  # again: a finder of ours may have come before this one, too late for this search
 
 
 def start() -> None:

@@ -1,7 +1,7 @@
 """Erasing events: hidden from every reader at once, purged from the disk at night.
 
 A lightweight delete hides the rows as soon as it returns; the text and the bodies stand in the files until ClickHouse
-writes them anew, which `maintenance` has it do. Each erasure records which of the two it is.
+rewrites them, which `maintenance` has it do. Each erasure records which of the two it is.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Slot:
         raise StoreUnavailableError("this replica cannot register: too many start at once")
 
     def confirm(self) -> None:
-        """Keep the slot for another minute. One that was not confirmed in time is given up, and taken anew when needed.
+        """Keep the slot for another minute. One not confirmed in time is given up, and taken again when needed.
 
         Raises:
             StoreError: ClickHouse is away.

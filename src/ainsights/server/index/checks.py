@@ -17,7 +17,7 @@ def check_files(columns: Columns, text: TextIndex, store: Store) -> None:
     """Check that the files are a whole index of this store, or new.
 
     Raises:
-        IndexFormatError: they are not, and must be built anew.
+        IndexFormatError: they are not, and must be rebuilt.
     """
     state = columns.state()
     with columns.cursor() as cursor:

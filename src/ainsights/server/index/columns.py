@@ -42,7 +42,7 @@ class IndexState(NamedTuple):
 
 
 class IndexFormatError(Exception):
-    """The file is damaged or of another version: it must be built anew."""
+    """The file is damaged or of another version: it must be rebuilt."""
 
 
 class Columns:
@@ -149,7 +149,7 @@ class Columns:
             self._latest_times = {}
 
     def replace(self, events: Sequence[Event]) -> None:
-        """Link events to conversations anew, whose first event was removed."""
+        """Relink the events of conversations whose first event was removed."""
         path = self._directory / INCOMING
         path.write_bytes(encode(events))
         try:

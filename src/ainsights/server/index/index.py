@@ -1,6 +1,6 @@
 """The index: columns and text of every stored event, derived from the store alone and kept up to date by one thread.
 
-Its files may be deleted at any time before the server starts; they are then built anew. So they are when they are
+Its files may be deleted at any time before the server starts; they are then rebuilt. So they are when they are
 damaged, of another version, or of another store.
 """
 
@@ -136,7 +136,7 @@ class Index:
         return IndexStatus(self._state, self._indexed_seq, last, self._lag.seconds, self._progress, size, self._error)
 
     def report_damage(self, error: Exception) -> None:
-        """Have the index built anew: a query found its files damaged."""
+        """Have the index rebuilt: a query found its files damaged."""
         self._damage = str(error)
         self._wake.set()
 

@@ -70,7 +70,7 @@ class Rebuild:
                 pass
 
     def shard(self, number: int, last_seq: int) -> None:
-        """Build one shard of the text index anew, without events that were removed since."""
+        """Rebuild one shard of the text index without events that were removed since."""
         with BuildProcess(self._keys) as process:
             self._build_text(process, number, last_seq, None)
 

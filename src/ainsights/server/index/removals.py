@@ -94,7 +94,7 @@ class Removals:
             self._columns.replace([build_event(*body, conversation_keys=conversation_keys) for body in bodies])
 
     def _purge(self, rebuild_shard: Callable[[int, int], None]) -> None:
-        """Write the files anew that knew what was removed."""
+        """Rewrite the files that held what was removed."""
         began, through = time.monotonic(), self._removed_through
         self._columns.compact()
         for number in sorted(self._shards & self._text.numbers):

@@ -1,7 +1,7 @@
 """The thread that writes: it takes all that wait, commits once, and then answers them all.
 
 A sync of the disk is what costs most, and many requests share it. What cannot be committed is reported to those who
-wait; the next commit opens the file anew, so that the store recovers as soon as its file does.
+wait; the next commit reopens the file, so that the store recovers as soon as its file does.
 """
 
 from __future__ import annotations
