@@ -105,7 +105,7 @@ CHANGES = {
     linked("spool.db-shm"): "is a symbolic link",
     linked("spool.lock"): "is a symbolic link",
     linked("owner-0.lock"): "is a symbolic link",
-    database_that_is_a_directory: "is no regular file",
+    database_that_is_a_directory: "is not a regular file",
 }
 
 

@@ -136,7 +136,7 @@ def test_what_a_killed_process_was_writing_is_removed_and_the_index_is_kept(
     with Index(served.store, directory) as index:
         assert index.wait(PATIENCE)
     assert not [path for path in left if path.exists()]
-    assert caplog.messages == []  # it would warn that it is built anew
+    assert caplog.messages == []  # it would warn that it is rebuilt
 
 
 def test_queries_continue_while_the_columns_are_compacted(tmp_path: Path) -> None:

@@ -296,5 +296,5 @@ _MISSING = (
 )
 _LOST = (
     "another library has removed our hook from %s: chat completions are captured by what they return, without request "
-    "ids. Call ainsights.instrument() again to install it anew."
+    "ids. Call ainsights.instrument() again to reinstall it."
 )

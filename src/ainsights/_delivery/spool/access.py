@@ -60,7 +60,7 @@ def _look(path: Path, expected: int, kind: str) -> os.stat_result | None:
     if stat.S_ISLNK(status.st_mode):
         raise UnsafeSpoolError(f"{path} is a symbolic link", f"name the {kind} that it leads to, or remove it")
     if stat.S_IFMT(status.st_mode) != expected:
-        raise UnsafeSpoolError(f"{path} is no {kind}", "choose another directory")
+        raise UnsafeSpoolError(f"{path} is not a {kind}", "choose another directory")
     if status.st_uid != os.geteuid():
         raise UnsafeSpoolError(
             f"{path} belongs to the user with the id {status.st_uid}, and this process runs as {os.geteuid()}",

@@ -172,7 +172,7 @@ class EmbeddedEngine:
             yield
         except _DAMAGE as error:
             self._index.report_damage(error)
-            raise IndexUnavailableError(f"the index is damaged and is built anew: {error}") from error
+            raise IndexUnavailableError(f"the index is damaged and is being rebuilt: {error}") from error
         except (duckdb.ConnectionException, duckdb.CatalogException, duckdb.OutOfMemoryException) as error:
             raise IndexUnavailableError(f"the index cannot answer now: {error}") from error
 

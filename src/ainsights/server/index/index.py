@@ -151,17 +151,17 @@ class Index:
     def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
-            error = self._run_once(anew=failures >= ATTEMPTS)
+            error = self._run_once(rebuild=failures >= ATTEMPTS)
             if error is None:
                 failures = 0
             else:
                 failures += not _is_of_others(error)
                 self._stopping.wait(min(LONGEST_WAIT, 0.1 * 2**failures))
 
-    def _run_once(self, *, anew: bool) -> Exception | None:
+    def _run_once(self, *, rebuild: bool) -> Exception | None:
         """Open the files and follow the store; return what went wrong."""
         try:
-            self._open_files("it failed several times" if anew else self._damage)
+            self._open_files("it failed several times" if rebuild else self._damage)
             self._follow()
         except RebuildStoppedError:
             return None
@@ -178,7 +178,7 @@ class Index:
         try:
             self._open_as_they_are(damage)
         except (IndexFormatError, duckdb.Error, sqlite3.Error, OSError, ValueError) as error:
-            log_rate_limited("warning", "index rebuild", "The index is built anew: %s", error)
+            log_rate_limited("warning", "index rebuild", "The index is rebuilt: %s", error)
             self._close_files()
             self._delete_files()
             self._open_as_they_are(None)

@@ -114,7 +114,7 @@ class KeyFile:
         try:
             return [_decode(each) for each in json.loads(content)["keys"]]
         except (ValueError, TypeError, KeyError) as error:
-            raise ConfigurationError(f"key file {self.path}: damaged; delete it, and add keys anew") from error
+            raise ConfigurationError(f"key file {self.path}: damaged; delete it, and add the keys again") from error
 
     def add(self, name: str, roles: Iterable[Role | str]) -> str:
         """Make a key and return it. It cannot be shown again.
