@@ -270,6 +270,7 @@ class _SigtermHandler:
             _end_streams()
         with _exiting:
             self._flush()
+            self._flush()  # what was in the queue may have left more to report: responses that are not at their end
 
 
 atexit.register(_close_all)

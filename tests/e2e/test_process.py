@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.endpoints import running_endpoint
@@ -163,7 +163,15 @@ def test_sigterm_that_ends_the_process_reports_what_is_not_at_its_end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(30)
     """
-    with running_endpoint() as endpoint:
+    refused: list[bytes] = []
+
+    def answer(handler: Any) -> bool:
+        if b'"abandoned"' not in handler.body or refused:
+            return bool(handler.answer(200))
+        refused.append(handler.body)  # the other event is delivered meanwhile
+        return bool(handler.answer(503))
+
+    with running_endpoint(answer) as endpoint:
         ran = run(program, **settings(endpoint.url, handle_sigterm="1"))
         assert ran.status == -signal.SIGTERM
         assert sorted(body["meta"]["ainsights.status"] for body in endpoint.stored) == ["abandoned", "unread"]
