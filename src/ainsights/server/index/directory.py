@@ -22,7 +22,7 @@ INCOMING = "incoming.ndjson"
 """The file in it with the events that are being added."""
 
 _UNFINISHED = re.compile(
-    r"columns-[0-9]{6}\.duckdb\.part(\.wal)?|build-[0-9]+\.(ndjson|db(-wal|-shm|-journal)?)|incoming\.ndjson"
+    r"columns-[0-9]{6}\.duckdb\.part(\.wal)?|build-[0-9]+\.(ndjson|db(-wal|-shm|-journal)?)|" + re.escape(INCOMING)
 )
 _FILE = re.compile(r"columns-[0-9]{6}\.duckdb(\.wal)?|text-[0-9]{6,}\.db(-wal|-shm|-journal)?|" + _UNFINISHED.pattern)
 
